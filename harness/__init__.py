@@ -1,0 +1,1 @@
+"""Run registered models over registered task suites and record what they answered."""

