@@ -1,0 +1,167 @@
+"""A specialised model's artifact: there already, or made stage by stage.
+
+An artifact's digest covers everything that makes it what it is: the base's
+digest, the domain's (seeds, corpus, topics), the specializer with its version
+and every parameter. The same digest is the same artifact, so `ensure` is a
+look-up. While it is made, its folder holds the finished stages; `manifest.json`
+is written last, and a folder without it is an interrupted one, to be continued.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from harness.errors import UserError, did_you_mean
+from harness.files import digest, sha256_file, write_json
+from harness.types import Artifact, BaseModel, Domain, Progress, Specializer
+
+
+def parameters(
+    specializer: Specializer, budget: str, overrides: Mapping[str, str]
+) -> dict[str, Any]:
+    """The parameters of a budget with `--set KEY=VALUE` applied.
+
+    A value is read as JSON where the budget's own value is no string.
+
+    Raises:
+        UserError: unknown budget or key, or a value of another type.
+    """
+    if budget not in specializer.budgets:
+        known = ", ".join(specializer.budgets)
+        raise UserError(
+            f"unknown budget '{budget}' for {specializer.name}."
+            f"{did_you_mean(budget, specializer.budgets)} It has: {known}."
+        )
+    params = dict(specializer.budgets[budget])
+    for key, text in overrides.items():
+        if key not in params:
+            raise UserError(
+                f"--set {key}: {specializer.name} has no such parameter."
+                f"{did_you_mean(key, params)} It has: {', '.join(sorted(params))}."
+            )
+        params[key] = _value_like(key, text, params[key])
+    return params
+
+
+def _value_like(key: str, text: str, example: Any) -> Any:
+    if isinstance(example, str):
+        return text
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError:
+        value = text
+    if isinstance(example, float) and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if type(value) is not type(example):
+        raise UserError(
+            f"--set {key}={text}: found {type(value).__name__}, expected "
+            f"{type(example).__name__} such as {json.dumps(example)}."
+        )
+    return value
+
+
+def artifact_digest(
+    specializer: Specializer, base_digest: str, domain: Domain, params: Mapping[str, Any]
+) -> str:
+    """What the artifact will be, known before it is made."""
+    return digest(
+        {
+            "specializer": specializer.name,
+            "version": specializer.version,
+            "base": base_digest,
+            "domain": domain.digest,
+            "params": dict(params),
+        }
+    )
+
+
+def ensure(
+    specializer: Specializer,
+    base: BaseModel,
+    domain: Domain,
+    params: Mapping[str, Any],
+    root: Path,
+    progress: Progress,
+) -> Artifact:
+    """Return the artifact, making it first if it is not there.
+
+    A second process that wants the same artifact waits for the first.
+
+    Args:
+        root: folder of all artifacts (`bench-out/artifacts`).
+    """
+    key = artifact_digest(specializer, base.local.digest, domain, params)
+    name = f"{specializer.name}-{base.name}"
+    folder = root / f"{name}-{key[:12]}"
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(root / f".{folder.name}.lock"):
+        if not (folder / "manifest.json").exists():
+            progress.say(f"{name}: specialising on domain '{domain.name}' ({folder})")
+            began = time.monotonic()
+            facts = specializer.specialize(base, domain, params, folder, progress)
+            manifest = {
+                "name": name,
+                "specializer": specializer.name,
+                "specializer_version": specializer.version,
+                "kind": specializer.kind,
+                "base": base.name,
+                "base_digest": base.local.digest,
+                "domain": domain.name,
+                "domain_digest": domain.digest,
+                "params": dict(params),
+                "digest": key,
+                "files": _file_digests(folder),
+                "facts": facts,
+            }
+            # The wall time of this call alone: an interrupted one's earlier
+            # stages are in the stages' own files.
+            write_json(folder / "run.json", {"seconds": round(time.monotonic() - began, 1)})
+            write_json(folder / "manifest.json", manifest)
+    return read_artifact(folder)
+
+
+def read_artifact(folder: Path) -> Artifact:
+    """Read a finished artifact.
+
+    Raises:
+        UserError: the manifest is damaged or a file it lists is missing or changed.
+    """
+    path = folder / "manifest.json"
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        files: dict[str, str] = manifest["files"]
+        artifact = Artifact(
+            name=manifest["name"],
+            specializer=manifest["specializer"],
+            base=manifest["base"],
+            kind=manifest["kind"],
+            folder=folder,
+            digest=manifest["digest"],
+            manifest=manifest,
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{path}: not an artifact ({type(error).__name__}: {error}). Delete its folder; "
+            "the next run makes it again."
+        ) from error
+    for name, expected in files.items():
+        file = folder / name
+        if not file.exists() or sha256_file(file) != expected:
+            state = "changed" if file.exists() else "missing"
+            raise UserError(
+                f"{file}: {state} since the artifact was made. Delete {folder}; "
+                "the next run makes it again."
+            )
+    return artifact
+
+
+def _file_digests(folder: Path) -> dict[str, str]:
+    """SHA-256 of the files that make the artifact what it is: data and adapter."""
+    files = [*folder.glob("*.jsonl"), *folder.glob("adapter/*")]
+    return {str(f.relative_to(folder)): sha256_file(f) for f in sorted(files) if f.is_file()}

@@ -1,0 +1,78 @@
+"""Look answers up in the store, ask the engine for the rest, keep each call.
+
+The one place where a request meets an engine: tasks and specializers both come
+through here, so both resume by look-up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.engines.base import Engine, GenerateRequest, ScoreRequest
+from harness.progress import Step
+from harness.store import ResponseStore, request_key
+from harness.types import Progress, Response
+
+
+@dataclass
+class AskCounts:
+    """Requests seen, and how many of them the store had or an equal request answered."""
+
+    asked: int = 0
+    reused: int = 0
+
+
+class Asker:
+    """Answers requests for one base and one adapter.
+
+    Args:
+        engine: computes what is missing; its weights load only then.
+        store: the responses of exactly this engine, model and adapter.
+        adapter: a peft folder, or None for the base itself.
+    """
+
+    def __init__(
+        self, engine: Engine, store: ResponseStore, adapter: Path | None, progress: Progress
+    ) -> None:
+        self.engine = engine
+        self.counts = AskCounts()
+        self._store = store
+        self._adapter = adapter
+        self._progress = progress
+
+    def score(self, requests: Sequence[ScoreRequest], label: str) -> list[Response]:
+        """One response with a loglikelihood per request, in order."""
+        return self._answer(requests, label)
+
+    def generate(self, requests: Sequence[GenerateRequest], label: str) -> list[Response]:
+        """One response with a text per request, in order."""
+        return self._answer(requests, label)
+
+    def _answer(
+        self, requests: Sequence[ScoreRequest] | Sequence[GenerateRequest], label: str
+    ) -> list[Response]:
+        keys = [request_key(request) for request in requests]
+        unique = dict(zip(keys, requests, strict=True))
+        order = list(unique)
+        self._store.refresh()
+        answers = {key: r for key in order if (r := self._store.get(key)) is not None}
+        answered = {index for index, key in enumerate(order) if key in answers}
+        self.counts.asked += len(requests)
+        self.counts.reused += len(requests) - (len(order) - len(answered))
+        missing = len(order) - len(answered)
+        if missing:
+            todo = list(unique.values())
+            calls = (
+                self.engine.score(todo, self._adapter, answered)  # type: ignore[arg-type]
+                if isinstance(todo[0], ScoreRequest)
+                else self.engine.generate(todo, self._adapter, answered)  # type: ignore[arg-type]
+            )
+            with Step(self._progress, label, missing, "answers") as step:
+                for call in calls:
+                    kept = [(order[index], response) for index, response in call]
+                    self._store.put(kept)
+                    answers.update(kept)
+                    step.advance(len(kept))
+        return [answers[key] for key in keys]

@@ -1,0 +1,41 @@
+"""Models x tasks x shots x draws -> jobs, grouped by base weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from harness.types import Job
+
+
+def plan_jobs(
+    models: Sequence[tuple[str, str, str]],
+    tasks: Sequence[str],
+    *,
+    suite_of: Callable[[str], str],
+    shots: Sequence[int],
+    draws: int = 1,
+    limit: int = 0,
+    chat: Literal["auto", "on", "off"] = "auto",
+) -> list[Job]:
+    """Every cell of a run, in the order it is computed.
+
+    Jobs over the same base weights stand together, the base itself first, so
+    that each base is loaded once. With no shots there are no demonstrations to
+    draw, so only draw 0 exists.
+
+    Args:
+        models: (name, base, specializer) of each model.
+        suite_of: task -> suite.
+    """
+    bases = list(dict.fromkeys(base for _, base, _ in models))
+    ordered = sorted(
+        dict.fromkeys(models), key=lambda m: (bases.index(m[1]), m[2] != "", models.index(m))
+    )
+    return [
+        Job(name, base, specializer, suite_of(task), task, k, draw, limit, chat)
+        for name, base, specializer in ordered
+        for k in shots
+        for task in tasks
+        for draw in range(draws if k else 1)
+    ]

@@ -1,0 +1,141 @@
+"""Tell the user how far a long step is.
+
+A terminal gets rich bars with rate and time left; a pipe or log gets a plain
+line every few seconds; `--quiet` gets nothing. Steps that end within a second
+draw nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import Any, TextIO
+
+from harness.types import Progress
+
+
+class NullProgress:
+    """Says nothing."""
+
+    def start(self, label: str, total: int, unit: str) -> None:
+        """Begin a step of `total` units."""
+
+    def advance(self, count: int) -> None:
+        """`count` more units are done."""
+
+    def finish(self) -> None:
+        """The step is over."""
+
+    def say(self, line: str) -> None:
+        """Print one line."""
+
+
+class PlainProgress:
+    """A line at the start of a step and every `every` seconds, for logs."""
+
+    def __init__(self, stream: TextIO | None = None, every: float = 10.0) -> None:
+        self._stream = stream or sys.stderr
+        self._every = every
+        self._label, self._unit, self._total, self._done = "", "", 0, 0
+        self._began = self._spoke = 0.0
+
+    def start(self, label: str, total: int, unit: str) -> None:
+        self._label, self._unit, self._total, self._done = label, unit, total, 0
+        self._began = self._spoke = time.monotonic()
+
+    def advance(self, count: int) -> None:
+        self._done += count
+        now = time.monotonic()
+        if now - self._spoke >= self._every:
+            self._spoke = now
+            rate = self._done / (now - self._began)
+            left = f", {max(self._total - self._done, 0) / rate:.0f} s left" if rate else ""
+            self.say(
+                f"{self._label}: {self._done}/{self._total} {self._unit} "
+                f"({rate:.1f} {self._unit}/s{left})"
+            )
+
+    def finish(self) -> None:
+        seconds = time.monotonic() - self._began
+        if seconds >= 1:
+            self.say(f"{self._label}: {self._done} {self._unit} in {seconds:.0f} s")
+
+    def say(self, line: str) -> None:
+        print(line, file=self._stream, flush=True)
+
+
+class RichProgress:
+    """Bars on a terminal: label, bar, done/total, rate, time left."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+
+        self._console = Console(stderr=True)
+        self._bar: Any = None
+        self._task: Any = None
+        self._args: tuple[str, int, str] = ("", 0, "")
+        self._done, self._began = 0, 0.0
+
+    def start(self, label: str, total: int, unit: str) -> None:
+        self.finish()
+        self._args, self._done, self._began = (label, total, unit), 0, time.monotonic()
+
+    def advance(self, count: int) -> None:
+        self._done += count
+        if self._bar is None:
+            if time.monotonic() - self._began < 1:
+                return
+            self._draw()
+        seconds = time.monotonic() - self._began
+        self._bar.update(self._task, completed=self._done, rate=f"{self._done / seconds:.1f}")
+
+    def _draw(self) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
+
+        label, total, unit = self._args
+        self._bar = Bar(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]} " + unit + "/s"),
+            TimeRemainingColumn(),
+            console=self._console,
+        )
+        self._bar.start()
+        self._task = self._bar.add_task(label, total=total, completed=self._done, rate="")
+
+    def finish(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def say(self, line: str) -> None:
+        self._console.print(line, markup=False, highlight=False)
+
+
+def open_progress(quiet: bool) -> Progress:
+    """The progress display that suits where stderr goes."""
+    if quiet:
+        return NullProgress()
+    return RichProgress() if sys.stderr.isatty() else PlainProgress()
+
+
+class Step:
+    """`with Step(progress, "score", 100, "items") as step: step.advance(1)`."""
+
+    def __init__(self, progress: Progress, label: str, total: int, unit: str) -> None:
+        self._progress, self._args = progress, (label, total, unit)
+
+    def __enter__(self) -> Progress:
+        self._progress.start(*self._args)
+        return self._progress
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._progress.finish()

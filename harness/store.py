@@ -1,0 +1,158 @@
+"""Every response on disk as soon as it exists.
+
+A store holds the responses of one *space*: one model, one adapter, one engine
+with its numerics. The key inside a space is the digest of the exact request,
+so a look-up can only find an answer to the very same question put to the very
+same weights.
+
+On disk a space is a folder of append-only segments, one per writing process, so
+that several processes write without a lock. A line is one model call: a CRC-32
+and a JSON list of (key, response). A line that was torn by a crash fails its
+CRC and is skipped; it costs that call and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import zlib
+from array import array
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from harness.engines.base import GenerateRequest, ScoreRequest
+from harness.errors import UserError
+from harness.files import digest, write_json
+from harness.types import Response
+
+_DEFAULTS = {field.name: field.default for field in fields(Response)}
+
+
+def request_key(request: ScoreRequest | GenerateRequest) -> str:
+    """32 hex digits for the exact tokens and decoding of a request."""
+    if isinstance(request, ScoreRequest):
+        head: tuple[Any, ...] = ("score",)
+        parts: tuple[tuple[int, ...], ...] = (request.context, request.continuation)
+    else:
+        decoding = request.decoding
+        head = ("generate", decoding.max_tokens, list(decoding.stop))
+        if decoding.temperature > 0:
+            # Greedy answers do not depend on the sampling settings.
+            head += (decoding.temperature, decoding.top_p, decoding.seed)
+        parts = (request.prompt,)
+    hasher = sha256(json.dumps(head).encode())
+    for part in parts:
+        hasher.update(b"|%d|" % len(part))
+        hasher.update(array("q", part).tobytes())
+    return hasher.hexdigest()[:32]
+
+
+class ResponseStore:
+    """The responses of one space: look up by key, append a call at a time.
+
+    Args:
+        root: folder of all spaces (`bench-out/responses`).
+        space: what an answer depends on besides the request: model digest,
+            adapter digest, engine and numerics. Any JSON value.
+    """
+
+    def __init__(self, root: Path, space: Mapping[str, Any]) -> None:
+        self.folder = root / digest(space)[:20]
+        self.skipped_lines = 0
+        self._answers: dict[str, Response] = {}
+        self._read_to: dict[Path, int] = {}
+        self._segment: Path | None = None
+        description = self.folder / "space.json"
+        try:
+            if not description.exists():
+                write_json(description, dict(space))
+            self.refresh()
+        except OSError as error:
+            raise _store_error(self.folder, error) from error
+
+    def __len__(self) -> int:
+        return len(self._answers)
+
+    def get(self, key: str) -> Response | None:
+        """The stored response, or None if this request was never answered."""
+        return self._answers.get(key)
+
+    def put(self, call: Sequence[tuple[str, Response]]) -> None:
+        """Append one finished model call and fsync it.
+
+        Failed calls (status "error") are kept out: the next run asks again.
+
+        Raises:
+            UserError: the disk is full or the folder cannot be written.
+        """
+        kept = [(key, response) for key, response in call if response.status == "ok"]
+        if not kept:
+            return
+        payload = json.dumps([[key, _slim(response)] for key, response in kept]).encode()
+        line = b"%08x %s\n" % (zlib.crc32(payload), payload)
+        if self._segment is None:
+            self._segment = self.folder / f"{os.getpid()}-{secrets.token_hex(4)}.jsonl"
+        start = self._read_to.get(self._segment, 0)
+        try:
+            handle = os.open(self._segment, os.O_WRONLY | os.O_CREAT, 0o644)
+            try:
+                # Always after the last whole line: a failed write leaves no gap.
+                os.ftruncate(handle, start)
+                os.lseek(handle, start, os.SEEK_SET)
+                written = 0
+                while written < len(line):
+                    written += os.write(handle, line[written:])
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+        except OSError as error:
+            raise _store_error(self._segment, error) from error
+        self._read_to[self._segment] = start + len(line)
+        self._answers.update(kept)
+
+    def refresh(self) -> None:
+        """Read what this and other processes appended since the last look."""
+        for segment in sorted(self.folder.glob("*.jsonl")):
+            if segment != self._segment:
+                self._read(segment)
+
+    def _read(self, segment: Path) -> None:
+        start = self._read_to.get(segment, 0)
+        with segment.open("rb") as file:
+            file.seek(start)
+            for line in file:
+                if not line.endswith(b"\n"):
+                    break  # being written now, or torn by a crash: look again next time
+                start += len(line)
+                call = _parse(line)
+                if call is None:
+                    self.skipped_lines += 1
+                else:
+                    self._answers.update(call)
+        self._read_to[segment] = start
+
+
+def _slim(response: Response) -> dict[str, Any]:
+    return {key: value for key, value in asdict(response).items() if value != _DEFAULTS[key]}
+
+
+def _parse(line: bytes) -> list[tuple[str, Response]] | None:
+    """One stored call, or None if the line is damaged."""
+    try:
+        checksum, payload = line[:8], line[9:-1]
+        if int(checksum, 16) != zlib.crc32(payload):
+            return None
+        return [(key, Response(**value)) for key, value in json.loads(payload)]
+    except (ValueError, TypeError):
+        return None
+
+
+def _store_error(path: Path, error: OSError) -> UserError:
+    return UserError(
+        f"{path}: cannot keep responses ({error.strerror}). Everything stored so far is safe: "
+        "free space or choose another folder with --out, then run the same command; it goes on."
+    )

@@ -1,0 +1,190 @@
+"""Suites are folders of lm-eval YAML; this file finds their tasks and builds them.
+
+Nothing here knows a particular suite. A name on the command line is a task, a
+group or a suite; `biomed-mini` and `biomed_mini` are the same name. lm-eval's
+own tasks are found too, but its index costs seconds, so it is only built when a
+name is in none of the suites.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.errors import UserError, UserErrors, did_you_mean
+
+# lm-eval tells of every task it builds; the run's own output says what matters.
+logging.getLogger("lm_eval").setLevel(logging.ERROR)
+
+
+@dataclass(frozen=True)
+class TaskPlace:
+    """Where a task is defined: its suite ("lm-eval" for lm-eval's own) and its files."""
+
+    name: str
+    suite: str
+    yaml: Path | None
+
+    @property
+    def card(self) -> Path | None:
+        """The task's card, if it has one."""
+        if self.yaml is None:
+            return None
+        card = self.yaml.with_name(self.yaml.stem + ".card.toml")
+        return card if card.exists() else None
+
+
+class SuiteIndex:
+    """All tasks of the given suite folders, by name.
+
+    Args:
+        suites: suite name -> folder.
+    Raises:
+        UserErrors: two suites define the same task or group.
+    """
+
+    def __init__(self, suites: Mapping[str, Path]) -> None:
+        self._suites = dict(suites)
+        # lm-eval builds its data sets while it builds tasks; none of ours is on
+        # the hub, and without this it waits for the network.
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")
+        os.environ.setdefault("TQDM_DISABLE", "1")
+        self._check_duplicates()
+        self._index = self._manager(include_defaults=False).task_index
+        self._with_defaults = False
+
+    def _manager(self, *, include_defaults: bool, metadata: dict[str, Any] | None = None) -> Any:
+        from lm_eval.tasks import TaskManager
+
+        return TaskManager(
+            include_path=list(self._suites.values()),
+            include_defaults=include_defaults,
+            metadata=metadata,
+        )
+
+    def _check_duplicates(self) -> None:
+        from lm_eval.tasks._index import TaskIndex
+
+        seen: dict[str, str] = {}
+        faults = []
+        for suite, folder in self._suites.items():
+            for name in TaskIndex.build([folder]):
+                if name in seen:
+                    faults.append(
+                        f"task or group '{name}' is defined by two suites, '{seen[name]}' and "
+                        f"'{suite}' ({folder}); rename one of them."
+                    )
+                seen[name] = suite
+        if faults:
+            raise UserErrors(faults)
+
+    @property
+    def task_names(self) -> list[str]:
+        """Every task of the suites (without lm-eval's own), sorted."""
+        return sorted(name for name, entry in self._index.items() if "TASK" in entry.kind.name)
+
+    @property
+    def group_names(self) -> list[str]:
+        """Every group of the suites, sorted."""
+        return sorted(name for name, entry in self._index.items() if entry.kind.name == "GROUP")
+
+    def expand(self, names: Iterable[str]) -> list[str]:
+        """Tasks for names of tasks, groups and suites, in order, each once.
+
+        Raises:
+            UserErrors: unknown names, all at once, each with the closest known one.
+        """
+        found: dict[str, None] = {}
+        faults = []
+        for name in names:
+            normal = name if name in self._index else name.replace("-", "_")
+            if normal in self._suites and normal not in self._index:
+                members = [n for n in self.task_names if self.place(n).suite == normal]
+                found.update(dict.fromkeys(members))
+                continue
+            if normal not in self._index:
+                self._use_defaults()
+            if normal not in self._index and name not in self._index:
+                hint = did_you_mean(name, [*self.group_names, *self.task_names])
+                faults.append(f"unknown task '{name}'.{hint} 'bench list tasks' shows all.")
+                continue
+            normal = normal if normal in self._index else name
+            found.update(dict.fromkeys(self._members(normal)))
+        if faults:
+            raise UserErrors(faults)
+        return list(found)
+
+    def _use_defaults(self) -> None:
+        if not self._with_defaults:
+            self._index = self._manager(include_defaults=True).task_index
+            self._with_defaults = True
+
+    def _members(self, name: str) -> list[str]:
+        entry = self._index.get(name)
+        if entry is None:
+            self._use_defaults()
+            entry = self._index.get(name)
+        if entry is None:
+            raise UserError(f"task '{name}' is a member of a group but is defined nowhere.")
+        if entry.kind.name == "TAG":
+            return sorted(n for n, e in self._index.items() if name in e.tags)
+        if entry.kind.name != "GROUP":
+            return [name]
+        members: list[str] = []
+        for member in (entry.cfg or {}).get("task", []):
+            child = member if isinstance(member, str) else member.get("task") or member["group"]
+            members += self._members(child)
+        return members
+
+    def place(self, task: str) -> TaskPlace:
+        """Where a task is defined."""
+        path = self._index[task].yaml_path
+        yaml = Path(path).resolve() if path else None
+        for suite, folder in self._suites.items():
+            if yaml is not None and yaml.is_relative_to(folder.resolve()):
+                return TaskPlace(task, suite, yaml)
+        return TaskPlace(task, "lm-eval", yaml)
+
+    def load(
+        self, tasks: Sequence[str], *, shots: int, draw: int, data: Path | None
+    ) -> dict[str, Any]:
+        """Build lm-eval Task objects with k shots and one draw of demonstrations.
+
+        Args:
+            tasks: task names as `expand` gives them.
+            draw: which demonstrations; 0 is what `lm_eval` itself would take.
+            data: folder of a local mirror, or None for BENCH_DATA and the cache.
+        Raises:
+            UserErrors: rows missing or faulty; too few train rows for the shots.
+        """
+        metadata: dict[str, Any] = {"draw": draw}
+        if data is not None:
+            metadata["data_dir"] = str(data)
+        manager = self._manager(include_defaults=self._with_defaults, metadata=metadata)
+        loaded: dict[str, Any] = {}
+        faults: list[str] = []
+        for name in tasks:
+            try:
+                task = manager.load(name)["tasks"][name]
+            except UserErrors as error:
+                faults += error.messages
+                continue
+            except UserError as error:
+                faults.append(str(error))
+                continue
+            task.set_config(key="num_fewshot", value=shots)
+            task.set_fewshot_seed(seed=draw)
+            demonstrations = len(task.fewshot_docs()) if shots else 0
+            if shots > demonstrations:
+                faults.append(
+                    f"task '{name}': {shots} shots asked, the train split has "
+                    f"{demonstrations} rows. Use --shots {demonstrations} or fewer."
+                )
+            loaded[name] = task
+        if faults:
+            raise UserErrors(list(dict.fromkeys(faults)))
+        return loaded
