@@ -1,0 +1,553 @@
+"""`bench`: parse, call one function, print.
+
+The composition root: the only file of the harness that may import the other
+three packages, and it does so inside the command that needs them, so that
+`bench --help` loads none.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import UserError
+
+if TYPE_CHECKING:
+    from harness.config import Config
+    from harness.registry import Registry
+    from harness.suites import SuiteIndex
+    from harness.types import Artifact, Domain, Progress, Record
+
+
+# -- composition ------------------------------------------------------------
+
+
+def _open_registry(config: Config) -> Registry:
+    """Everything registered: built in, in bench.toml, by entry points."""
+    import leaderboards
+    import specializers
+    import tasks
+    from harness.registry import Registry
+
+    return Registry.build(
+        specializers=specializers.BUILT_IN,
+        suites=_folders(tasks, "*/*.yaml"),
+        boards={
+            path.stem: path
+            for path in sorted((Path(leaderboards.__file__).parent / "boards").glob("*.toml"))
+        },
+        config=config,
+    )
+
+
+def _folders(package: Any, pattern: str) -> dict[str, Path]:
+    """Folder name -> folder, for the folders of a package that hold matching files."""
+    root = Path(package.__file__).parent
+    return {path.parent.name: path.parent for path in sorted(root.glob(pattern))}
+
+
+def _domain_folders(config: Config) -> dict[str, Path]:
+    import specializers
+
+    root = Path(specializers.__file__).parent / "domains"
+    built_in = {path.parent.name: path.parent for path in sorted(root.glob("*/domain.toml"))}
+    return built_in | dict(config.domains)
+
+
+def _open_domain(config: Config, name: str, corpus: Path | None) -> Domain:
+    from harness.errors import did_you_mean
+    from specializers.domain import load_domain
+
+    folders = _domain_folders(config)
+    if name not in folders:
+        raise UserError(
+            f"unknown domain '{name}'.{did_you_mean(name, folders)} "
+            f"It is one of: {', '.join(folders)}; bench.toml adds others under [domains]."
+        )
+    return load_domain(folders[name], corpus)
+
+
+def _cards(tasks: Sequence[str], index: SuiteIndex) -> dict[str, dict[str, Any]]:
+    """The facts of each task's card; a task without one has none."""
+    from dataclasses import asdict
+
+    from tasks.cards import load_card
+
+    places = {task: index.place(task).card for task in tasks}
+    return {task: asdict(load_card(path)) if path else {} for task, path in places.items()}
+
+
+class _Session:
+    """What the commands that run models share: folders, registry, pool, progress."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        from harness.config import load_config
+        from harness.pool import ModelPool
+        from harness.progress import open_progress
+        from harness.sources import fetch
+
+        self.args = args
+        self.config = load_config()
+        self.registry = _open_registry(self.config)
+        self.out = _out(args, self.config)
+        self.progress: Progress = open_progress(args.quiet)
+        self.pool = ModelPool(
+            lambda spec: fetch(spec, progress=self.progress),
+            self.out / "responses",
+            self.progress,
+            args.dtype,
+        )
+
+    def artifact(self, name: str) -> Artifact | None:
+        """The artifact behind a model's name, made if needed; None for a base."""
+        from harness.artifacts import ensure, parameters
+        from harness.pool import PooledBase
+
+        resolved = self.registry.resolve(name)
+        if not resolved.specializer:
+            return None
+        specializer = self.registry.specializer(resolved.specializer)
+        domain = self.domain(resolved.domain)
+        params = parameters(specializer, self.args.budget, _settings(self.args.set))
+        base = PooledBase(self.pool, resolved.model)
+        root = self.out / "artifacts"
+        return ensure(specializer, base, domain, params, root, self.progress)
+
+    def domain(self, name: str) -> Domain:
+        """The named domain, or the one asked for on the command line."""
+        default = self.args.domain or self.config.defaults.domain or "biomed"
+        corpus = self.args.corpus or self.config.defaults.corpus
+        return _open_domain(self.config, name or default, corpus)
+
+
+def _out(args: argparse.Namespace, config: Config) -> Path:
+    chosen = args.out or os.environ.get("BENCH_OUT") or config.defaults.out or "bench-out"
+    return Path(chosen)
+
+
+def _settings(pairs: Sequence[str]) -> dict[str, str]:
+    settings = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise UserError(f"--set {pair}: expected KEY=VALUE, such as --set examples=50.")
+        settings[key] = value
+    return settings
+
+
+# -- commands ---------------------------------------------------------------
+
+
+def _run(args: argparse.Namespace) -> int:
+    from harness.plan import plan_jobs
+    from harness.run import run_job
+    from harness.suites import SuiteIndex
+
+    session = _Session(args)
+    config, registry, progress = session.config, session.registry, session.progress
+    index = SuiteIndex(registry.suites())
+    resolved = [registry.resolve(name) for name in args.models]
+    tasks = index.expand(args.tasks)
+    cards = _cards(tasks, index)
+    data = args.data or config.defaults.data
+    shots = args.shots or config.defaults.shots or (0,)
+    jobs = plan_jobs(
+        [(r.name, r.model.name, r.specializer) for r in resolved],
+        tasks,
+        suite_of=lambda task: index.place(task).suite,
+        shots=shots,
+        draws=args.draws,
+        limit=args.limit,
+        chat=args.chat,
+    )
+    # Everything that can be wrong with the tasks is told before any model loads.
+    built = {
+        (k, draw): index.load(tasks, shots=k, draw=draw, data=data)
+        for k, draw in dict.fromkeys((job.shots, job.draw) for job in jobs)
+    }
+    if args.domain or any(r.specializer for r in resolved):
+        for item in resolved:
+            session.domain(item.domain)
+    artifacts = {r.name: session.artifact(r.name) for r in resolved}
+    from harness.lm import StoredLM
+
+    records = []
+    for number, job in enumerate(jobs, 1):
+        spec = registry.resolve(job.model).model
+        artifact = artifacts[job.model]
+        rewrite = None
+        if artifact is not None and artifact.kind == "prompt":
+            rewrite = registry.specializer(artifact.specializer).rewrite_prompt(artifact.folder)
+        label = f"[{number}/{len(jobs)}] {job.model} {job.task}@{job.shots}"
+        lm = StoredLM(session.pool.asker(spec, artifact), label, rewrite)
+        task = built[job.shots, job.draw][job.task]
+        records.append(
+            run_job(
+                job,
+                task,
+                cards[job.task],
+                lm,
+                session.pool.local(spec),
+                artifact,
+                session.out / "runs",
+            )
+        )
+        progress.say(f"{label}: {_summary_line(records[-1])}")
+    progress.say(_work_line(records))
+    return _show_board(args, records, session.out)
+
+
+def _summary_line(record: Record) -> str:
+    main, summary = record.manifest["main_metric"], record.summary
+    value = summary["metrics"].get(main)
+    shown = "no score" if value is None else f"{main} {100 * value:.1f}"
+    return f"{shown}, n {summary['n']}, unparseable {summary['n_unparseable']}"
+
+
+def _work_line(records: Sequence[Record]) -> str:
+    """How much was asked, computed and reused, as a person would want it."""
+    reports = [record.manifest["engine_report"] for record in records]
+    total = {
+        key: sum(report.get(key, 0) for report in reports)
+        for key in ("asked", "reused", "calls", "tokens_asked", "tokens_computed",
+                    "tokens_generated", "seconds_prefill", "seconds_decode")
+    }  # fmt: skip
+    line = f"{total['asked']} requests, {total['reused']} answered from the store or shared"
+    if total["calls"]:
+        less = total["tokens_asked"] / max(total["tokens_computed"], 1)
+        line += (
+            f"; {total['calls']} model calls: asked {_tokens(total['tokens_asked'])} tokens, "
+            f"computed {_tokens(total['tokens_computed'])} ({less:.1f}x less), "
+            f"generated {_tokens(total['tokens_generated'])}; "
+            f"prefill {total['seconds_prefill']:.0f} s, decode {total['seconds_decode']:.0f} s"
+        )
+    else:
+        line += "; no model call"
+    return line + "."
+
+
+def _tokens(count: float) -> str:
+    return f"{count / 1e6:.2f} M" if count >= 1e6 else f"{count / 1e3:.1f} k"
+
+
+def _show_board(args: argparse.Namespace, records: Sequence[Record], out: Path) -> int:
+    from leaderboards.build import board_of, build
+    from leaderboards.render import render_json, render_terminal, write_board
+
+    board = build(records, board_of(records))
+    paths = write_board(board, out / "board")
+    if args.json:
+        print(render_json(board))
+    elif not args.quiet:
+        from rich.console import Console
+
+        Console().print(render_terminal(board))
+        print(f"Board: {paths[0]}")
+    return 0
+
+
+def _specialize(args: argparse.Namespace) -> int:
+    session = _Session(args)
+    artifact = session.artifact(f"{args.specializer}-{args.model}")
+    assert artifact is not None  # a specializer was named
+    if args.json:
+        print(json.dumps(dict(artifact.manifest), indent=2, sort_keys=True))
+    else:
+        print(artifact.folder)
+    return 0
+
+
+def _board(args: argparse.Namespace) -> int:
+    from harness.config import load_config
+    from harness.record import read_records
+    from leaderboards.build import board_of, build, load_board
+    from leaderboards.render import render_json, render_markdown, render_terminal, write_board
+
+    config = load_config()
+    out = _out(args, config)
+    records = read_records(out / "runs")
+    if not records:
+        raise UserError(
+            f"{out / 'runs'}: no records. Run 'bench run --models ... --tasks ...' first, "
+            "or name the folder with --out."
+        )
+    registry = _open_registry(config)
+    spec = load_board(registry.board(args.name)) if args.name else board_of(records)
+    board = build(records, spec)
+    folder = out / "board" / args.name if args.name else out / "board"
+    paths = write_board(board, folder)
+    if args.json:
+        print(render_json(board))
+    elif args.markdown:
+        print(render_markdown(board))
+    else:
+        from rich.console import Console
+
+        Console().print(render_terminal(board))
+        print("\n".join(str(path) for path in paths))
+    return 0
+
+
+def _list(args: argparse.Namespace) -> int:
+    from harness.config import load_config
+    from harness.suites import SuiteIndex
+
+    config = load_config()
+    registry = _open_registry(config)
+    kinds = [args.kind] if args.kind else ["models", "specializers", "tasks", "boards", "domains"]
+    listing: dict[str, list[dict[str, str]]] = {}
+    for kind in kinds:
+        if kind == "tasks":
+            index = SuiteIndex(registry.suites())
+            listing[kind] = [
+                {"name": name, "note": f"group of {len(index.expand([name]))} tasks",
+                 "origin": index.place(name).suite}
+                for name in index.group_names
+            ] + [{"name": n, "note": "", "origin": index.place(n).suite} for n in index.task_names]  # fmt: skip
+        elif kind == "domains":
+            folders = _domain_folders(config)
+            listing[kind] = [{"name": n, "note": "", "origin": str(p)} for n, p in folders.items()]
+        else:
+            listing[kind] = [
+                {"name": name, "note": _note(registry, kind, name),
+                 "origin": registry.origin(kind, name)}
+                for name in registry.names(kind)
+            ]  # fmt: skip
+    if args.json:
+        print(json.dumps(listing, indent=2))
+        return 0
+    from rich.console import Console
+    from rich.table import Table
+
+    for kind, rows in listing.items():
+        table = Table(title=kind, title_justify="left", box=None, pad_edge=False)
+        table.add_column("name", no_wrap=True)
+        table.add_column("note", overflow="fold")
+        if args.origin:
+            table.add_column("origin", overflow="fold")
+        for row in rows:
+            table.add_row(row["name"], row["note"], *([row["origin"]] if args.origin else []))
+        Console().print(table, "")
+    return 0
+
+
+def _note(registry: Registry, kind: str, name: str) -> str:
+    if kind == "models":
+        spec = registry.model(name)
+        facts = [spec.kind, spec.parameters, spec.licence, spec.note]
+        return ", ".join(fact for fact in facts if fact)
+    return registry.specializer(name).summary if kind == "specializers" else ""
+
+
+def _validate(args: argparse.Namespace) -> int:
+    from harness.config import load_config
+    from harness.suites import SuiteIndex
+    from tasks.cards import load_card
+    from tasks.validate import validate
+
+    config = load_config()
+    registry = _open_registry(config)
+    index = SuiteIndex(registry.suites())
+    names = index.expand(args.tasks or ["biomed_mini"])
+    data = args.data or config.defaults.data
+    loaded = index.load(names, shots=0, draw=0, data=data)
+    places = {name: index.place(name).card for name in names}
+    cards = {name: load_card(path) for name, path in places.items() if path}
+    findings = validate(loaded, cards)
+    errors = [finding for finding in findings if finding.level == "error"]
+    if args.json:
+        print(json.dumps([vars(finding) for finding in findings], indent=2))
+    else:
+        for finding in findings:
+            print(f"{finding.level:7} {finding.task}: {finding.message}")
+        print(f"{len(names)} tasks validated, {len(errors)} errors.")
+    return 2 if errors else 0
+
+
+def _show(args: argparse.Namespace) -> int:
+    from harness.config import load_config
+    from harness.suites import SuiteIndex
+    from tasks.show import render
+
+    config = load_config()
+    index = SuiteIndex(_open_registry(config).suites())
+    (name,) = index.expand([args.task])
+    loaded = index.load(
+        [name], shots=args.shots, draw=args.draw, data=args.data or config.defaults.data
+    )
+    print(render(loaded[name], args.shots, args.item))
+    return 0
+
+
+def _models(args: argparse.Namespace) -> int:
+    from harness.config import load_config
+    from harness.progress import open_progress
+    from harness.sources import fetch
+
+    registry = _open_registry(load_config())
+    local = fetch(registry.model(args.name), progress=open_progress(args.quiet))
+    print(local.folder)
+    return 0
+
+
+# -- the command line -------------------------------------------------------
+
+
+def _names(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _shots(text: str) -> tuple[int, ...]:
+    try:
+        shots = tuple(int(part) for part in _names(text))
+    except ValueError:
+        shots = (-1,)
+    if not shots or min(shots) < 0:
+        raise argparse.ArgumentTypeError(f"'{text}': expected numbers of shots such as 0,5")
+    return shots
+
+
+def _count(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"'{text}': expected a whole number, 0 or more")
+    return int(text)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="bench",
+        description="Does specialising this model make it better at this domain, "
+        "by how much, and why?",
+    )
+    parser.add_argument("--version", action="store_true", help="print the version and exit")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+
+    def command(name: str, help_text: str, function: Any) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=help_text, description=help_text)
+        sub.set_defaults(function=function)
+        return sub
+
+    def output(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument("--out", type=Path, help="folder of all results (default: bench-out)")
+        sub.add_argument("--json", action="store_true", help="print JSON")
+
+    def data(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument("--data", type=Path, help="local mirror of data sets (or BENCH_DATA)")
+
+    def specializing(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument("--budget", default="tiny", help="tiny, small or paper (default: tiny)")
+        sub.add_argument("--domain", default="", help="domain to specialise in (default: biomed)")
+        sub.add_argument("--corpus", type=Path, help="JSONL passages instead of the domain's own")
+        sub.add_argument(
+            "--set", action="append", default=[], metavar="KEY=VALUE",
+            help="change one parameter of the budget; may be repeated",
+        )  # fmt: skip
+        sub.add_argument(
+            "--dtype", default="", choices=["", "auto", "float32", "bfloat16", "float16"],
+            help="numerics of every model (default: the model's own)",
+        )  # fmt: skip
+        sub.add_argument("--quiet", action="store_true", help="no progress, no table")
+
+    run = command("run", "run models over tasks, record, and show the board", _run)
+    run.add_argument("--models", type=_names, required=True, help="A,selfspec-A,...")
+    run.add_argument("--tasks", type=_names, required=True, help="tasks, groups or suites")
+    run.add_argument("--shots", type=_shots, help="numbers of demonstrations (default: 0)")
+    run.add_argument("--draws", type=_count, default=1, help="repeat with other demonstrations")
+    run.add_argument("--limit", type=_count, default=0, help="first N items of each task only")
+    run.add_argument("--chat", choices=["auto", "on", "off"], default="auto")
+    specializing(run)
+    data(run)
+    output(run)
+
+    spec = command("specialize", "make a specialised model and print its folder", _specialize)
+    spec.add_argument("specializer")
+    spec.add_argument("--model", required=True)
+    specializing(spec)
+    output(spec)
+
+    board = command("board", "rebuild the board from the records alone", _board)
+    board.add_argument("name", nargs="?", default="", help="a declared board (default: all runs)")
+    board.add_argument("--markdown", action="store_true", help="print Markdown")
+    output(board)
+
+    listing = command("list", "list what is registered", _list)
+    listing.add_argument(
+        "kind", nargs="?", choices=["models", "tasks", "specializers", "boards", "domains"]
+    )
+    listing.add_argument("--origin", action="store_true", help="show where each comes from")
+    listing.add_argument("--json", action="store_true", help="print JSON")
+
+    check = command("validate", "check tasks without a model", _validate)
+    check.add_argument("--tasks", type=_names, help="default: biomed-mini")
+    check.add_argument("--json", action="store_true", help="print JSON")
+    data(check)
+
+    show = command("show", "print the prompt of one item", _show)
+    show.add_argument("task")
+    show.add_argument("--shots", type=_count, default=0)
+    show.add_argument("--draw", type=_count, default=0)
+    show.add_argument("--item", type=_count, default=0)
+    data(show)
+
+    models = commands.add_parser("models", help="fetch a model and print its folder")
+    actions = models.add_subparsers(dest="action", metavar="ACTION", required=True)
+    path = actions.add_parser("path", help="fetch if needed and print the local folder")
+    path.add_argument("name")
+    path.add_argument("--quiet", action="store_true", help="no progress")
+    path.set_defaults(function=_models)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; 0 is success, 2 a user's mistake, 130 an interrupt."""
+    parser = _parser()
+    args = parser.parse_args(argv)
+    if args.version:
+        from importlib.metadata import version
+
+        print(f"bench {version('selfspec-bench')}")
+        return 0
+    if not args.command:
+        parser.print_help()
+        return 2
+    _quiet_libraries(os.environ)
+    try:
+        return int(args.function(args))
+    except UserError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(
+            "bench: interrupted. Everything answered so far is kept; "
+            "the same command goes on from there.",
+            file=sys.stderr,
+        )
+        return 130
+    except BrokenPipeError:
+        # The reader of a pipe went away (`bench list | head`).
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _quiet_libraries(environment: Any) -> None:
+    """Our own progress is the only one; set before the libraries are imported."""
+    for key, value in _QUIET.items():
+        environment.setdefault(key, value)
+
+
+_QUIET: Mapping[str, str] = {
+    "TQDM_DISABLE": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
