@@ -211,6 +211,6 @@ def _dataset(rows: Sequence[Row], answers: str) -> Any:
         "meta": [json.dumps(row.meta, ensure_ascii=False, sort_keys=True) for row in rows],
     }
     text = datasets.Value("string")
-    features = {name: text for name in columns}
+    features = dict.fromkeys(columns, text)
     features |= {"target": datasets.List(text), "labels": datasets.List(text)}
     return datasets.Dataset.from_dict(dict(columns), features=datasets.Features(features))

@@ -80,10 +80,11 @@ def row_faults(raw: Mapping[str, Any]) -> list[str]:
         if not isinstance(raw.get(key), str) or not raw[key].strip()
     ]
     target = raw.get("target")
-    targets = target if isinstance(target, list) else [target]
-    if not targets or any(not isinstance(t, str) or not t.strip() for t in targets):
+    is_list = isinstance(target, list)
+    given: list[Any] = target if isinstance(target, list) else [target]
+    targets = [t for t in given if isinstance(t, str) and t.strip()]
+    if not targets or len(targets) < len(given):
         faults.append(f"target is {target!r:.60}, expected a text or a list of texts.")
-        targets = []
     labels = raw.get("labels", [])
     if not isinstance(labels, list) or any(not isinstance(label, str) for label in labels):
         faults.append(f"labels is {labels!r:.60}, expected a list of texts.")
@@ -97,7 +98,7 @@ def row_faults(raw: Mapping[str, Any]) -> list[str]:
     if unknown := sorted(set(raw) - _KEYS):
         faults.append(f"unknown keys {unknown}; a row has {sorted(_KEYS)}.")
     if labels:
-        faults += _label_faults(targets, labels, is_ner="entities" in meta, is_list=target)
+        faults += _label_faults(targets, labels, is_ner="entities" in meta, is_list=is_list)
     return faults
 
 
