@@ -1,0 +1,90 @@
+"""Records are recomputed from their rows and refuse what was tampered with."""
+
+import json
+
+import pytest
+
+from harness.errors import UserError, UserErrors
+from harness.record import read_record, read_records, record_folder, summarise, write_record
+from harness.types import Job
+
+JOB = Job("selfspec-m", "m", "selfspec", "s", "t", 2, 1)
+ROWS = [
+    {
+        "id": "0",
+        "status": "ok",
+        "answer": "a\u2028b\x00\ud800",
+        "metrics": {"acc": 1},
+        "cut_tokens": 3,
+    },
+    {"id": "1", "status": "unparseable", "answer": "", "metrics": {"acc": 0}, "cut_tokens": 0},
+    {"id": "2", "status": "error", "answer": "", "metrics": {}, "cut_tokens": 0},
+]
+
+
+def mean(values):
+    return sum(values) / len(values)
+
+
+def write(runs, rows=ROWS):
+    summary = summarise(rows, {"acc": mean}, 5)
+    return write_record(record_folder(runs, JOB), {"model": JOB.model}, rows, summary, {"calls": 1})
+
+
+def test_an_error_is_neither_wrong_nor_dropped():
+    summary = summarise(ROWS, {"acc": mean}, 5)
+    assert summary == {
+        "n": 3, "n_full": 5, "n_scored": 2, "n_unparseable": 1, "n_error": 1, "n_cut": 1,
+        "complete": False, "metrics": {"acc": 0.5},
+    }  # fmt: skip
+
+
+def test_nothing_scored_is_no_score():
+    summary = summarise(ROWS[2:], {"acc": mean}, 1)
+    assert summary["metrics"] == {"acc": None}
+
+
+def test_round_trip_and_place(tmp_path):
+    written = write(tmp_path)
+    folder = tmp_path / "selfspec-m" / "t@2.1"
+    assert read_record(folder) == written
+    assert written.items[0]["answer"] == "a\u2028b\x00?"
+    assert written.manifest["engine_report"] == {"calls": 1}
+    assert read_records(tmp_path) == [written]
+
+
+def test_equal_runs_give_equal_bytes(tmp_path):
+    write(tmp_path / "one")
+    write(tmp_path / "two")
+    for name in ("record.json", "items.jsonl"):
+        one, two = (tmp_path / run / "selfspec-m" / "t@2.1" / name for run in ("one", "two"))
+        assert one.read_bytes() == two.read_bytes()
+
+
+def test_one_changed_byte_is_refused_by_name(tmp_path):
+    write(tmp_path)
+    items = tmp_path / "selfspec-m" / "t@2.1" / "items.jsonl"
+    items.write_bytes(items.read_bytes().replace(b'"acc": 0', b'"acc": 1'))
+    with pytest.raises(UserErrors, match=r"t@2\.1/items\.jsonl: changed since"):
+        read_records(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": 99}', '{"format": 1}', "{"])
+def test_a_damaged_record_is_one_message(tmp_path, content):
+    write(tmp_path)
+    path = tmp_path / "selfspec-m" / "t@2.1" / "record.json"
+    path.write_text(content)
+    with pytest.raises(UserError, match=r"record\.json: .*Run|run 'bench run' again"):
+        read_record(path.parent)
+
+
+def test_a_record_without_its_last_file_is_unfinished(tmp_path):
+    write(tmp_path)
+    (tmp_path / "selfspec-m" / "t@2.1" / "record.json").unlink()
+    assert read_records(tmp_path) == []
+
+
+def test_items_are_one_json_object_a_line(tmp_path):
+    write(tmp_path)
+    lines = (tmp_path / "selfspec-m" / "t@2.1" / "items.jsonl").read_bytes().split(b"\n")
+    assert [json.loads(line)["id"] for line in lines if line] == ["0", "1", "2"]
