@@ -2,27 +2,29 @@
 
 A bootstrap draws items with repetition; a draw is a vector of weights saying
 how often each item was taken. Every aggregation is a function of weighted sums
-of counts, so one matrix product serves all resamples.
+of counts, so it comes in two halves: what each item adds (`summands`) and the
+score of the sums (`score_of_sums`). One matrix product between the two serves
+all resamples, and all models on the same items.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Rows = NDArray[np.generic]
 
 
-def aggregate_resampled(name: str, values: NDArray[np.generic], weights: Floats) -> Floats:
+def aggregate_resampled(name: str, values: Rows, weights: Floats) -> Floats:
     """Compute the aggregation `name` for each resample.
 
     Args:
         name: a name in `tasks.aggregation.AGGREGATIONS`.
-        values: (items, width): one row per scored item; width 1 for plain numbers
-            (a flat array of them will do), 3 for [tp, fp, fn], 2 for
-            [gold, predicted], 3 x labels for per-label counts.
+        values: see `summands`.
         weights: (resamples, items), not negative, some positive in each row.
     Returns:
         (resamples,) scores in 0..1, each equal to the plain aggregation over
@@ -30,12 +32,36 @@ def aggregate_resampled(name: str, values: NDArray[np.generic], weights: Floats)
     Raises:
         KeyError: no such aggregation. ValueError: a resample without any item.
     """
-    rows = np.asarray(values)
-    rows = rows.reshape(len(rows), -1)
     weights = np.asarray(weights, dtype=np.float64)
     if not np.all(weights.sum(axis=1) > 0):
         raise ValueError("a resample without any item has no score")
-    return _RESAMPLED[name](rows, weights)
+    return score_of_sums(name, weights @ summands(name, values))
+
+
+def summands(name: str, values: Rows) -> Floats:
+    """What each item adds to the sums that `score_of_sums` reads.
+
+    Args:
+        name: a name in `tasks.aggregation.AGGREGATIONS`.
+        values: (items, width): one row per scored item; width 1 for plain numbers
+            (a flat array of them will do), 3 for [tp, fp, fn], 2 for
+            [gold, predicted], 3 x labels for per-label counts.
+    Returns:
+        (items, sums); a row of zeros stands for an item left out.
+    """
+    rows = np.asarray(values)
+    return _HALVES[name].summands(rows.reshape(len(rows), -1))
+
+
+def score_of_sums(name: str, sums: Floats) -> Floats:
+    """The scores (...) of sums (..., sums) of the rows that `summands` gives."""
+    return _HALVES[name].score(sums)
+
+
+@dataclass(frozen=True)
+class _Halves:
+    summands: Callable[[Rows], Floats]
+    score: Callable[[Floats], Floats]
 
 
 def _f1(tp: Floats, others: Floats, empty: float) -> Floats:
@@ -44,48 +70,55 @@ def _f1(tp: Floats, others: Floats, empty: float) -> Floats:
     return np.divide(2 * tp, total, out=np.full_like(total, empty), where=total > 0)
 
 
-def _mean_score(values: NDArray[np.generic], weights: Floats) -> Floats:
+def _value_and_one(values: Rows) -> Floats:
     column = values[:, 0].astype(np.float64)
-    return np.asarray(weights @ column / weights.sum(axis=1))
+    return np.stack([column, np.ones_like(column)], axis=1)
 
 
-def _micro_f1(values: NDArray[np.generic], weights: Floats) -> Floats:
-    sums = weights @ values.astype(np.float64)
-    return _f1(sums[:, 0], sums[:, 1] + sums[:, 2], empty=1.0)
+def _mean(sums: Floats) -> Floats:
+    return np.asarray(sums[..., 0] / sums[..., 1])
 
 
-def _macro_f1(values: NDArray[np.generic], weights: Floats) -> Floats:
+def _counts(values: Rows) -> Floats:
+    return values.astype(np.float64)
+
+
+def _micro_f1(sums: Floats) -> Floats:
+    return _f1(sums[..., 0], sums[..., 1] + sums[..., 2], empty=1.0)
+
+
+def _tp_gold_predicted(values: Rows) -> Floats:
+    """Per gold label: hits, gold, predicted. Labels never gold are left out of the mean."""
     pairs = values.astype(np.int64)
-    labels = np.arange(max(int(pairs.max()) + 1, 1))
+    labels = np.arange(int(pairs[:, 0].max(initial=0)) + 1)
     is_gold = (pairs[:, :1] == labels).astype(np.float64)  # (items, labels)
     is_predicted = (pairs[:, 1:] == labels).astype(np.float64)  # -1 matches none
-    tp = weights @ (is_gold * is_predicted)
-    gold = weights @ is_gold
-    predicted = weights @ is_predicted
+    return np.concatenate([is_gold * is_predicted, is_gold, is_predicted], axis=1)
+
+
+def _macro_f1(sums: Floats) -> Floats:
+    tp, gold, predicted = np.split(sums, 3, axis=-1)
     scores = _f1(tp, gold + predicted - 2 * tp, empty=0.0)
     return _mean_over(scores, gold > 0, empty=1.0)
 
 
-def _macro_f1_counts(values: NDArray[np.generic], weights: Floats) -> Floats:
-    sums = weights @ values.astype(np.float64)
-    counts = sums.reshape(len(weights), -1, 3)
-    others = counts[:, :, 1] + counts[:, :, 2]
-    scores = _f1(counts[:, :, 0], others, empty=0.0)
-    return _mean_over(scores, counts.sum(axis=2) > 0, empty=1.0)
+def _macro_f1_counts(sums: Floats) -> Floats:
+    counts = sums.reshape(*sums.shape[:-1], -1, 3)
+    scores = _f1(counts[..., 0], counts[..., 1] + counts[..., 2], empty=0.0)
+    return _mean_over(scores, counts.sum(axis=-1) > 0, empty=1.0)
 
 
 def _mean_over(scores: Floats, counted: NDArray[np.bool_], empty: float) -> Floats:
-    """Row means of the scores that are counted; `empty` where none is."""
-    number = counted.sum(axis=1)
-    total: Floats = np.where(counted, scores, 0.0).sum(axis=1)
-    means: Floats = np.divide(total, number, out=np.full_like(total, empty), where=number > 0)
-    return means
+    """Means over the last axis of the scores that are counted; `empty` where none is."""
+    number = counted.sum(axis=-1)
+    total = np.where(counted, scores, 0.0).sum(axis=-1)
+    return np.divide(total, number, out=np.full_like(total, empty), where=number > 0)
 
 
-_RESAMPLED: dict[str, Callable[[NDArray[np.generic], Floats], Floats]] = {
-    "mean_score": _mean_score,
-    "mean": _mean_score,
-    "micro_f1": _micro_f1,
-    "macro_f1": _macro_f1,
-    "macro_f1_counts": _macro_f1_counts,
+_HALVES: dict[str, _Halves] = {
+    "mean_score": _Halves(_value_and_one, _mean),
+    "mean": _Halves(_value_and_one, _mean),
+    "micro_f1": _Halves(_counts, _micro_f1),
+    "macro_f1": _Halves(_tp_gold_predicted, _macro_f1),
+    "macro_f1_counts": _Halves(_counts, _macro_f1_counts),
 }
