@@ -68,6 +68,17 @@ class StoredLM(TemplateLM):  # type: ignore[misc]
         """The engine and its numerics, as records state them."""
         return self._asker.engine.numerics
 
+    def count_tokens(self, text: str) -> int:
+        """Length of a prompt in tokens, as it will be asked."""
+        return len(self.tok_encode(text))
+
+    def room(self, instance: Any) -> int:
+        """Tokens a prompt may have, beside what is generated or scored after it."""
+        rest = instance.args[1]
+        if isinstance(rest, dict):
+            return self.max_length - decoding_of(rest).max_tokens
+        return self.max_length + 1 - len(self.tok_encode(rest, add_special_tokens=False))
+
     def take_report(self) -> dict[str, Any]:
         """What the engine did since the last call of this."""
         engine = self._asker.engine

@@ -23,6 +23,7 @@ from filelock import FileLock
 from harness.lm import StoredLM, as_result, request_type
 from harness.record import record_folder, summarise, write_record
 from harness.types import Artifact, Job, Json, LocalModel, Record, Response
+from harness.window import fit_demonstrations, fit_prompt
 
 # What can change a score: named in every record.
 PACKAGES = ("selfspec-bench", "lm-eval", "transformers", "torch", "peft", "tokenizers")
@@ -54,8 +55,9 @@ def run_job(
         before = asdict(lm.counts)
         chat = lm.has_chat_template if job.chat == "auto" else job.chat == "on"
         _build_requests(task, job, lm, chat)
+        cut = _fit_window(task, job.shots, lm)
         responses = _respond(task, lm)
-        items, metrics = _score(task, responses)
+        items, metrics = _score(task, responses, cut)
         aggregations = {name: metrics[name][0] for name in metrics}
         summary = summarise(items, aggregations, len(task.eval_docs))
         manifest = _manifest(job, task, card, local, artifact, chat, lm, metrics)
@@ -76,6 +78,27 @@ def _build_requests(task: Any, job: Job, lm: StoredLM, chat: bool) -> None:
     )
 
 
+def _fit_window(task: Any, shots: int, lm: StoredLM) -> dict[int, int]:
+    """Shorten over-long prompts in place; tokens cut per item."""
+    count = lm.count_tokens
+    shown = list(task.fewshot_docs())[:shots] if shots else []
+    inputs = [str(doc["input"]) for doc in shown if "input" in doc]
+    cut: dict[int, int] = defaultdict(int)
+    shortened: dict[int, dict[str, str]] = {}
+    for instance in task.instances:
+        prompt, rest = instance.args
+        room = lm.room(instance)
+        if room not in shortened:
+            shortened[room] = fit_demonstrations(inputs, room, count)
+        if not shortened[room] and count(prompt) <= room:
+            continue
+        own = str(instance.doc.get("input", ""))
+        fitted = fit_prompt(prompt, own, shortened[room], room, count)
+        instance.arguments = (fitted, rest)
+        cut[instance.doc_id] = count(prompt) - count(fitted)
+    return cut
+
+
 def _respond(task: Any, lm: StoredLM) -> dict[int, list[list[Response]]]:
     """Responses per item: one list per request of the item, in the requests' order."""
     by_type: dict[str, list[Any]] = defaultdict(list)
@@ -91,7 +114,7 @@ def _respond(task: Any, lm: StoredLM) -> dict[int, list[list[Response]]]:
 
 
 def _score(
-    task: Any, responses: Mapping[int, list[list[Response]]]
+    task: Any, responses: Mapping[int, list[list[Response]]], cut: Mapping[int, int]
 ) -> tuple[list[Json], dict[str, tuple[Any, Json]]]:
     """Rows of items.jsonl, and each metric's aggregation with its facts."""
     by_doc: dict[int, list[Any]] = defaultdict(list)
@@ -127,7 +150,7 @@ def _score(
                 "target": _target(task, doc),
                 "metrics": values,
                 "document": str(doc.get("document") or doc.get("id", doc_id)),
-                "cut_tokens": sum(response.cut_tokens for response in flat),
+                "cut_tokens": cut.get(doc_id, 0) + sum(response.cut_tokens for response in flat),
                 "prompt_sha256": sha256(str(instances[0].args[0]).encode()).hexdigest(),
                 "responses": [_row(response) for response in flat],
             }
