@@ -86,6 +86,8 @@ def _fit_window(task: Any, shots: int, lm: StoredLM) -> dict[int, int]:
     cut: dict[int, int] = defaultdict(int)
     shortened: dict[int, dict[str, str]] = {}
     for instance in task.instances:
+        if instance.request_type == "loglikelihood_rolling":
+            continue  # scored in windows of the model's length
         prompt, rest = instance.args
         room = lm.room(instance)
         if room not in shortened:
