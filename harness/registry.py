@@ -3,26 +3,28 @@
 Built-in plug-ins other than models are named by the composition root
 (`harness/cli.py`), since the harness imports none of them. A package adds its
 own with entry points of the groups `selfspec_bench.models` (a `ModelSpec`),
-`.specializers` (a class or an instance), `.suites`, `.boards` and `.domains`
-(a path). They are loaded when they are asked for, not before.
+`.specializers` (a class or an instance), `.suites` (a folder)
+and `.boards` (a TOML file). They are loaded when they are asked for, not before.
 """
 
 from __future__ import annotations
 
 import importlib
-import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
+from itertools import product
 from pathlib import Path
 from typing import Any, cast
 
-from harness.config import Config, builtin_models
+from harness.config import Config
+from harness.contract import shown, specializer_faults
 from harness.errors import UserError, UserErrors, did_you_mean
+from harness.models import builtin_models
 from harness.sources import spec_faults
 from harness.types import ModelSpec, Specializer
 
-KINDS = ("models", "specializers", "suites", "boards", "domains")
+KINDS = ("models", "specializers", "suites", "boards")
 
 
 @dataclass(frozen=True)
@@ -60,14 +62,13 @@ class Registry:
         specializers: Mapping[str, str],
         suites: Mapping[str, Path],
         boards: Mapping[str, Path],
-        domains: Mapping[str, Path],
         config: Config,
     ) -> Registry:
         """Bring together what is built in, configured and installed.
 
         Args:
             specializers: built-in name -> "module:attribute".
-            suites, domains: built-in name -> folder.
+            suites: built-in name -> folder.
             boards: built-in name -> TOML file.
             config: `bench.toml`.
 
@@ -93,11 +94,7 @@ class Registry:
         for origin, targets in (("built in", specializers), (configured, config.specializers)):
             for name, target in targets.items():
                 add("specializers", name, origin, _imported(target))
-        paths = (
-            ("suites", suites, config.suites),
-            ("boards", boards, config.boards),
-            ("domains", domains, config.domains),
-        )
+        paths = (("suites", suites, config.suites), ("boards", boards, config.boards))
         for kind, builtin, own in paths:
             for name, path in builtin.items():
                 add(kind, name, "built in", _given(path))
@@ -123,7 +120,7 @@ class Registry:
         spec = self._load("models", name)
         origin = self.origin("models", name)
         if not isinstance(spec, ModelSpec):
-            raise _bad_plugin("models", name, origin, [f"is {_shown(spec)}, no ModelSpec"])
+            raise _bad_plugin("models", name, origin, [f"is {shown(spec)}, no ModelSpec"])
         if faults := spec_faults(spec):
             raise _bad_plugin("models", name, origin, faults)
         if spec.name != name:
@@ -141,21 +138,18 @@ class Registry:
 
     def suites(self) -> dict[str, Path]:
         """Suite name -> folder of YAML tasks."""
-        return self._paths("suites")
+        return {name: self._path("suites", name) for name in self.names("suites")}
 
-    def boards(self) -> dict[str, Path]:
-        """Board name -> TOML file."""
-        return self._paths("boards")
-
-    def domains(self) -> dict[str, Path]:
-        """Domain name -> folder."""
-        return self._paths("domains")
+    def board(self, name: str) -> Path:
+        """The TOML file of the board of that name."""
+        return self._path("boards", name)
 
     def resolve(self, name: str) -> Resolved:
         """A model's name, `<specializer>-<model>` or `<specializer>@<domain>-<model>`.
 
         A model of that very name comes first. All names may hold hyphens, so
-        every way to read the name is tried.
+        every way to read the name is tried. Whether there is such a domain is
+        not the harness's to know.
 
         Raises:
             UserError: no reading fits, or more than one does.
@@ -172,20 +166,16 @@ class Registry:
                 f"model '{name}' can be read as {told}. Rename one of them, in bench.toml or in "
                 f"the package it comes from."
             )
-        models, specializers = self._entries["models"], self._entries["specializers"]
-        known = [*models, *(f"{s}-{m}" for s in specializers for m in models)]
-        bare = name
-        for specializer in specializers:
-            if name.startswith(f"{specializer}@"):
-                domain = next((d for d in self._entries["domains"] if f"@{d}-" in name), "")
-                if not domain:
-                    raise UserError(
-                        f"unknown domain in '{name}'; expected {specializer}@DOMAIN-MODEL with one "
-                        f"of: {', '.join(self.names('domains'))}."
-                    )
-                bare = name.replace(f"@{domain}-", "-", 1)
-        hint = "" if bare in known else did_you_mean(bare, known)
-        raise UserError(f"unknown model '{name}'.{hint} 'bench list models' shows all.")
+        raise UserError(
+            f"unknown model '{name}'.{did_you_mean(name, self._spellings())} "
+            f"'bench list models' shows all."
+        )
+
+    def _spellings(self) -> Iterator[str]:
+        """Every name that `resolve` knows."""
+        yield from self._entries["models"]
+        for specializer, model in product(self._entries["specializers"], self._entries["models"]):
+            yield f"{specializer}-{model}"
 
     def _readings(self, name: str) -> Iterator[tuple[str, str, str]]:
         for model in self._entries["models"]:
@@ -193,21 +183,15 @@ class Registry:
                 continue
             front = name.removesuffix(f"-{model}")
             specializer, at, domain = front.partition("@")
-            if specializer in self._entries["specializers"] and (
-                not at or domain in self._entries["domains"]
-            ):
+            if specializer in self._entries["specializers"] and bool(at) == bool(domain):
                 yield specializer, domain, model
 
-    def _paths(self, kind: str) -> dict[str, Path]:
-        paths = {}
-        for name in self.names(kind):
-            value = self._load(kind, name)
-            if not isinstance(value, str | Path) or not Path(value).exists():
-                raise _bad_plugin(
-                    kind, name, self.origin(kind, name), [f"is {_shown(value)}, no existing path"]
-                )
-            paths[name] = Path(value)
-        return paths
+    def _path(self, kind: str, name: str) -> Path:
+        value = self._load(kind, name)
+        if not isinstance(value, str | Path) or not Path(value).exists():
+            faults = [f"is {shown(value)}, no existing path"]
+            raise _bad_plugin(kind, name, self.origin(kind, name), faults)
+        return Path(value)
 
     def _entry(self, kind: str, name: str) -> _Entry:
         known = self._entries[kind]
@@ -224,44 +208,6 @@ class Registry:
             return entry.load()
         except (ImportError, AttributeError) as error:
             raise _bad_plugin(kind, name, entry.origin, [f"cannot be loaded: {error}"]) from error
-
-
-def specializer_faults(plugin: Any, name: str) -> list[str]:
-    """Where `plugin` breaks the contract `harness.types.Specializer`, one line each."""
-    faults = []
-    wanted = {
-        "name": (str, "a string"),
-        "version": (int, "a whole number"),
-        "summary": (str, "a string"),
-        "budgets": (Mapping, "a mapping of budget name to parameters"),
-    }
-    for key, (kind, told) in wanted.items():
-        if not isinstance(getattr(plugin, key, None), kind):
-            faults.append(f"{key}: found {_shown(getattr(plugin, key, None))}; expected {told}")
-    if getattr(plugin, "name", name) != name:
-        faults.append(f"name: found '{plugin.name}'; expected '{name}', as it is registered")
-    if getattr(plugin, "kind", None) not in ("adapter", "prompt"):
-        faults.append(
-            f"kind: found {_shown(getattr(plugin, 'kind', None))}; expected 'adapter' or 'prompt'"
-        )
-    budgets = getattr(plugin, "budgets", None)
-    if isinstance(budgets, Mapping):
-        faults += [
-            f"budgets: '{budget}' is {_shown(params)}; expected a mapping of parameters"
-            for budget, params in budgets.items()
-            if not isinstance(params, Mapping)
-        ]
-        if not budgets:
-            faults.append("budgets: empty; expected at least one")
-    specialize = getattr(plugin, "specialize", None)
-    if not callable(specialize):
-        faults.append("specialize: missing; expected a method")
-    else:
-        expected = list(inspect.signature(Specializer.specialize).parameters)[1:]
-        found = list(inspect.signature(specialize).parameters)
-        if found != expected:
-            faults.append(f"specialize({', '.join(found)}); expected ({', '.join(expected)})")
-    return faults
 
 
 def _installed() -> Iterator[tuple[str, EntryPoint]]:
@@ -290,10 +236,6 @@ def _bad_plugin(kind: str, name: str, origin: str, faults: list[str]) -> UserErr
         f"{kind.removesuffix('s')} '{name}' ({origin}) cannot be used: {'; '.join(faults)}. "
         f"Mend the plug-in (docs/architecture.md, 'The parts' contracts') or remove it."
     )
-
-
-def _shown(value: Any) -> str:
-    return "nothing" if value is None else f"{value!r} ({type(value).__name__})"
 
 
 def _told(specializer: str, domain: str, model: str) -> str:

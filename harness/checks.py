@@ -1,0 +1,94 @@
+"""Typed keys of a TOML file: each fault is told with file, key, found, expected, next step.
+
+Used where users write TOML, so that all faults of a file are found together.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.errors import UserError, did_you_mean
+
+# Names become folder names and parts of `<specializer>@<domain>-<model>`.
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A type a TOML value may have, and how it is told to the user."""
+
+    expected: str
+    fits: Callable[[Any], bool]
+
+
+def is_number(value: Any) -> bool:
+    """Whether a TOML value is an integer or a float (a boolean is neither)."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def one_of(*words: str) -> Kind:
+    """A string out of a closed list."""
+    return Kind("one of " + ", ".join(f'"{word}"' for word in words), lambda v: v in words)
+
+
+TEXT = Kind("a string", lambda v: isinstance(v, str))
+PATH = Kind("a path (a string)", lambda v: isinstance(v, str) and bool(v))
+TARGET = Kind(
+    'a string "module:attribute"',
+    lambda v: isinstance(v, str) and re.fullmatch(r"[\w.]+:[\w.]+", v) is not None,
+)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file; `UserError` with file and line if it is none."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file. Write one, or leave the option away.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not TOML: {error}. Mend the file at that place.") from None
+
+
+def key_faults(
+    path: Path, table_key: str, table: Mapping[str, Any], kinds: Mapping[str, Kind]
+) -> list[str]:
+    """Keys of a table that are unknown or hold a value of the wrong type."""
+    faults = [
+        unknown(path, f"{table_key}.{key}", kinds, "key") for key in table if key not in kinds
+    ]
+    faults += [
+        wrong(path, f"{table_key}.{key}", table[key], kind.expected)
+        for key, kind in kinds.items()
+        if key in table and not kind.fits(table[key])
+    ]
+    return faults
+
+
+def name_faults(path: Path, kind: str, name: str) -> list[str]:
+    """Whether a plug-in's name can be a folder name and a part of a longer name."""
+    if NAME.fullmatch(name):
+        return []
+    return [
+        f"{path}: {kind}: found the name '{name}'; expected letters, digits, '.', '_' and '-', "
+        f"beginning with a letter or digit. Rename it."
+    ]
+
+
+def unknown(path: Path, key: str, known: Collection[str], what: str) -> str:
+    """The message for a key that does not exist; `what` is "key" or "table"."""
+    last = key.rpartition(".")[2]
+    return (
+        f"{path}: {key}: unknown {what}.{did_you_mean(last, known)} "
+        f"Expected one of: {', '.join(known)}."
+    )
+
+
+def wrong(path: Path, key: str, value: Any, expected: str) -> str:
+    """The message for a value of the wrong type."""
+    shown = str(value).lower() if isinstance(value, bool) else repr(value)
+    return f"{path}: {key}: found {shown}; expected {expected}. Change the value."

@@ -1,0 +1,96 @@
+"""A model folder: whole, safe to load, and named by the digest of what is in it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.errors import UserError
+from harness.files import digest, sha256_file, write_json
+from harness.types import ModelSpec, Progress
+
+# Everything a model's answers depend on. Pickled weights (.bin, .pt, .pth) run
+# code when they are read, so they are never fetched and never loaded.
+MODEL_FILES = (
+    *("*.safetensors", "*.json", "*.jinja"),
+    *("*.model", "*.tiktoken", "merges.txt", "vocab.txt"),
+)
+
+
+# What a fetched folder was made from; no part of the model.
+MARKER = "fetched.json"
+
+
+def model_digest(spec: ModelSpec, folder: Path, cache: Path, progress: Progress) -> str:
+    """SHA-256 over a model's weights, configuration, tokenizer and chat template.
+
+    The model's own code is among them where the spec allows it to run.
+    """
+    patterns = (*MODEL_FILES, "*.py") if spec.trust_remote_code else MODEL_FILES
+    files = {path for pattern in patterns for path in folder.glob(pattern)}
+    files.discard(folder / MARKER)
+    return digest(file_hashes(folder, sorted(path.name for path in files), cache, progress))
+
+
+def file_hashes(
+    folder: Path, names: Sequence[str], cache: Path, progress: Progress
+) -> dict[str, str]:
+    """SHA-256 of files of one folder.
+
+    Hashes are remembered in the cache by path, size and time of change, so
+    that a large model is read once and not on each run.
+    """
+    memory = cache / "digests" / f"{digest(str(folder.absolute()))}.json"
+    known: dict[str, Any] = json.loads(memory.read_text()) if memory.exists() else {}
+    stats = {name: (folder / name).stat() for name in names}
+    state = {name: [stats[name].st_size, stats[name].st_mtime_ns] for name in names}
+    fresh = [name for name in names if known.get(name, [])[:2] != state[name]]
+    if fresh:
+        progress.start("checksum", sum(stats[name].st_size for name in fresh), "B")
+        for name in fresh:
+            known[name] = [*state[name], sha256_file(folder / name)]
+            progress.advance(stats[name].st_size)
+        progress.finish()
+        write_json(memory, known)
+    return {name: known[name][2] for name in names}
+
+
+def check_folder(spec: ModelSpec, folder: Path) -> None:
+    """Refuse a folder that is incomplete, pickled, or of use only with foreign code."""
+    config = folder / "config.json"
+    if not config.exists():
+        raise UserError(
+            f"model '{spec.name}': no config.json in {folder}; expected a transformers folder. "
+            f"Correct the source."
+        )
+    if not any(folder.glob("tokenizer*")):
+        raise UserError(
+            f"model '{spec.name}': no tokenizer in {folder}; expected tokenizer.json or "
+            f"tokenizer.model beside the weights. Save the tokenizer there with save_pretrained."
+        )
+    index = folder / "model.safetensors.index.json"
+    if index.exists():
+        shards = sorted(set(json.loads(index.read_text())["weight_map"].values()))
+        missing = [shard for shard in shards if not (folder / shard).exists()]
+    else:
+        missing = [] if any(folder.glob("*.safetensors")) else ["model.safetensors"]
+    if missing:
+        raise UserError(
+            f"model '{spec.name}': {folder} has no {', '.join(missing)}. Weights must be there in "
+            f"full and as safetensors (pickled .bin files can run code and are refused). Fetch "
+            f"again with a network, or save the model with save_pretrained and name that folder "
+            f'in bench.toml: [models.my-{spec.name}] source = "path:FOLDER".'
+        )
+    values = json.loads(config.read_text(encoding="utf-8"))
+    if "auto_map" in values and not spec.trust_remote_code:
+        from harness.engines.gguf import has_own_class
+
+        if not has_own_class(values.get("model_type", "")):
+            raise UserError(
+                f"model '{spec.name}': {config} asks for Python code of its own (auto_map), and "
+                f"the installed transformers has no class for its model_type "
+                f"'{values.get('model_type', '')}'. If you trust that code, set "
+                f"trust_remote_code = true for the model."
+            )

@@ -1,0 +1,86 @@
+"""Tables that describe models -> `ModelSpec`: the named ones of `models.toml` and a user's own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from harness.checks import TEXT, Kind, is_number, key_faults, name_faults, one_of, read_toml, wrong
+from harness.errors import UserErrors
+from harness.sources import spec_faults
+from harness.types import ModelSpec
+
+_KEYS: dict[str, Kind] = {
+    "source": TEXT,
+    "kind": one_of("base", "instruct", "reference"),
+    "file": TEXT,
+    "sha256": Kind(
+        "64 hexadecimal digits",
+        lambda v: isinstance(v, str) and re.fullmatch(r"[0-9a-f]{64}", v) is not None,
+    ),
+    "parts": Kind(
+        "a list of strings", lambda v: isinstance(v, list) and all(isinstance(p, str) for p in v)
+    ),
+    "licence": TEXT,
+    "accept": TEXT,
+    "parameters": TEXT,
+    "dtype": one_of("auto", "float32", "bfloat16", "float16"),
+    "quantisation": one_of("", "nf4"),
+    "engine": one_of("auto", "hf", "vllm", "openai"),
+    "engine_args": Kind("a table", lambda v: isinstance(v, dict)),
+    "trust_remote_code": Kind("true or false", lambda v: isinstance(v, bool)),
+    "sampling": Kind(
+        'a table of numbers, of "temperature" and "top_p"',
+        lambda v: (
+            isinstance(v, dict)
+            and set(v) <= {"temperature", "top_p"}
+            and all(is_number(n) for n in v.values())
+        ),
+    ),
+    "note": TEXT,
+}
+
+
+def model_specs(
+    tables: Mapping[str, Any], path: Path, origin: str, faults: list[str]
+) -> dict[str, ModelSpec]:
+    """Turn `[models.NAME]` tables into specs; what is wrong is added to `faults`.
+
+    Args:
+        tables: the tables under `models`.
+        path: the file they are from; relative `path:` sources start at its folder.
+        origin: how the user is told where a model comes from.
+        faults: one line is appended for each fault; the model concerned is left out.
+    """
+    specs: dict[str, ModelSpec] = {}
+    for name, table in tables.items():
+        key = f"models.{name}"
+        if not isinstance(table, dict):
+            faults.append(wrong(path, key, table, f"a table [{key}]"))
+            continue
+        found = name_faults(path, "models", name)
+        found += key_faults(path, key, table, _KEYS)
+        if not found:
+            values = dict(table)
+            source = values.setdefault("source", "")
+            if source.startswith("path:"):
+                local = path.parent / Path(source.removeprefix("path:")).expanduser()
+                values["source"] = f"path:{local}"
+            values["parts"] = tuple(values.get("parts", ()))
+            spec = ModelSpec(name=name, origin=origin, **values)
+            found = [f"{path}: {key}.{fault}" for fault in spec_faults(spec)]
+            specs[name] = spec
+        faults += found
+    return specs
+
+
+def builtin_models() -> dict[str, ModelSpec]:
+    """The named models that come with the harness (`models.toml`)."""
+    path = Path(__file__).with_name("models.toml")
+    faults: list[str] = []
+    specs = model_specs(read_toml(path)["models"], path, "built in", faults)
+    if faults:
+        raise UserErrors(faults)
+    return specs

@@ -1,0 +1,53 @@
+"""harness.models: the named models say what a user must know before using one."""
+
+import re
+
+import pytest
+
+from harness.errors import UserError
+from harness.models import builtin_models
+from harness.sources import fetch, spec_faults
+from harness.types import ModelSpec
+
+MODELS = builtin_models()
+
+
+def test_the_models_of_the_question_are_there() -> None:
+    assert set(MODELS) == {
+        *("smollm2", "gemma3-270m", "mpt30b", "mpt30b-instruct", "falcon40b"),
+        *("falcon40b-instruct", "llama2-7b", "llama2-7b-chat"),
+        *("llama65b", "alpaca65b", "dromedary65b"),
+    }
+
+
+@pytest.mark.parametrize("spec", MODELS.values(), ids=MODELS.keys())
+def test_each_says_licence_size_and_what_it_is(spec: ModelSpec) -> None:
+    assert spec_faults(spec) == []
+    assert spec.licence
+    assert re.fullmatch(r"\d+[MB]", spec.parameters)
+    assert spec.note.endswith((".", "."))
+    assert not spec.trust_remote_code
+    assert spec.origin == "built in"
+
+
+@pytest.mark.parametrize("spec", MODELS.values(), ids=MODELS.keys())
+def test_a_hub_model_is_pinned_or_says_that_it_is_not(spec: ModelSpec) -> None:
+    if spec.source.startswith("hf:"):
+        revision = spec.source.rpartition("@")[2]
+        pinned = re.fullmatch(r"[0-9a-f]{40}", revision) is not None
+        assert pinned != ("Not pinned: the fetch records the commit" in spec.note)
+        assert pinned or revision == "main"
+
+
+@pytest.mark.parametrize("name", ["llama65b", "alpaca65b", "dromedary65b"])
+def test_the_65b_models_are_references(name: str) -> None:
+    with pytest.raises(UserError, match=f"'{name}' is a published reference"):
+        fetch(MODELS[name])
+
+
+def test_gemma_is_opt_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BENCH_ACCEPT", raising=False)
+    with pytest.raises(UserError) as error:
+        fetch(MODELS["gemma3-270m"])
+    assert "Gemma Terms of Use (https://ai.google.dev/gemma/terms)" in str(error.value)
+    assert "BENCH_ACCEPT=gemma" in str(error.value)
