@@ -1,0 +1,162 @@
+"""The transformers engine: every distinct token of a job computed once."""
+
+from __future__ import annotations
+
+import gc
+import logging
+from collections.abc import Iterator, Sequence, Set
+from pathlib import Path
+from typing import Any
+
+from harness.engines.base import Call, EngineReport, GenerateRequest, ScoreRequest
+from harness.engines.generation import Generation
+from harness.engines.loading import (
+    Adapters,
+    import_torch,
+    load_model,
+    resolve_device,
+    resolve_dtype,
+)
+from harness.engines.network import Network
+from harness.engines.scoring import Scoring
+from harness.engines.tokens import HFTokens, longest_input
+
+log = logging.getLogger(__name__)
+
+# Tokens a pass on a CPU: from some 256 on, the matrix products run at full speed, and
+# the tree mask's share of the work grows with the pass.
+CPU_BUDGET = 512
+GPU_BUDGET = 4096
+
+
+class HFEngine:
+    """Scores and generates with a transformers folder and LoRA adapters over it.
+
+    Args:
+        folder: an ordinary transformers folder.
+        dtype: "auto" (float32 on a CPU, bfloat16 on a GPU) or a dtype's name.
+        quantisation: "" or "nf4".
+        device: "auto", "cpu", "cuda", "cuda:1".
+        trust_remote_code: run the model's own Python code.
+        max_length: longest input in tokens; None takes the model's.
+        attention: "sdpa" or "eager".
+        token_budget: tokens a pass; None chooses by device.
+        path: "auto" takes the best path the architecture passes the probe for;
+            "packed", "branched" and "plain" insist.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        dtype: str = "auto",
+        quantisation: str = "",
+        device: str = "auto",
+        trust_remote_code: bool = False,
+        max_length: int | None = None,
+        attention: str = "sdpa",
+        token_budget: int | None = None,
+        path: str = "auto",
+    ) -> None:
+        self.folder = folder
+        self.tokens = HFTokens(folder, trust_remote_code)
+        self.max_length = max_length or longest_input(self.tokens)
+        self.report = EngineReport()
+        self.device = resolve_device(device)
+        self.dtype = resolve_dtype(dtype, self.device)
+        self.quantisation = quantisation
+        self.attention = attention
+        self.token_budget = token_budget or (CPU_BUDGET if self.device == "cpu" else GPU_BUDGET)
+        self.trust_remote_code = trust_remote_code
+        self.path = path
+        self._loaded: tuple[Network, Adapters] | None = None
+
+    @property
+    def numerics(self) -> dict[str, Any]:
+        """What a response's key says about how it was computed."""
+        return {
+            "engine": "hf",
+            "dtype": self.dtype,
+            "quantisation": self.quantisation,
+            "attention": self.attention,
+            "device": self.device.split(":")[0],
+            "max_length": self.max_length,
+        }
+
+    def score(
+        self,
+        requests: Sequence[ScoreRequest],
+        adapter: Path | None = None,
+        answered: Set[int] = frozenset(),
+    ) -> Iterator[Call]:
+        """Yield the log-likelihoods each forward pass completes."""
+        if len(answered) >= len(requests):
+            return
+        network = self._network(adapter)
+        job = Scoring(
+            network,
+            requests,
+            path=self._choose_path(),
+            budget=self.token_budget,
+            max_length=self.max_length,
+            report=self.report,
+        )
+        yield from job.run(answered)
+        self._measure_memory()
+
+    def generate(
+        self,
+        requests: Sequence[GenerateRequest],
+        adapter: Path | None = None,
+        answered: Set[int] = frozenset(),
+    ) -> Iterator[Call]:
+        """Yield the generations of each group of prompts."""
+        if len(answered) >= len(requests):
+            return
+        network = self._network(adapter)
+        job = Generation(
+            network,
+            self.tokens,
+            requests,
+            path=self._choose_path(),
+            max_length=self.max_length,
+            report=self.report,
+        )
+        yield from job.run(answered)
+        self._measure_memory()
+
+    def release(self) -> None:
+        """Free the weights; a later call loads them again."""
+        self._loaded = None
+        gc.collect()
+        if self.device != "cpu":
+            import_torch().cuda.empty_cache()
+
+    def _network(self, adapter: Path | None) -> Network:
+        if self._loaded is None:
+            model = load_model(
+                self.folder,
+                dtype=self.dtype,
+                device=self.device,
+                quantisation=self.quantisation,
+                attention=self.attention,
+                trust_remote_code=self.trust_remote_code,
+            )
+            self._loaded = (Network(model), Adapters(model))
+        network, adapters = self._loaded
+        adapters.use(adapter)
+        return network
+
+    def _choose_path(self) -> str:
+        self.report.path = "packed" if self.path == "auto" else self.path
+        return self.report.path
+
+    def _measure_memory(self) -> None:
+        torch = import_torch()
+        if self.device == "cpu":
+            import resource
+
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        else:
+            peak = torch.cuda.max_memory_allocated()
+        self.report.peak_memory_bytes = max(self.report.peak_memory_bytes, peak)

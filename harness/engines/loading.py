@@ -1,0 +1,171 @@
+"""Load a causal language model for inference: device, dtype, quantisation, adapters."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from harness.errors import MissingExtra, UserError
+
+log = logging.getLogger(__name__)
+
+DTYPES = ("float32", "bfloat16", "float16")
+
+
+def import_torch() -> Any:
+    """torch, or the message that says how to install it."""
+    try:
+        import torch
+    except ImportError as error:
+        raise MissingExtra("torch", "hf", "running a model") from error
+    return torch
+
+
+def resolve_device(device: str) -> str:
+    """ "auto" is the first GPU where there is one, else the CPU."""
+    if device != "auto":
+        return device
+    return "cuda" if import_torch().cuda.is_available() else "cpu"
+
+
+def resolve_dtype(dtype: str, device: str) -> str:
+    """ "auto" is exact on a CPU (float32) and bfloat16 on a GPU."""
+    if dtype == "auto":
+        return "float32" if device == "cpu" else "bfloat16"
+    if dtype not in DTYPES:
+        raise UserError(
+            f"dtype: found '{dtype}', expected 'auto', 'fastest' or one of {', '.join(DTYPES)}."
+        )
+    return dtype
+
+
+def load_model(
+    folder: Path,
+    *,
+    dtype: str,
+    device: str,
+    quantisation: str = "",
+    attention: str = "sdpa",
+    trust_remote_code: bool = False,
+) -> Any:
+    """A transformers causal LM in eval mode on `device`.
+
+    Args:
+        dtype: one of DTYPES.
+        quantisation: "" or "nf4" (bitsandbytes, matrix products in `dtype`).
+        attention: "sdpa" or "eager". Architectures without SDPA run eager.
+    """
+    torch = import_torch()
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    options: dict[str, Any] = {"dtype": getattr(torch, dtype)}
+    if quantisation:
+        options["quantization_config"] = _nf4(dtype)
+        options["device_map"] = {"": device}
+    config = AutoConfig.from_pretrained(str(folder), trust_remote_code=trust_remote_code)
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            str(folder),
+            config=config,
+            attn_implementation=attention,
+            trust_remote_code=trust_remote_code,
+            **options,
+        )
+    except ValueError as error:
+        if "scaled_dot_product_attention" not in str(error):
+            raise
+        log.warning("%s has no SDPA attention; it runs with eager attention", config.model_type)
+        model = AutoModelForCausalLM.from_pretrained(
+            str(folder),
+            config=config,
+            attn_implementation="eager",
+            trust_remote_code=trust_remote_code,
+            **options,
+        )
+    if quantisation:
+        guard_nf4(model)
+    else:
+        model.to(device)
+    model.eval()
+    return model
+
+
+def _nf4(dtype: str) -> Any:
+    torch = import_torch()
+    from transformers import BitsAndBytesConfig
+
+    try:
+        import bitsandbytes  # noqa: F401
+    except ImportError as error:
+        raise MissingExtra("bitsandbytes", "train", "quantisation 'nf4'") from error
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=getattr(torch, dtype),
+    )
+
+
+def guard_nf4(model: Any) -> None:
+    """Keep a CPU forward in eval mode from repacking the 4-bit weights.
+
+    The repacked layout is for inference only: training after a single such
+    forward has wrong gradients, silently. Call this before the first forward.
+    """
+    import bitsandbytes
+
+    for module in model.modules():
+        if isinstance(module, bitsandbytes.nn.Linear4bit):
+            module.support_avx512bf16_for_cpu = False
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether `error` is an allocation that failed, on a GPU or a CPU."""
+    torch = import_torch()
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or (
+        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    )
+
+
+class Adapters:
+    """LoRA adapters over one loaded model: each loaded once, switched in place.
+
+    The base model is the same modules with every adapter disabled, which is
+    bit for bit the model before any was loaded.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._names: dict[Path, str] = {}
+        self._peft: Any = None
+
+    def use(self, adapter: Path | None) -> None:
+        """Make the model answer as base (None) or with `adapter` (a peft folder)."""
+        if adapter is None:
+            if self._peft is not None:
+                self._peft.base_model.disable_adapter_layers()
+            return
+        adapter = adapter.resolve()
+        if adapter not in self._names:
+            self._load(adapter)
+        self._peft.base_model.enable_adapter_layers()
+        self._peft.set_adapter(self._names[adapter])
+        self._peft.eval()
+
+    def _load(self, adapter: Path) -> None:
+        try:
+            from peft import PeftModel
+        except ImportError as error:
+            raise MissingExtra("peft", "train", "running an adapter") from error
+        if not (adapter / "adapter_config.json").is_file():
+            raise UserError(
+                f"{adapter} is no peft adapter: it has no adapter_config.json. "
+                "Give the folder that peft's 'save_pretrained' wrote."
+            )
+        name = f"adapter{len(self._names)}"
+        if self._peft is None:
+            self._peft = PeftModel.from_pretrained(self._model, str(adapter), adapter_name=name)
+        else:
+            self._peft.load_adapter(str(adapter), adapter_name=name)
+        self._names[adapter] = name

@@ -1,0 +1,142 @@
+"""The few things the engine asks of a loaded model, whatever its architecture.
+
+Masks are built here and handed over ready-made: transformers takes a 4-D mask
+as it is, per kind of attention layer where a model has several. With explicit
+position ids that is all a tree of tokens needs.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from harness.engines.loading import import_torch
+
+# Rows of logits normalised at once: bounds the float32 copy of a large vocabulary.
+READ_ROWS = 64
+
+
+class Unsupported(Exception):
+    """The architecture cannot take this kind of pass; the engine takes a simpler path."""
+
+
+class Network:
+    """A causal LM with explicit masks, positions and cache.
+
+    Attributes:
+        model: the transformers model. device: where it is.
+        eos_ids: tokens that end a generation, from the model's generation configuration.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self.torch = import_torch()
+        self.model = model
+        self.device = model.device
+        self.config = model.config.get_text_config()
+        self.vocabulary = int(self.config.vocab_size)
+        parameters = inspect.signature(model.forward).parameters
+        self.takes_positions = "position_ids" in parameters
+        self._keeps_logits = "logits_to_keep" in parameters
+        ends = getattr(model.generation_config, "eos_token_id", None)
+        self.eos_ids = frozenset([ends] if isinstance(ends, int) else ends or ())
+
+    @property
+    def window(self) -> int:
+        """Tokens a sliding-window layer sees, 0 where no layer has a window."""
+        kinds = set(getattr(self.config, "layer_types", None) or ())
+        if kinds and "sliding_attention" not in kinds:
+            return 0
+        return int(getattr(self.config, "sliding_window", None) or 0)
+
+    def cache(self) -> Any:
+        """An empty cache that forgets nothing, also under sliding windows."""
+        from transformers import DynamicCache
+
+        return DynamicCache()
+
+    def crop(self, cache: Any, length: int) -> None:
+        """Forget all but the first `length` tokens."""
+        for layer in cache.layers:
+            if layer.is_initialized and layer.keys.shape[-2] > length:
+                layer.keys = layer.keys[..., :length, :]
+                layer.values = layer.values[..., :length, :]
+
+    def rows(self, cache: Any, length: int, count: int) -> Any:
+        """A new cache: the first `length` tokens of a one-row cache, for `count` rows."""
+        copy = self.cache()
+        for index, layer in enumerate(cache.layers):
+            if layer.is_initialized and length:
+                copy.update(
+                    layer.keys[..., :length, :].expand(count, -1, -1, -1),
+                    layer.values[..., :length, :].expand(count, -1, -1, -1),
+                    index,
+                )
+        return copy
+
+    def mask(self, visible: Any, queries: Any, keys: Any) -> Any:
+        """Additive attention masks, one per kind of layer where the model has several.
+
+        Args:
+            visible: bool [B, q, k]: the query may see the key.
+            queries: positions [B, q]. keys: positions [B, k].
+        Raises:
+            Unsupported: the model has a kind of layer no such mask describes.
+        """
+        kinds = set(getattr(self.config, "layer_types", None) or ())
+        if kinds - {"full_attention", "sliding_attention"}:
+            raise Unsupported(f"layers of kind {sorted(kinds)}")
+        full = self._additive(visible)
+        if not self.window:
+            return full
+        near = queries[:, :, None] - keys[:, None, :] < self.window
+        sliding = self._additive(visible & near)
+        if len(kinds) > 1:
+            return {"full_attention": full, "sliding_attention": sliding}
+        return sliding
+
+    def _additive(self, visible: Any) -> Any:
+        dtype = self.model.dtype
+        mask = self.torch.zeros(visible.shape, dtype=dtype, device=self.device)
+        return mask.masked_fill_(~visible, self.torch.finfo(dtype).min)[:, None]
+
+    def logits(
+        self, ids: Any, columns: Any, *, cache: Any = None, mask: Any = None, positions: Any = None
+    ) -> Any:
+        """Logits [B, len(columns), V] at some columns of `ids` [B, S].
+
+        The LM head is taken at those columns only, where the architecture can.
+        A given cache is extended in place.
+        """
+        options: dict[str, Any] = {"use_cache": cache is not None}
+        if cache is not None:
+            options["past_key_values"] = cache
+        if mask is not None:
+            options["attention_mask"] = mask
+        if positions is not None and self.takes_positions:
+            options["position_ids"] = positions
+        if self._keeps_logits:
+            options["logits_to_keep"] = columns
+        with self.torch.inference_mode():
+            out = self.model(input_ids=ids, **options).logits
+        return out if self._keeps_logits else out[:, columns]
+
+    def tensor(self, values: Any) -> Any:
+        """A numpy array (or list) on the model's device."""
+        return self.torch.as_tensor(values).to(self.device)
+
+    def read(self, logits: Any, rows: list[int], targets: list[int]) -> list[tuple[float, bool]]:
+        """Log-probability (nats, float32) of each target, and whether it is the most likely.
+
+        Args:
+            logits: [N, V]. rows: which of the N predicts each target.
+        """
+        torch = self.torch
+        total, best = [], []
+        for part in logits.split(READ_ROWS):
+            part = part.float()
+            total.append(part.logsumexp(-1))
+            best.append(part.argmax(-1))
+        row, target = self.tensor(rows), self.tensor(targets)
+        values = logits[row, target].float() - torch.cat(total)[row]
+        likely = torch.cat(best)[row] == target
+        return list(zip(values.tolist(), likely.tolist(), strict=True))

@@ -1,0 +1,242 @@
+"""Scoring: run the planned passes, read off the log-probabilities.
+
+Three ways to run the same plan, from best to most general: a packed tree in
+one row, rows that branch off a cached root, whole rows.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence, Set
+from typing import Any
+
+import numpy as np
+
+from harness.engines.base import Call, EngineReport, ScoreRequest
+from harness.engines.loading import out_of_memory
+from harness.engines.network import Network
+from harness.engines.prefix import (
+    Bools,
+    Flat,
+    Forest,
+    Ints,
+    Step,
+    covered,
+    flatten,
+    plan_packed,
+    plan_rows,
+)
+from harness.types import Response
+
+# One predicted token: (request, row of the logits, token).
+Want = tuple[int, int, int]
+
+
+class Scoring:
+    """One job of score requests over a network, along one path.
+
+    Args:
+        path: "packed", "branched" or "plain".
+        budget: tokens a pass.
+        report: added to as passes are made.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        requests: Sequence[ScoreRequest],
+        *,
+        path: str,
+        budget: int,
+        max_length: int,
+        report: EngineReport,
+    ) -> None:
+        self.network = network
+        self.path = path
+        self.budget = budget
+        self.report = report
+        self.requests = requests
+        self.max_length = max_length
+        self.usable = [i for i, r in enumerate(requests) if 0 < len(r.continuation) <= max_length]
+        self.forest = Forest(self._inputs(requests[i]) for i in self.usable)
+        self.index: Ints = np.array(self.usable, dtype=np.int64)[self.forest.order]
+        counts = np.array([len(requests[i].continuation) for i in self.index.tolist()], np.int64)
+        self.first: Ints = self.forest.length - counts
+        self.cache: Any = network.cache()
+        self.partial: dict[int, tuple[float, bool]] = {}
+
+    def _inputs(self, request: ScoreRequest) -> tuple[int, ...]:
+        if not request.context:
+            raise ValueError("a score request needs a context (at least the prefix token)")
+        return (request.context + request.continuation)[-(self.max_length + 1) :][:-1]
+
+    def run(self, answered: Set[int] = frozenset()) -> Iterator[Call]:
+        """Yield the finished requests of each pass; passes nobody waits for are not made."""
+        failed = [
+            (i, _too_long(r, self.max_length))
+            for i, r in enumerate(self.requests)
+            if not 0 < len(r.continuation) <= self.max_length and i not in answered
+        ]
+        if failed:
+            yield failed
+        waiting = np.array([i not in answered for i in self.index.tolist()], dtype=np.bool_)
+        self._count(waiting)
+        for step in self._plan():
+            yield from self._run(step, waiting)
+
+    def _plan(self) -> Iterator[Step]:
+        if self.path == "packed":
+            return plan_packed(self.forest, self.budget)
+        return plan_rows(self.forest, self.budget, share=self.path == "branched")
+
+    def _split(self, step: Step) -> Iterator[Step]:
+        """The same work in smaller passes."""
+        if not step.rows:
+            yield from plan_packed(self.forest, self.budget, within=step)
+            return
+        width = step.size // len(step.rows)
+        count = max(1, self.budget // width)
+        for start in range(0, len(step.rows), count):
+            rows = step.rows[start : start + count]
+            yield Step(step.depth, step.keep, step.cover, rows=rows, size=width * len(rows))
+
+    def _run(self, step: Step, waiting: Bools) -> Iterator[Call]:
+        if step.rows:
+            needed = any(waiting[s] for row in step.rows for s in covered(self.forest, row))
+        else:
+            needed = any(waiting[lo:hi].any() for lo, hi in step.sequences)
+        if not needed:
+            return
+        try:
+            started = time.perf_counter()
+            scores = self._rows(step) if step.rows else self._packed(step)
+            self.report.seconds_prefill += time.perf_counter() - started
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error) or step.size <= 1 or len(step.rows) == 1:
+                raise
+            self.budget = max(1, step.size // 2)
+            for smaller in self._split(step):
+                yield from self._run(smaller, waiting)
+            return
+        self.report.calls += 1
+        self.report.tokens_computed += step.size
+        call = [
+            (int(self.index[s]), response) for s, response in self._finish(scores) if waiting[s]
+        ]
+        if call:
+            yield call
+
+    def _packed(self, step: Step) -> list[tuple[int, int, float, bool]]:
+        network = self.network
+        flat = flatten(self.forest, step, self.first)
+        network.crop(self.cache, step.depth)
+        chain = not step.ranges
+        wants, columns = self._wants(flat)
+        logits = network.logits(
+            network.tensor(flat.tokens)[None],
+            network.tensor(columns),
+            cache=self.cache,
+            mask=None if chain and self.path != "packed" else self._mask(flat, step.depth),
+            positions=network.tensor(flat.positions)[None],
+        )
+        network.crop(self.cache, step.keep)
+        return self._scores(logits[0], wants)
+
+    def _mask(self, flat: Flat, depth: int) -> Any:
+        network = self.network
+        torch = network.torch
+        visible = network.tensor(flat.visible)[None]
+        past = torch.ones((1, visible.shape[1], depth), dtype=torch.bool, device=network.device)
+        queries = network.tensor(flat.positions)[None]
+        keys = torch.cat([torch.arange(depth, device=network.device)[None], queries], dim=1)
+        return network.mask(torch.cat([past, visible], dim=2), queries, keys)
+
+    def _wants(self, flat: Flat) -> tuple[list[tuple[int, int, int]], Ints]:
+        """Predicted tokens as (sorted place, row of the logits, token), and the logits' columns."""
+        if not flat.reads:
+            return [], np.array([len(flat.tokens) - 1], dtype=np.int64)
+        columns, rows = np.unique(
+            np.concatenate([r for _, _, r in flat.reads]), return_inverse=True
+        )
+        wants, at = [], 0
+        for s, start, places in flat.reads:
+            skip = start - int(self.first[s])
+            continuation = self.requests[int(self.index[s])].continuation
+            for target in continuation[skip : skip + len(places)]:
+                wants.append((s, int(rows[at]), target))
+                at += 1
+        return wants, columns
+
+    def _rows(self, step: Step) -> list[tuple[int, int, float, bool]]:
+        network, forest, depth = self.network, self.forest, step.depth
+        width = step.size // len(step.rows)
+        ids = np.zeros((len(step.rows), width), dtype=np.int64)
+        reads: list[tuple[int, int, int]] = []
+        for b, row in enumerate(step.rows):
+            stop = int(forest.length[row])
+            ids[b, : stop - depth] = forest.tokens(row, depth, stop)
+            reads.extend((s, b, max(depth, int(self.first[s]))) for s in covered(forest, row))
+        cache = None
+        if depth:
+            network.crop(self.cache, depth)
+            cache = network.rows(self.cache, depth, len(step.rows))
+        lowest = min((start for s, _, start in reads if start < forest.length[s]), default=depth)
+        columns = np.arange(lowest - depth, width)
+        logits = network.logits(network.tensor(ids), network.tensor(columns), cache=cache)
+        wants = []
+        for s, b, start in reads:
+            continuation = self.requests[int(self.index[s])].continuation
+            for d in range(start, int(forest.length[s])):
+                row = b * len(columns) + d - lowest
+                wants.append((s, row, continuation[d - int(self.first[s])]))
+        return self._scores(logits.flatten(0, 1), wants)
+
+    def _scores(self, logits: Any, wants: list[Want]) -> list[tuple[int, int, float, bool]]:
+        if not wants:
+            return []
+        read = self.network.read(logits, [w[1] for w in wants], [w[2] for w in wants])
+        return [(s, t, value, best) for (s, _, t), (value, best) in zip(wants, read, strict=True)]
+
+    def _finish(self, scores: list[tuple[int, int, float, bool]]) -> Iterator[tuple[int, Response]]:
+        """Add up; a request whose tokens are all in is done."""
+        counts: dict[int, int] = {}
+        for s, _, value, best in scores:
+            total, greedy, seen = self.partial.get(s, (0.0, True, 0))
+            self.partial[s] = (total + value, greedy and best, seen + 1)
+            counts[s] = seen + 1
+        for s in counts:
+            request = self.requests[int(self.index[s])]
+            total, greedy, seen = self.partial[s]
+            if seen == len(request.continuation):
+                del self.partial[s]
+                asked = len(request.context) + len(request.continuation)
+                yield (
+                    s,
+                    Response(
+                        kind="loglikelihood",
+                        loglikelihood=total,
+                        greedy=greedy,
+                        tokens=len(request.continuation),
+                        cut_tokens=max(0, asked - self.max_length - 1),
+                    ),
+                )
+
+    def _count(self, waiting: Bools) -> None:
+        """Add the waiting requests' tokens, and their distinct nodes, to the report."""
+        places = np.flatnonzero(waiting)
+        if not len(places):
+            return
+        lengths = self.forest.length[places]
+        # What two waiting neighbours share is the least that any two between them share.
+        shared = np.minimum.reduceat(np.append(self.forest.shared, 0), places + 1)[:-1]
+        self.report.tokens_asked += int(lengths.sum())
+        self.report.distinct_nodes += int(lengths.sum() - shared.sum())
+
+
+def _too_long(request: ScoreRequest, max_length: int) -> Response:
+    return Response(
+        kind="loglikelihood",
+        status="error",
+        error=f"a continuation of {len(request.continuation)} tokens; "
+        f"1 to {max_length} (the model's longest input) can be scored",
+    )

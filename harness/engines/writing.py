@@ -1,0 +1,114 @@
+"""One continuation being written: which token comes next, and when it ends.
+
+Ends and texts are those of lm-eval's `generate_until` run one prompt at a
+time: the text is decoded without special tokens and cut at the first stop
+string; the end-of-text token ends a sequence whatever the stop strings are.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+from harness.engines.tokens import HFTokens
+from harness.types import Decoding, Response
+
+# Most probable tokens looked at first when sampling: sorting a whole vocabulary
+# at every step would cost as much as a small model's forward pass.
+NUCLEUS = 1024
+
+
+class Writing:
+    """The state of one generation.
+
+    Attributes:
+        index: of the request in the job. prompt: its token ids, cut to fit.
+        written: tokens drawn so far. finish: why it ended, None while it runs.
+    """
+
+    def __init__(
+        self,
+        index: int,
+        prompt: tuple[int, ...],
+        cut_tokens: int,
+        decoding: Decoding,
+        tokens: HFTokens,
+        ends: frozenset[int],
+    ) -> None:
+        self.index = index
+        self.prompt = prompt
+        self.written: list[int] = []
+        self.finish: str | None = None
+        self._cut_tokens = cut_tokens
+        self._decoding = decoding
+        self._tokens = tokens
+        self._ends = ends
+        self._stops = [stop for stop in (*decoding.stop, tokens.eos_text) if stop]
+        # A token writes at least one byte, and a stop of n bytes may begin and end inside one.
+        self._tail = max((len(stop.encode()) for stop in self._stops), default=0) + 2
+        self._random = random.Random(decoding.seed)
+
+    @property
+    def length(self) -> int:
+        """Tokens of prompt and continuation."""
+        return len(self.prompt) + len(self.written)
+
+    @property
+    def greedy(self) -> bool:
+        return self._decoding.temperature == 0.0
+
+    def sample(self, logits: Any) -> int:
+        """Draw from a row of float32 logits [V] with this request's own random numbers.
+
+        The draw walks down the tokens in order of probability, so it depends on
+        nothing but the row and the request's seed and step.
+        """
+        probabilities = (logits / self._decoding.temperature).softmax(-1)
+        values, tokens = probabilities.topk(min(NUCLEUS, len(probabilities)))
+        wanted = self._decoding.top_p
+        if float(values.sum()) < wanted or wanted >= 1.0:
+            values, tokens = probabilities.sort(descending=True, stable=True)
+        cumulated = values.double().cumsum(-1)
+        # The smallest set whose mass reaches top_p: a token stays if the mass before it does not.
+        kept = max(1, int((cumulated - values < wanted).sum()))
+        point = self._random.random() * float(cumulated[kept - 1])
+        place = int((cumulated[:kept] <= point).sum())
+        return int(tokens[min(place, kept - 1)])
+
+    def add(self, token: int) -> None:
+        """Take the next token; sets `finish` if the continuation ends with it."""
+        self.written.append(token)
+        if token in self._ends:
+            self.finish = "eos"
+        elif self._stopped():
+            self.finish = "stop"
+        elif len(self.written) >= self._decoding.max_tokens:
+            self.finish = "length"
+
+    def _stopped(self) -> bool:
+        tail = self.written[-self._tail :]
+        texts = (self._tokens.decode(tail), self._tokens.decode_all(tail))
+        return any(stop in text for stop in self._stops for text in texts)
+
+    def response(self) -> Response:
+        """The finished generation."""
+        from lm_eval.models.utils import postprocess_generated_text
+
+        text = self._tokens.decode(self.written)
+        return Response(
+            kind="generation",
+            text=postprocess_generated_text(text, self._stops, None),
+            finish=self.finish,  # type: ignore[arg-type]
+            tokens=len(self.written),
+            cut_tokens=self._cut_tokens,
+        )
+
+
+def choose(logits: Any, writings: Sequence[Writing]) -> list[int]:
+    """The next token of each writing from its row of logits [B, V]."""
+    chosen: list[int] = logits.argmax(-1).tolist()
+    for row, writing in enumerate(writings):
+        if not writing.greedy:
+            chosen[row] = writing.sample(logits[row].float())
+    return chosen
