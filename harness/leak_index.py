@@ -1,0 +1,275 @@
+"""Test items indexed for the leak check (`harness.leakage` has its rule and its nouns)."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.leakage import Hit, ItemText, Key, Kind, Leak, LeakReport, LeakRule
+from harness.shared_runs import Ints, RunIndex, unbroken, window_hashes
+
+_KINDS: tuple[Kind, ...] = ("whole", "ngram", "substring")
+_WORD = re.compile(r"[^\W_]+")
+_BREAK = "\0"  # never in a word; its code is the 0 that no run crosses
+_BATCH = 2_000_000  # characters of text looked up at a time: about 150 MB of arrays
+
+
+def normalised_words(text: str) -> list[str]:
+    """Words in lower case without accents, punctuation and invisible characters."""
+    if not text.isascii():
+        text = "".join(
+            c
+            for c in unicodedata.normalize("NFKD", text)
+            if unicodedata.category(c) not in {"Mn", "Cf"}
+        )
+    return _WORD.findall(text.casefold())
+
+
+class LeakIndex:
+    """Test items, indexed once, past which any number of texts can be streamed.
+
+    Memory is bounded by the items and one batch of texts.
+    """
+
+    def __init__(self, items: Iterable[ItemText], rule: LeakRule | None = None) -> None:
+        self.rule = rule or LeakRule()
+        self._items: list[Key] = []
+        self._vocabulary = {_BREAK: 0}
+        symbols, starts = [0], list[int]()
+        owners, is_input = list[int](), list[bool]()
+        tasks, documents = dict[str, int](), dict[Key, int]()
+        task_of, document_of = list[int](), list[int]()
+        for number, item in enumerate(items):
+            self._items.append((item.task, item.id))
+            task_of.append(tasks.setdefault(item.task, len(tasks)))
+            document = (item.task, item.document or item.id)
+            document_of.append(documents.setdefault(document, len(documents)))
+            for text in (item.input, *item.answers):
+                is_input.append(not owners or owners[-1] != number)
+                owners.append(number)
+                starts.append(len(symbols))
+                words = normalised_words(text)
+                symbols += [self._vocabulary.setdefault(w, len(self._vocabulary)) for w in words]
+                symbols.append(0)
+        self._words = list(self._vocabulary)
+        self._symbols = np.array(symbols, np.int64)
+        # Of each word: its text; of each text: its item. The first break is no text's.
+        self._text = np.zeros(len(symbols), np.int64)
+        self._text[starts[1:]] = 1
+        self._text = np.cumsum(self._text)
+        self._item = np.array(owners, np.int64)
+        self._task, self._document = np.array(task_of, np.int64), np.array(document_of, np.int64)
+        common = np.flatnonzero(self._common(self.rule.words))
+        for step in range(self.rule.words):
+            self._symbols[common + step] = 0
+        # Of each word: where it begins in the words written together; a break is one character.
+        lengths = np.array([len(word) for word in self._words], np.int64)[self._symbols]
+        self._offsets = np.concatenate(([0], np.cumsum(lengths)))
+        own = self._symbols != 0
+        self._own = np.bincount(self._text[own], minlength=len(starts))
+        letters = np.bincount(self._text[own], lengths[own], minlength=len(starts))
+        self._least = np.clip(
+            (letters + 1) // 2, self.rule.short_characters, self.rule.characters
+        ).astype(np.int64)
+        self._checked = np.zeros(len(self._items), np.bool_)
+        self._by_words = list(self._index_words(np.array(is_input, np.bool_)))
+        self._by_characters = self._index_characters(np.array(is_input, np.bool_))
+
+    def scan(self, texts: Iterable[tuple[str, str]]) -> Iterator[Hit]:
+        """Every pair of a text (id, text) and an item that is a leak, one hit a pair."""
+        return (hit for hit, leak in self._matches(texts) if leak)
+
+    def report(self, texts: Iterable[tuple[str, str]], keep: int = 5) -> LeakReport:
+        """Scan and gather by item; of each item the `keep` strongest hits are kept."""
+        numbers = itertools.count()
+        sources: Counter[Key] = Counter()
+        hits: dict[Key, list[Hit]] = defaultdict(list)
+        touched: set[Key] = set()
+        for hit, leak in self._matches(pair for pair, _ in zip(texts, numbers)):  # noqa: B905
+            key = (hit.task, hit.item)
+            touched.add(key)
+            if leak:
+                sources[key] += 1
+                hits[key] = sorted([*hits[key], hit], key=_strength)[:keep]
+        unchecked: dict[str, list[str]] = defaultdict(list)
+        for (task, name), checked in zip(self._items, self._checked.tolist(), strict=True):
+            if not checked:
+                unchecked[task].append(name)
+        return LeakReport(
+            rule=self.rule,
+            texts=next(numbers),
+            items=Counter(task for task, _ in self._items),
+            unchecked={task: tuple(names) for task, names in unchecked.items()},
+            touched=Counter(task for task, _ in touched),
+            leaks={key: Leak(sources[key], tuple(hits[key])) for key in self._items if key in hits},
+        )
+
+    def _common(self, width: int) -> NDArray[np.bool_]:
+        """For every window of words, whether too many documents of its task have it."""
+        sizes = np.bincount(self._task[np.unique(self._document, return_index=True)[1]])
+        limit = np.maximum(self.rule.common_documents, self.rule.common_share * sizes)
+        windows = np.flatnonzero(unbroken(self._symbols, width))
+        hashes = window_hashes(self._symbols, width)[windows]
+        items = self._item[self._text[windows]]
+        order = np.lexsort((self._document[items], self._task[items], hashes))
+        windows, hashes, items = windows[order], hashes[order], items[order]
+        first = _changes(hashes) | _changes(self._task[items])
+        group = np.cumsum(first) - 1
+        having = np.bincount(group[first | _changes(self._document[items])])
+        common = np.zeros(max(0, len(self._symbols) - width + 1), np.bool_)
+        common[windows] = having[group] > limit[self._task[items]]
+        return common
+
+    def _index_words(self, is_input: NDArray[np.bool_]) -> Iterator[RunIndex]:
+        """One index a width: `words`, and the shorter runs that short inputs need.
+
+        An input whose half has too few characters is looked for whole.
+        """
+        rule = self.rule
+        halves = np.clip((self._own + 1) // 2, rule.short_words, rule.words)
+        need = np.where(is_input, halves, rule.words)
+        need[~is_input & (self._own < rule.long_words)] = 0
+        windows = {
+            width: self._windows(need, width) for width in np.unique(need[need > 0]).tolist()
+        }
+        held = np.zeros(len(need), np.bool_)
+        for found in windows.values():
+            held[self._text[found]] = True
+        whole = is_input & ~held & (self._own >= rule.short_words)
+        need = np.where(whole, self._own, 0)
+        for width in np.unique(need[whole]).tolist():
+            more = self._windows(need, width)
+            windows[width] = np.union1d(windows.get(width, more), more)
+        for width in sorted(windows):
+            self._checked[self._item[self._text[windows[width]]]] = True
+            yield RunIndex(self._symbols, windows[width], width, 1, width)
+
+    def _windows(self, need: Ints, width: int) -> Ints:
+        """Where windows begin that are evidence, in the texts that need this width."""
+        good = unbroken(self._symbols, width)
+        good &= need[self._text[: len(good)]] == width
+        good &= self._offsets[width:] - self._offsets[:-width] >= self.rule.least_characters
+        if width < self.rule.words:  # the common runs of `words` are cut out already
+            good &= ~self._common(width)
+        return np.flatnonzero(good)
+
+    def _index_characters(self, is_input: NDArray[np.bool_]) -> RunIndex:
+        """Blocks of half the fewest characters, side by side through each unbroken piece."""
+        width = (self.rule.short_characters + 1) // 2
+        codes = _codes("".join(map(self._words.__getitem__, self._symbols.tolist())))
+        breaks = np.flatnonzero(codes == 0)
+        pieces = [
+            np.arange(begin + 1, end - width + 1, width)
+            for begin, end in itertools.pairwise(breaks.tolist())
+            if end - begin > self.rule.short_characters
+        ]
+        windows = np.concatenate([np.empty(0, np.int64), *pieces])
+        text = self._text[self._word_at(windows)]
+        windows = windows[is_input[text] | (self._own[text] >= self.rule.long_words)]
+        return RunIndex(codes, windows, width, width, self.rule.short_characters)
+
+    def _word_at(self, offsets: Ints) -> Ints:
+        """The word in which a character of the words written together lies."""
+        return np.asarray(np.searchsorted(self._offsets, offsets, "right") - 1)
+
+    def _matches(self, texts: Iterable[tuple[str, str]]) -> Iterator[tuple[Hit, bool]]:
+        """The strongest match of every text and item that share a run, and whether it is a leak."""
+        batch: list[tuple[str, list[str]]] = []
+        size = 0
+        for source, text in texts:
+            batch.append((source, normalised_words(text)))
+            size += len(text)
+            if size >= _BATCH:
+                yield from self._match(batch)
+                batch, size = [], 0
+        yield from self._match(batch)
+
+    def _match(self, batch: Sequence[tuple[str, list[str]]]) -> Iterator[tuple[Hit, bool]]:
+        known = self._vocabulary.get
+        symbols, starts = [0], list[int]()
+        for _, words in batch:
+            starts.append(len(symbols))
+            symbols += map(known, words, itertools.repeat(0))  # a word no item has is a break
+            symbols.append(0)
+        coded = np.array(symbols, np.int64)
+        found: dict[tuple[int, int], list[tuple[int, int]]] = defaultdict(list)
+        for index in self._by_words:
+            runs = index.find(coded)
+            source = np.searchsorted(starts, runs.found, "right") - 1
+            text, end = self._text[runs.indexed], runs.indexed + runs.length
+            for number, text_number, begin, stop in _rows(source, text, runs.indexed, end):
+                found[number, text_number].append((begin, stop))
+        best: dict[tuple[int, int], tuple[Hit, bool]] = {}
+
+        def offer(source: int, text: int, runs: list[tuple[int, int]], kind: Kind) -> None:
+            match = self._judged(batch[source][0], text, runs, kind)
+            pair = source, int(self._item[text])
+            if pair not in best or _rank(match) < _rank(best[pair]):
+                best[pair] = match
+
+        for (number, text_number), spans in found.items():
+            offer(number, text_number, spans, "ngram")
+        squeezed = ["", *("".join(words) for _, words in batch), ""]
+        offsets = np.cumsum([len(text) + 1 for text in squeezed[:-2]])
+        runs = self._by_characters.find(_codes(_BREAK.join(squeezed)))
+        first = self._word_at(runs.indexed)
+        end = self._word_at(runs.indexed + runs.length - 1) + 1
+        source = np.searchsorted(offsets, runs.found, "right") - 1
+        text = self._text[first]
+        for number, text_number, begin, stop, long in _rows(
+            source, text, first, end, runs.length >= self._least[text]
+        ):
+            if long:
+                offer(number, text_number, [(begin, stop)], "substring")
+        for pair in sorted(best):
+            yield best[pair]
+
+    def _judged(
+        self, source: str, text: int, runs: list[tuple[int, int]], kind: Kind
+    ) -> tuple[Hit, bool]:
+        """A hit of one text's runs in an item's text, and whether they are a leak."""
+        begin, end = max(runs, key=lambda run: (run[1] - run[0], -run[0]))
+        own = int(self._own[text])
+        covered = len(set(itertools.chain.from_iterable(itertools.starmap(range, runs))))
+        leak = (
+            kind == "substring"
+            or end - begin >= self.rule.long_words
+            or covered >= self.rule.share * own
+        )
+        if kind == "ngram" and end - begin == own:
+            kind = "whole"
+        span = " ".join(self._words[symbol] for symbol in self._symbols[begin:end].tolist())
+        task, name = self._items[int(self._item[text])]
+        return Hit(task, name, source, kind, round(covered / own, 3), span), leak
+
+
+def _strength(hit: Hit) -> tuple[float, int]:
+    """Sort key: the larger share first, then words before characters."""
+    return -hit.share, _KINDS.index(hit.kind)
+
+
+def _rank(match: tuple[Hit, bool]) -> tuple[bool, float, int]:
+    hit, leak = match
+    return (not leak, *_strength(hit))
+
+
+def _rows(*columns: NDArray[Any]) -> Iterator[tuple[int, ...]]:
+    return zip(*(column.tolist() for column in columns), strict=True)
+
+
+def _changes(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Where a value differs from the one before; the first always does."""
+    changes = np.ones(len(values), np.bool_)
+    changes[1:] = values[1:] != values[:-1]
+    return changes
+
+
+def _codes(text: str) -> Ints:
+    return np.frombuffer(text.encode("utf-32-le"), "<u4").astype(np.int64)

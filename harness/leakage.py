@@ -1,0 +1,146 @@
+"""The leak check: does what a model was made from hold the items it is tested on?
+
+Test items of all suites are indexed at once; training examples, retrieved
+passages, corpora and seeds are streamed past them once (`harness.leak_index`). What
+counts as evidence is in `LeakRule`; docs/leakage.md says why, and what it cannot see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from harness.types import Json
+
+Key = tuple[str, str]
+Kind = Literal["whole", "ngram", "substring"]
+
+
+@dataclass(frozen=True)
+class LeakRule:
+    """What counts as a leak. Words are runs of letters and digits, case and accents aside.
+
+    A text is compared by its shared runs of `words` words. An item is flagged
+    where one text holds a single run of `long_words` words, or runs that together
+    cover `share` of the item's own words, or a run of `characters`. A lone run
+    of 8 words in a long item ("the aim of this study was to compare the") is a
+    phrase of the language: such items are counted as touched, not flagged.
+
+    Attributes:
+        words: the n of the n-grams. 8 as in PaLM (Chowdhery et al. 2022).
+        long_words: 13 as in GPT-3 (Brown et al. 2020).
+        share: covered part of an item, 0 to 1. 0 flags on any n-gram.
+        characters: a run of this many letters and digits, spaces and punctuation
+            left out; it sees through words split or joined otherwise. 13 words
+            of English have about 75. Of a shorter text it is half its characters,
+            but at least `short_characters`.
+        short_words: an input under `2 * words` words is compared by runs of half
+            its words, but at least this many (whole, if its halves have too few
+            characters); a shorter one cannot be checked.
+        least_characters: a run of words counts from this many letters and digits
+            on, so that "95 % CI 0.1 to 0.4" does not.
+        common_documents, common_share: a run of `words` words found in more
+            documents of a task than both this many and this share of them is the
+            task's wording ("Does the headline say that ..."): it is cut out of
+            the items before anything is compared.
+    """
+
+    words: int = 8
+    long_words: int = 13
+    share: float = 0.5
+    characters: int = 80
+    short_characters: int = 50
+    short_words: int = 5
+    least_characters: int = 25
+    common_documents: int = 10
+    common_share: float = 0.05
+
+
+@dataclass(frozen=True)
+class ItemText:
+    """What is an item's own: its input without instruction and demonstrations, and its answers.
+
+    Answers are compared where they have `LeakRule.long_words` words or more: a
+    label or a name in a training text is no leak. `document` names what the item was
+    cut from; items that share it may share their text; "" stands for the id.
+    """
+
+    task: str
+    id: str
+    input: str
+    answers: tuple[str, ...] = ()
+    document: str = ""
+
+
+@dataclass(frozen=True)
+class Hit:
+    """What a text shares with an item.
+
+    `kind` is "whole" where one run is all of the item's own words (of its input,
+    or of one answer), else what found it: "ngram" or "substring". `share` (0 to
+    1) is the part of those words that the text holds in such runs; `span` is the
+    longest run in normalised words, for a substring with whole words at its ends.
+    """
+
+    task: str
+    item: str
+    source: str
+    kind: Kind
+    share: float
+    span: str
+
+
+@dataclass(frozen=True)
+class Leak:
+    """A flagged item: how many texts hold it, and the strongest hits."""
+
+    sources: int
+    hits: tuple[Hit, ...]
+
+
+@dataclass(frozen=True)
+class LeakReport:
+    """The outcome: flagged items by (task, id), and what was compared.
+
+    By task: `items` counts them, `unchecked` names those too short to be checked
+    (neither flagged nor cleared), `touched` counts those that share any n-gram.
+    """
+
+    rule: LeakRule
+    texts: int
+    items: Mapping[str, int]
+    unchecked: Mapping[str, tuple[str, ...]]
+    touched: Mapping[str, int]
+    leaks: Mapping[Key, Leak] = field(repr=False)
+
+    def share(self, task: str) -> float:
+        """The share of a task's checked items that is flagged; 0 where none was checked."""
+        checked = self.items[task] - len(self.unchecked.get(task, ()))
+        return sum(name == task for name, _ in self.leaks) / checked if checked else 0.0
+
+    def to_json(self) -> Json:
+        """The report as plain data, in the order of the items."""
+        flagged: dict[str, dict[str, Json]] = {task: {} for task in self.items}
+        for (task, name), leak in self.leaks.items():
+            flagged[task][name] = asdict(leak)
+        return {
+            "rule": asdict(self.rule),
+            "texts": self.texts,
+            "tasks": {
+                task: {
+                    "items": count,
+                    "unchecked": list(self.unchecked.get(task, ())),
+                    "touched": self.touched.get(task, 0),
+                    "share": self.share(task),
+                    "flagged": flagged[task],
+                }
+                for task, count in self.items.items()
+            },
+        }
+
+
+def example_text(row: Mapping[str, Any]) -> str:
+    """A training example, seed or passage as one text, whichever of these fields it has."""
+    names = ("instruction", "title", "input", "text", "output")
+    return "\n".join(str(row[name]) for name in names if row.get(name))
