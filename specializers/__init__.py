@@ -1,0 +1,5 @@
+"""Specializers turn one registered model into another; each is named here or by an entry point."""
+
+BUILT_IN: dict[str, str] = {
+    "selfspec": "specializers.selfspec.specializer:SelfSpec",
+}

@@ -1,0 +1,113 @@
+"""Every parameter of self-specialization, by budget.
+
+The letter says where a value comes from: P the paper (arXiv 2310.00160), R its
+reviews, M Self-MoE (arXiv 2406.12034), by the same first author, C public code
+of the same family (Self-Instruct, Alpaca), U said by others and not verified.
+"ours" was chosen here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+PAPER: dict[str, Any] = {
+    "seed": 0,
+    # -- instructions
+    "examples": 5000,  # R
+    "max_calls": 20_000,  # ours: a bound, so that a weak model ends with what it has
+    "calls_per_round": 256,  # ours: how often the filters are asked whether there is enough
+    "surplus": 0.15,  # ours: accepted beyond `examples`, since some answers will be dropped
+    "demonstrations": 3,  # M
+    "tasks_per_call": 0,  # C: as many as fit; 0 = until instruction_tokens
+    "instruction_tokens": 1024,  # ours
+    "temperature": 1.0,  # M
+    "top_p": 0.98,  # M
+    "model_sampling": True,  # ours: models.toml may name what suits a model better
+    # -- filters
+    "min_words": 4,  # C: three words or fewer are dropped
+    "max_words": 150,  # C
+    "max_input_words": 400,  # ours
+    "novelty": "instruction",  # C
+    "novelty_threshold": 0.7,  # C: ROUGE-L F1
+    "label_share": 0.3,  # ours: no short answer makes up more of the short answers
+    "label_floor": 25,  # ours: before this many of it the share is not asked
+    # -- responses
+    "retrieval": "bm25",  # R, P; BM25 from a secondary source
+    "passages": 3,  # U: the paper's k is not known
+    "passage_words": 120,  # ours
+    "retrieval_input_words": 400,  # ours: inputs longer than this answer for themselves
+    "response_demonstrations": 5,  # M
+    "demonstration_sets": 0,  # M: drawn anew for each example
+    "response_tokens": 512,  # ours
+    "responses_per_round": 256,  # ours
+    # -- training
+    "template": "alpaca",  # M
+    "lora_rank": 8,  # M
+    "lora_alpha": 16,  # M
+    "lora_dropout": 0.0,  # ours
+    "target_modules": "all-linear",  # M
+    "learning_rate": 3e-4,  # M
+    "warmup_steps": 10,  # ours
+    "schedule": "cosine",  # ours
+    "epochs": 3,  # M
+    "batch": 32,  # M
+    "micro_batch": 4,  # ours: the largest that fits; changes no result but rounding
+    "max_length": 1024,  # ours: tokens; longer examples lose the beginning of their prompt
+    "quantisation": "nf4",  # U
+    "gradient_checkpointing": True,  # ours
+    "checkpoint_steps": 20,  # ours
+}
+
+SMALL: dict[str, Any] = {
+    **PAPER,
+    "examples": 200,
+    "max_calls": 320,
+    "calls_per_round": 32,
+    "tasks_per_call": 2,
+    "instruction_tokens": 224,
+    "max_input_words": 160,
+    "label_floor": 8,
+    "passages": 1,
+    "passage_words": 60,
+    "retrieval_input_words": 40,
+    "demonstration_sets": 4,
+    "response_tokens": 128,
+    "responses_per_round": 64,
+    "template": "auto",
+    "warmup_steps": 2,
+    "epochs": 2,
+    "batch": 16,
+    "max_length": 384,
+    "quantisation": "",
+    "gradient_checkpointing": False,
+    "checkpoint_steps": 5,
+}
+
+TINY: dict[str, Any] = {
+    **SMALL,
+    "examples": 24,
+    "max_calls": 32,
+    "calls_per_round": 16,
+    "instruction_tokens": 144,
+    "max_input_words": 80,
+    "label_floor": 3,
+    "passage_words": 40,
+    "demonstration_sets": 1,
+    "response_tokens": 48,
+    "responses_per_round": 32,
+    "warmup_steps": 1,
+    "epochs": 1,
+    "batch": 8,
+    "max_length": 192,
+    "checkpoint_steps": 1,
+}
+
+BUDGETS = {"tiny": TINY, "small": SMALL, "paper": PAPER}
+
+CHOICES = {
+    "novelty": ("instruction", "instruction+input"),
+    "retrieval": ("none", "bm25"),
+    "template": ("auto", "chat", "alpaca", "plain"),
+    "quantisation": ("", "nf4"),
+    "schedule": ("constant", "linear", "cosine"),
+}

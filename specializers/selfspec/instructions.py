@@ -1,0 +1,151 @@
+"""Stage 1: the base model writes new tasks of the domain from a few seeds at a time.
+
+Calls go out in rounds of fixed size; after each round the filters judge what
+came back, and the stage ends when enough is accepted or the calls are used up.
+Every candidate is kept, with the seeds it was shown, its sampling and, if it
+was dropped, the filter and the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from itertools import islice
+from typing import Any
+
+from harness.errors import UserError
+from harness.files import digest
+from harness.types import BaseModel, Decoding, Domain, Json, Progress, Response, Seed
+from specializers.selfspec.draws import deal, number
+from specializers.selfspec.filters import InstructionFilters
+from specializers.selfspec.prompts import Block, brainstorm_prompt, brainstorm_stop, read_tasks
+
+
+@dataclass(frozen=True)
+class InstructionParams:
+    """See `budgets` for each value's source."""
+
+    seed: int
+    examples: int
+    max_calls: int
+    calls_per_round: int
+    surplus: float
+    demonstrations: int
+    tasks_per_call: int
+    instruction_tokens: int
+    temperature: float
+    top_p: float
+    model_sampling: bool
+    min_words: int
+    max_words: int
+    max_input_words: int
+    novelty: str
+    novelty_threshold: float
+
+    def decoding(self, model: Mapping[str, float], call: int) -> Decoding:
+        """Sampling of one call; `model` is what models.toml says suits the model."""
+        own = model if self.model_sampling else {}
+        return Decoding(
+            max_tokens=self.instruction_tokens,
+            stop=brainstorm_stop(self.demonstrations, self.tasks_per_call),
+            temperature=own.get("temperature", self.temperature),
+            top_p=own.get("top_p", self.top_p),
+            seed=number("instructions", self.seed, call),
+        )
+
+
+def write_instructions(
+    base: BaseModel, domain: Domain, params: InstructionParams, progress: Progress
+) -> tuple[list[Json], Json]:
+    """Every candidate in order, dropped or not, and the counts of the stage.
+
+    A candidate's `dropped` is None or {"filter", "reason"}.
+
+    Raises:
+        UserError: no candidate was accepted.
+    """
+    filters = InstructionFilters(
+        domain.seeds,
+        min_words=params.min_words,
+        max_words=params.max_words,
+        max_input_words=params.max_input_words,
+        novelty=params.novelty,
+        threshold=params.novelty_threshold,
+    )
+    wanted = -int(-params.examples * (1 + params.surplus) // 1)
+    hands = deal(domain.seeds, params.demonstrations, "instructions", params.seed)
+    rows: list[Json] = []
+    accepted = calls = tokens = errors = 0
+    while accepted < wanted and calls < params.max_calls:
+        size = min(params.calls_per_round, params.max_calls - calls)
+        shown = list(islice(hands, size))
+        prompts = [brainstorm_prompt(domain, hand) for hand in shown]
+        decodings = [
+            params.decoding(base.local.spec.sampling, calls + index) for index in range(size)
+        ]
+        responses = base.generate(
+            prompts, decodings, label=f"writing tasks ({accepted} of {wanted} so far)"
+        )
+        for index, response in enumerate(responses):
+            tokens += response.tokens
+            errors += response.status == "error"
+            origin = _origin(calls + index, shown[index], prompts[index], decodings[index])
+            for row in _candidates(response, origin):
+                if accepted < wanted:
+                    _judge(row, filters)
+                    accepted += row["dropped"] is None
+                    rows.append(row)
+        calls += size
+    if not accepted:
+        raise UserError(_nothing(base.name, calls, rows))
+    if accepted < params.examples:
+        progress.say(
+            f"{accepted} of {params.examples} tasks after {calls} calls (max_calls); "
+            "going on with these."
+        )
+    return rows, {"calls": calls, "failed_calls": errors, "tokens": tokens, "accepted": accepted}
+
+
+def _origin(call: int, hand: tuple[Seed, ...], prompt: str, decoding: Decoding) -> Json:
+    return {
+        "call": call,
+        "seeds": [seed.id for seed in hand],
+        "decoding": asdict(decoding),
+        "prompt_sha256": digest(prompt),
+    }
+
+
+def _candidates(response: Response, origin: Json) -> list[Json]:
+    whole = response.finish in ("stop", "eos")
+    blocks = read_tasks(response.text or "", whole=whole)
+    return [
+        {
+            "id": f"task-{origin['call']:05d}-{position}",
+            "instruction": block.instruction,
+            "input": block.input,
+            **origin,
+            "dropped": _unreadable(block),
+        }
+        for position, block in enumerate(blocks)
+    ]
+
+
+def _unreadable(block: Block) -> Json | None:
+    if block.fault:
+        return {"filter": "format", "reason": f"no instruction in: {block.fault}"}
+    return None if block.instruction else {"filter": "format", "reason": "empty instruction"}
+
+
+def _judge(row: dict[str, Any], filters: InstructionFilters) -> None:
+    if row["dropped"] is None:
+        refusal = filters.judge(row["id"], row["instruction"], row["input"])
+        row["dropped"] = asdict(refusal) if refusal else None
+
+
+def _nothing(model: str, calls: int, rows: list[Json]) -> str:
+    reasons = sorted({row["dropped"]["filter"] for row in rows})
+    why = f"dropped by: {', '.join(reasons)}" if reasons else "nothing it wrote could be read"
+    return (
+        f"{model} wrote no usable task in {calls} calls ({len(rows)} candidates; {why}). "
+        "Try a lower temperature, a higher max_calls or instruction_tokens, or a larger model."
+    )

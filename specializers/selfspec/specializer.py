@@ -1,0 +1,180 @@
+"""Self-specialization as a plug-in: seeds -> tasks -> answers -> LoRA on the base.
+
+Source: Kang et al., "Self-Specialization: Uncovering Latent Expertise within
+Large Language Models", arXiv 2310.00160. Each stage is a file in the artifact's
+folder; a stage whose file is there is not repeated.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from harness.errors import UserError
+from harness.files import read_jsonl, write_jsonl
+from harness.sources import cache_folder
+from harness.types import BaseModel, Domain, Json, Progress
+from specializers.parameters import check, take
+from specializers.retrieval import Retriever, open_retriever
+from specializers.selfspec.budgets import BUDGETS, CHOICES
+from specializers.selfspec.instructions import InstructionParams, write_instructions
+from specializers.selfspec.responses import ResponseParams, write_responses
+from specializers.stages import note_seconds, read_report, rows_stage
+from specializers.train import TrainParams, train_lora
+from specializers.training_data import render, resolve_template
+
+
+class SelfSpec:
+    """The paper's method; see `budgets` for every choice and its source."""
+
+    name = "selfspec"
+    version = 1
+    summary = "train a base on tasks and answers it wrote itself from a few seeds"
+    kind: Literal["adapter", "prompt"] = "adapter"
+    budgets: Mapping[str, Mapping[str, Any]] = BUDGETS
+
+    def specialize(
+        self,
+        base: BaseModel,
+        domain: Domain,
+        params: Mapping[str, Any],
+        out: Path,
+        progress: Progress,
+    ) -> Json:
+        """See `harness.types.Specializer`. What is written into `out`, in order:
+
+        instructions.jsonl: every candidate task, dropped or not.
+        responses.jsonl: every answer, dropped or not.
+        dropped.jsonl: what was dropped in either stage, with filter and reason.
+        data.jsonl: the training examples, each with its lineage.
+        adapter/, training.json: the adapter and how its training went.
+        """
+        check(self.name, params, self.budgets["paper"], CHOICES)
+        data = make_data(base, domain, params, out, progress)
+        training = train_on(base, data, params, out, progress)
+        return {**data_facts(out), "training": training}
+
+
+def make_data(
+    base: BaseModel, domain: Domain, params: Mapping[str, Any], out: Path, progress: Progress
+) -> list[Json]:
+    """Write tasks and answers; the training examples with their lineage, as in data.jsonl."""
+    candidates = rows_stage(
+        out,
+        "instructions",
+        lambda: write_instructions(base, domain, take(InstructionParams, params), progress),
+    )
+    tasks = [row for row in candidates if row["dropped"] is None]
+
+    def answer() -> tuple[list[Json], Json]:
+        retriever = _retriever(domain, params, progress)
+        return write_responses(
+            base, domain, tasks, retriever, take(ResponseParams, params), progress
+        )
+
+    answers = rows_stage(out, "responses", answer)
+    if not (out / "data.jsonl").is_file():
+        by_id = {row["id"]: row for row in tasks}
+        kept = [_example(by_id[row["id"]], row) for row in answers if row["dropped"] is None]
+        write_jsonl(out / "dropped.jsonl", _dropped(candidates, answers))
+        write_jsonl(out / "data.jsonl", kept)
+        progress.say(f"{len(kept)} training examples; {_counts_line(candidates, answers)}")
+    return list(read_jsonl(out / "data.jsonl"))
+
+
+def train_on(
+    base: BaseModel,
+    data: Sequence[Json],
+    params: Mapping[str, Any],
+    out: Path,
+    progress: Progress,
+) -> Json:
+    """Train an adapter on rows with `instruction`, `input`, `output`, unless it is there."""
+    template = resolve_template(params["template"], base.has_chat_template)
+    if not (out / "training.json").is_file():
+        base.release()
+        examples = [
+            render(template, row["instruction"], row["input"], row["output"]) for row in data
+        ]
+        began = time.monotonic()
+        train_lora(
+            base.local.folder,
+            base.name,
+            examples,
+            out,
+            take(TrainParams, params),
+            progress,
+            trust_remote_code=base.local.spec.trust_remote_code,
+        )
+        note_seconds(out, "training", time.monotonic() - began)
+    report = read_report(out / "training.json")
+    return {"template": template, **{k: v for k, v in report.items() if k != "curve"}}
+
+
+def data_facts(out: Path) -> Json:
+    """Counts of the data stages, for the manifest."""
+    instructions = list(read_jsonl(out / "instructions.jsonl"))
+    responses = list(read_jsonl(out / "responses.jsonl"))
+    return {
+        "instructions": {
+            **read_report(out / "instructions.json"),
+            "candidates": len(instructions),
+            "dropped": _by_filter(instructions),
+        },
+        "responses": {
+            **read_report(out / "responses.json"),
+            "dropped": _by_filter(responses),
+        },
+    }
+
+
+def _retriever(domain: Domain, params: Mapping[str, Any], progress: Progress) -> Retriever | None:
+    if params["retrieval"] == "none" or not params["passages"]:
+        return None
+    if domain.corpus is None:
+        raise UserError(
+            f"selfspec: retrieval is '{params['retrieval']}', but domain '{domain.name}' has no "
+            "corpus. Give one with --corpus FILE, or --set retrieval=none."
+        )
+    return open_retriever(params["retrieval"], domain.corpus, cache_folder() / "indexes", progress)
+
+
+def _example(task: Json, answer: Json) -> Json:
+    return {
+        "id": task["id"],
+        "instruction": task["instruction"],
+        "input": task["input"],
+        "output": answer["output"],
+        "seeds": {"instruction": task["seeds"], "response": answer["seeds"]},
+        "documents": answer["documents"],
+        "decoding": {"instruction": task["decoding"], "response": answer["decoding"]},
+        "prompt_sha256": {
+            "instruction": task["prompt_sha256"],
+            "response": answer["prompt_sha256"],
+        },
+    }
+
+
+def _dropped(candidates: Sequence[Json], answers: Sequence[Json]) -> list[Json]:
+    stages = (("instructions", candidates), ("responses", answers))
+    return [
+        {"id": row["id"], "stage": stage, **row["dropped"]}
+        for stage, rows in stages
+        for row in rows
+        if row["dropped"] is not None
+    ]
+
+
+def _by_filter(rows: Sequence[Json]) -> dict[str, int]:
+    found = Counter(row["dropped"]["filter"] for row in rows if row["dropped"] is not None)
+    return dict(sorted(found.items()))
+
+
+def _counts_line(candidates: Sequence[Json], answers: Sequence[Json]) -> str:
+    counts = _by_filter([*candidates, *answers])
+    if not counts:
+        return "nothing was dropped"
+    return "dropped: " + ", ".join(f"{filter} {count}" for filter, count in counts.items())

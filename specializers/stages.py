@@ -1,0 +1,43 @@
+"""Stages of a specialisation: each a file written whole; a file that is there is not made again."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.files import read_jsonl, write_json, write_jsonl
+from harness.types import Json
+
+# Seconds differ from run to run, so they are kept apart from what is digested.
+TIMES = "seconds.json"
+
+
+def rows_stage(
+    out: Path, name: str, work: Callable[[], tuple[Sequence[Mapping[str, Any]], Json]]
+) -> list[Json]:
+    """Rows of `<name>.jsonl`; if it is not there `work` makes them, and `<name>.json`."""
+    path = out / f"{name}.jsonl"
+    if not path.is_file():
+        began = time.monotonic()
+        rows, report = work()
+        write_json(out / f"{name}.json", report)
+        note_seconds(out, name, time.monotonic() - began)
+        write_jsonl(path, rows)
+    return list(read_jsonl(path))
+
+
+def note_seconds(out: Path, stage: str, seconds: float) -> None:
+    """Keep the wall time of a stage; after an interruption it is that of the last call alone."""
+    times = read_report(out / TIMES)
+    write_json(out / TIMES, {**times, stage: round(seconds, 1)})
+
+
+def read_report(path: Path) -> Json:
+    """The JSON object in `path`; {} where there is none."""
+    if not path.is_file():
+        return {}
+    report: Json = json.loads(path.read_text(encoding="utf-8"))
+    return report

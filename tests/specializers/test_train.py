@@ -1,0 +1,263 @@
+"""Training on tiny random models: where the loss falls, resuming, what is saved."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.files import sha256_file
+from harness.progress import NullProgress
+from specializers.train import (
+    IGNORED,
+    Tokens,
+    TrainParams,
+    collate,
+    encode,
+    in_order,
+    response_loss,
+    train_lora,
+    with_adapter,
+)
+from specializers.training_data import TrainingExample
+from tests.specializers.tiny import save_model
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("peft")
+
+PARAMS = TrainParams(
+    seed=3,
+    lora_rank=4,
+    lora_alpha=8,
+    lora_dropout=0.1,
+    target_modules="all-linear",
+    learning_rate=1e-2,
+    warmup_steps=1,
+    schedule="cosine",
+    epochs=2,
+    batch=4,
+    micro_batch=2,
+    max_length=32,
+    quantisation="",
+    gradient_checkpointing=False,
+    checkpoint_steps=1,
+)
+EXAMPLES = [
+    TrainingExample("question : does the drug lower pressure ?", "yes"),
+    TrainingExample("name the disease in the list :", "heart failure"),
+    TrainingExample("which gene is it ?", "the protein gene of the cell"),
+    TrainingExample("does it cell ?", "no"),
+    TrainingExample("task : list name", "patients , blood , cell"),
+    TrainingExample("is the drug safe for patients with heart failure ?", "yes"),
+]
+
+
+@pytest.fixture(scope="module")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_model(tmp_path_factory.mktemp("llama"))
+
+
+def tokenizer(folder: Path) -> object:
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(folder)
+
+
+def adapter_digest(out: Path) -> dict[str, str]:
+    return {path.name: sha256_file(path) for path in sorted((out / "adapter").iterdir())}
+
+
+def train(folder: Path, out: Path, params: TrainParams = PARAMS) -> dict[str, object]:
+    return train_lora(folder, "tiny", EXAMPLES, out, params, NullProgress())
+
+
+def test_the_end_token_has_a_loss_though_it_is_also_the_padding(llama: Path) -> None:
+    tokens = [encode(tokenizer(llama), example, 32)[0] for example in EXAMPLES[:2]]
+    batch = collate(tokens)
+    for row, one in enumerate(tokens):
+        labels = batch["labels"][row].tolist()
+        assert labels[: one.response_start] == [IGNORED] * one.response_start
+        assert labels[one.response_start : len(one.ids)] == list(one.ids[one.response_start :])
+        assert labels[len(one.ids) - 1] == 2
+        assert set(labels[len(one.ids) :]) <= {IGNORED}
+        assert batch["attention_mask"][row].sum() == len(one.ids)
+
+
+def test_a_chat_example_is_what_the_model_is_given_at_inference(tmp_path: Path) -> None:
+    folder = save_model(tmp_path, chat=True)
+    chat = tokenizer(folder)
+    example = TrainingExample("is it safe ?", "yes", chat=True)
+    tokens, cut = encode(chat, example, 32)
+    asked = chat.apply_chat_template(  # type: ignore[attr-defined]
+        [{"role": "user", "content": "is it safe ?"}], tokenize=False, add_generation_prompt=True
+    )
+    prompt = chat(asked, add_special_tokens=False)["input_ids"]  # type: ignore[operator]
+    assert list(tokens.ids[: tokens.response_start]) == prompt
+    assert chat.decode(tokens.ids[tokens.response_start :]) == "yes </s>"  # type: ignore[attr-defined]
+    assert not cut
+
+
+@pytest.mark.parametrize("max_length", [3, 5, 8])
+def test_an_overlong_example_loses_the_beginning_of_its_prompt(
+    llama: Path, max_length: int
+) -> None:
+    whole, _ = encode(tokenizer(llama), EXAMPLES[2], 100)
+    tokens, cut = encode(tokenizer(llama), EXAMPLES[2], max_length)
+    assert cut
+    assert len(tokens.ids) == max_length
+    assert tokens.response_start >= 1
+    answer = whole.ids[whole.response_start :]
+    assert tokens.ids[tokens.response_start :] == answer[: max_length - tokens.response_start]
+
+
+def test_every_epoch_holds_every_example_once() -> None:
+    examples = [Tokens((n,), 0) for n in range(10)]
+    ordered = in_order(examples, epochs=3, seed=1)
+    epochs = [ordered[start : start + 10] for start in (0, 10, 20)]
+    assert all(sorted(epoch, key=lambda t: t.ids) == examples for epoch in epochs)
+    assert epochs[0] != epochs[1]
+    assert ordered == in_order(examples, epochs=3, seed=1)
+    assert ordered != in_order(examples, epochs=3, seed=2)
+
+
+def test_the_loss_is_that_of_the_response_tokens_alone(llama: Path) -> None:
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(llama).eval()
+    tokens = [encode(tokenizer(llama), example, 32)[0] for example in EXAMPLES]
+    expected = 0.0
+    for one in tokens:
+        with torch.no_grad():
+            logits = model(input_ids=torch.tensor([one.ids])).logits[0].log_softmax(-1)
+        expected -= sum(
+            logits[place - 1, one.ids[place]].item()
+            for place in range(one.response_start, len(one.ids))
+        )
+    count = sum(len(one.ids) - one.response_start for one in tokens)
+    batch = collate(tokens)
+    labels = batch.pop("labels")
+    with torch.no_grad():
+        loss = response_loss(model(**batch), labels)
+    assert loss.item() == pytest.approx(expected / count, rel=1e-5)
+
+
+@pytest.mark.parametrize("architecture", ["llama", "mpt", "falcon"])
+def test_all_linear_layers_of_an_architecture_learn(tmp_path: Path, architecture: str) -> None:
+    folder = save_model(tmp_path, architecture)
+    model = with_adapter(folder, replace(PARAMS, lora_dropout=0.0))
+    batch = collate([encode(tokenizer(folder), example, 32)[0] for example in EXAMPLES])
+    labels = batch.pop("labels")
+    response_loss(model(**batch), labels).backward()
+    trained = {n: p.grad for n, p in model.named_parameters() if p.requires_grad}
+    # B begins at zero, so only B has a gradient in the first step.
+    assert all(torch.isfinite(g).all() for g in trained.values())
+    assert all(g.abs().sum() > 0 for name, g in trained.items() if "lora_B" in name)
+    modules = {name.split(".lora_")[0].rpartition(".")[2] for name in trained}
+    assert modules == {
+        "llama": {
+            "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj",
+        },
+        "mpt": {"Wqkv", "out_proj", "up_proj", "down_proj"},
+        "falcon": {"query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h"},
+    }[architecture]  # fmt: skip
+
+
+def test_training_lowers_the_loss_and_the_adapter_loads(llama: Path, tmp_path: Path) -> None:
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    report = train(llama, tmp_path, replace(PARAMS, epochs=12))
+    curve = report["curve"]
+    assert isinstance(curve, list)
+    assert [point["step"] for point in curve] == list(range(1, 19))
+    assert curve[-1]["epoch"] == pytest.approx(12)
+    assert curve[-1]["loss"] < 0.9 * curve[0]["loss"]
+    assert report == json.loads((tmp_path / "training.json").read_text())
+    assert not (tmp_path / "checkpoints").exists()
+    config = json.loads((tmp_path / "adapter" / "adapter_config.json").read_text())
+    assert config["base_model_name_or_path"] == "tiny"
+    assert config["target_modules"] == sorted(config["target_modules"])
+    base = AutoModelForCausalLM.from_pretrained(llama)
+    ids = torch.tensor([[5, 6, 7]])
+    before = base(input_ids=ids).logits
+    after = PeftModel.from_pretrained(base, tmp_path / "adapter")(input_ids=ids).logits
+    assert not torch.allclose(before, after)
+
+
+def test_micro_batches_change_nothing_but_rounding(llama: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+
+    still = replace(PARAMS, lora_dropout=0.0)
+    train(llama, tmp_path / "one", replace(still, micro_batch=1))
+    train(llama, tmp_path / "four", replace(still, micro_batch=4))
+    one, four = (
+        load_file(tmp_path / name / "adapter" / "adapter_model.safetensors")
+        for name in ("one", "four")
+    )
+    # Adam divides by the gradient's size, so rounding near zero is magnified.
+    assert all(torch.allclose(one[name], four[name], atol=1e-4) for name in one)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from specializers import train
+from tests.specializers.test_train import PARAMS, EXAMPLES
+
+class Killer:
+    steps = 0
+    def start(self, *_): ...
+    def finish(self): ...
+    def say(self, _): ...
+    def advance(self, count):
+        self.steps += count
+        if self.steps >= {step}:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+train.train_lora(Path(sys.argv[1]), "tiny", EXAMPLES, Path(sys.argv[2]), PARAMS, Killer())
+"""
+
+
+def test_killed_in_mid_training_and_resumed_it_makes_the_same_adapter(
+    llama: Path, tmp_path: Path
+) -> None:
+    undisturbed = train(llama, tmp_path / "whole")
+    out = tmp_path / "killed"
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED.format(step=3), str(llama), str(out)],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())},
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL
+    # What a kill in the middle of writing leaves behind.
+    half = out / "checkpoints" / "checkpoint-9"
+    half.mkdir()
+    (half / "adapter_model.safetensors").write_bytes(b"half")
+    assert any((out / "checkpoints").glob("checkpoint-[12]"))
+    resumed = train(llama, out)
+    assert resumed == undisturbed
+    assert adapter_digest(out) == adapter_digest(tmp_path / "whole")
+
+
+def test_gradient_checkpointing_changes_nothing(llama: Path, tmp_path: Path) -> None:
+    still = replace(PARAMS, lora_dropout=0.0)
+    plain = train(llama, tmp_path / "plain", still)
+    saving = train(llama, tmp_path / "saving", replace(still, gradient_checkpointing=True))
+    assert plain == saving
+    assert adapter_digest(tmp_path / "plain") == adapter_digest(tmp_path / "saving")
+
+
+def test_the_same_seed_makes_the_same_adapter_and_another_seed_another(
+    llama: Path, tmp_path: Path
+) -> None:
+    for name, seed in (("a", 3), ("b", 3), ("c", 4)):
+        train(llama, tmp_path / name, replace(PARAMS, seed=seed, epochs=1))
+    assert adapter_digest(tmp_path / "a") == adapter_digest(tmp_path / "b")
+    assert adapter_digest(tmp_path / "a") != adapter_digest(tmp_path / "c")
