@@ -13,7 +13,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from platformdirs import user_cache_dir
 
@@ -29,7 +29,7 @@ def load(
     data_dir: str | None = None,
     *,
     answers: str = "all",
-    without_entities: Sequence[int] = (),
+    without_entities: Sequence[int] | Literal["all"] = (),
     natural_subset: bool = False,
     per_label: str = "",
     config_source: str | None = None,
@@ -44,6 +44,7 @@ def load(
         answers: what a list of targets means: "all" are expected, or "any" is accepted.
         without_entities: [with, without]: how many test sentences of the full set have
             entities and how many have none; `test_noentity.jsonl` is mixed in at that share.
+            "all" mixes in all of it: for sets that only come whole.
         natural_subset: keep only the test rows marked as a sample at the natural ratio
             of labels, where rows carry such a mark (a rebalanced mirror).
         per_label: ask one yes/no question per row and label (multi-label sets); the text
@@ -69,7 +70,9 @@ def load(
                 "entity, in their natural share. Add the file, or fetch the set anew with "
                 f"'bench data fetch {dataset}'."
             )
-        test = mix(test, in_sample_order(read_rows(empty)), without_entities)
+        absent = in_sample_order(read_rows(empty))
+        share = (len(test), len(absent)) if without_entities == "all" else without_entities
+        test = mix(test, absent, share)
     if per_label:
         train, test = one_row_per_label(train, per_label), one_row_per_label(test, per_label)
     return {
@@ -142,6 +145,8 @@ def mix(present: Sequence[Row], absent: Sequence[Row], share: Sequence[int]) -> 
         share: [with, without] counts of the full set.
     """
     full_present, full_absent = share
+    if not full_absent:
+        return list(present)
     scale = min(len(present) / full_present, len(absent) / full_absent)
     n_present, n_absent = round(full_present * scale), round(full_absent * scale)
     # The i-th of n stands at (i + 1/2) / n of the way.
