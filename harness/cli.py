@@ -236,8 +236,9 @@ def _tokens(count: float) -> str:
 
 
 def _show_board(args: argparse.Namespace, records: Sequence[Record], out: Path) -> int:
-    from leaderboards.build import board_of, build
+    from leaderboards.build import build
     from leaderboards.render import render_json, render_terminal, write_board
+    from leaderboards.spec import board_of
 
     board = build(records, board_of(records))
     paths = write_board(board, out / "board")
@@ -265,8 +266,9 @@ def _specialize(args: argparse.Namespace) -> int:
 def _board(args: argparse.Namespace) -> int:
     from harness.config import load_config
     from harness.record import read_records
-    from leaderboards.build import board_of, build, load_board
+    from leaderboards.build import build
     from leaderboards.render import render_json, render_markdown, render_terminal, write_board
+    from leaderboards.spec import board_of, load_board
 
     config = load_config()
     out = _out(args, config)

@@ -55,7 +55,8 @@ def summands(name: str, values: Rows) -> Floats:
 
 def score_of_sums(name: str, sums: Floats) -> Floats:
     """The scores (...) of sums (..., sums) of the rows that `summands` gives."""
-    return _HALVES[name].score(sums)
+    score: Floats = _HALVES[name].score(sums)
+    return score
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,8 @@ def _value_and_one(values: Rows) -> Floats:
 
 
 def _mean(sums: Floats) -> Floats:
-    return np.asarray(sums[..., 0] / sums[..., 1])
+    mean: Floats = sums[..., 0] / sums[..., 1]
+    return mean
 
 
 def _counts(values: Rows) -> Floats:
@@ -111,8 +113,9 @@ def _macro_f1_counts(sums: Floats) -> Floats:
 def _mean_over(scores: Floats, counted: NDArray[np.bool_], empty: float) -> Floats:
     """Means over the last axis of the scores that are counted; `empty` where none is."""
     number = counted.sum(axis=-1)
-    total = np.where(counted, scores, 0.0).sum(axis=-1)
-    return np.divide(total, number, out=np.full_like(total, empty), where=number > 0)
+    total: Floats = np.where(counted, scores, 0.0).sum(axis=-1)
+    mean: Floats = np.divide(total, number, out=np.full_like(total, empty), where=number > 0)
+    return mean
 
 
 _HALVES: dict[str, _Halves] = {

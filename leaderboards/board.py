@@ -1,0 +1,182 @@
+"""What a board holds: plain numbers, ready to be drawn in any form.
+
+Scores, differences and limits are on a 0..1 scale; None means there is no such
+number. `as_json` rounds to six digits, so that the last bits of a sum, which
+depend on the processor, never reach a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from harness.types import Json
+from leaderboards.references import Reference
+from leaderboards.stats import Interval
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A model minus another on the same items, resampled together.
+
+    Attributes:
+        other: label of the row it is compared with.
+        value: the difference.
+        interval: of the difference.
+        p: of the test named in `test`; `p_holm` the same after correction for
+            all comparisons of its kind in the table.
+        detectable: smallest difference found in 80% of cases with this many documents.
+        n: items both models were scored on.
+        beyond: interval of the average over other tasks of this kind; only for
+            averages over at least five tasks.
+    """
+
+    other: str
+    value: float
+    interval: Interval
+    p: float
+    p_holm: float
+    test: str
+    detectable: float | None
+    n: int
+    beyond: Interval | None = None
+
+    @property
+    def significant(self) -> bool:
+        """Whether the corrected p is below 0.05."""
+        return self.p_holm < 0.05
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A model on a task: score, interval, counts.
+
+    `score` is None where no item was scored; `interval` where the metric cannot
+    be resampled. `complete` is False when a call failed. `rank` is the range of
+    places the model may hold. `draws` are the demonstration draws averaged over.
+    """
+
+    score: float | None
+    interval: Interval | None
+    n: int
+    n_scored: int
+    n_unparseable: int
+    n_error: int
+    n_cut: int
+    complete: bool
+    draws: tuple[int, ...]
+    documents: int
+    rank: tuple[int, int] | None = None
+    difference: Difference | None = None
+
+
+@dataclass(frozen=True)
+class Average:
+    """The unweighted mean over the tasks that count.
+
+    `interval` is for these tasks with other items (items and draws resampled);
+    `beyond` for other tasks of this kind (tasks resampled).
+    """
+
+    score: float
+    interval: Interval | None
+    beyond: Interval | None
+    rank: tuple[int, int] | None
+    difference: Difference | None
+    to_best: Difference | None
+
+
+@dataclass(frozen=True)
+class Column:
+    """A task as one table shows it. What differs in any of these is another column."""
+
+    task: str
+    version: str
+    metric: str
+    decoding: Mapping[str, Any]
+    title: str
+    kind: str
+    higher_is_better: bool
+    rank_of: str
+    stand_in: str
+    n_full: int
+    redistribute: bool
+    in_average: bool
+
+
+@dataclass(frozen=True)
+class Part:
+    """One task's gain, split: `gain` = `format` + `knowledge`, with intervals."""
+
+    task: str
+    ranking_task: str
+    metric: str
+    n: int
+    gain: float
+    gain_interval: Interval
+    format: float
+    format_interval: Interval
+    knowledge: float
+    knowledge_interval: Interval
+
+
+@dataclass(frozen=True)
+class Row:
+    """A model in one table; `cells` has an entry per column, None where nothing was run."""
+
+    label: str
+    model: str
+    base: str
+    specializer: str
+    artifact: str
+    kind: str
+    numerics: Mapping[str, Any]
+    cells: tuple[Cell | None, ...]
+    average: Average | None
+    missing: tuple[str, ...]
+    unparseable: float | None
+    cost: Mapping[str, Any]
+    parts: tuple[Part, ...] = ()
+
+
+@dataclass(frozen=True)
+class Section:
+    """One table: everything in it was asked in the same way."""
+
+    title: str
+    shots: int
+    chat: bool
+    limit: int
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class Board:
+    """A whole board."""
+
+    name: str
+    title: str
+    resamples: int
+    sections: tuple[Section, ...]
+    references: tuple[Reference, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+
+def as_json(board: Board) -> Json:
+    """The board as JSON holds it, numbers rounded to six digits."""
+    rounded = _rounded(asdict(board))
+    return {"format": FORMAT, **rounded}
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, 6) + 0.0  # never -0.0
+    if isinstance(value, Mapping):
+        return {str(key): _rounded(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(entry) for entry in value]
+    return value

@@ -1,0 +1,141 @@
+"""One task's column: every model's score with its interval, and its difference to its base."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from leaderboards.board import Cell, Difference
+from leaderboards.compare import (
+    Contrast,
+    Sheet,
+    View,
+    contrast,
+    documents_of,
+    estimate,
+    paired_views,
+    resample,
+    whole_view,
+)
+from leaderboards.gather import ByDraw, RawColumn, sheet
+from leaderboards.stats import Floats, detectable, holm, interval, rank_ranges
+from tasks.aggregation import AGGREGATIONS
+
+
+@dataclass(frozen=True)
+class ScoredColumn:
+    """One column with its statistics; samples and contrasts feed the averages."""
+
+    cells: Mapping[str, Cell]
+    samples: Mapping[str, Floats]
+    contrasts: Mapping[str, Contrast]
+
+
+def score_column(raw: RawColumn, others: Mapping[str, str], resamples: int) -> ScoredColumn:
+    column = raw.column
+    aggregations = {
+        str(record.manifest["metrics"][column.metric]["aggregation"])
+        for draws in raw.cells.values()
+        for record in draws.values()
+    }
+    if len(aggregations) > 1 or not aggregations <= set(AGGREGATIONS):
+        return ScoredColumn(
+            {label: _cell(draws, column.metric) for label, draws in raw.cells.items()}, {}, {}
+        )
+    table = sheet(raw.cells, column.metric, column.rank_of or column.task)
+    if table is None:
+        return ScoredColumn(
+            {label: _cell(draws, column.metric) for label, draws in raw.cells.items()}, {}, {}
+        )
+    whole = {label: whole_view(table, label) for label in table.answers}
+    pairs = {
+        label: views
+        for label, other in others.items()
+        if label in whole and other in whole
+        if (views := paired_views(table, label, other)) is not None
+    }
+    wanted = [*whole.values(), *(view for views in pairs.values() for view in views)]
+    samples = resample(table, wanted, resamples)
+    compared = contrast(table, pairs.values(), samples, resamples)
+    contrasts = {label: compared[views] for label, views in pairs.items()}
+    ranked = list(whole)
+    sign = 1 if column.higher_is_better else -1
+    scores = {label: estimate(table, view) for label, view in whole.items()}
+    ranks = rank_ranges(
+        [sign * scores[label] for label in ranked],
+        np.stack([sign * samples[whole[label]] for label in ranked]),
+    )
+    cells = {}
+    for label, draws in raw.cells.items():
+        cell = _cell(draws, column.metric)
+        if label in whole:
+            cell = _with_statistics(cell, table, whole[label], scores[label], samples)
+            cell = replace(cell, rank=ranks[ranked.index(label)])
+        if label in contrasts:
+            cell = replace(cell, difference=_difference(others[label], contrasts[label]))
+        cells[label] = cell
+    by_label = {label: samples[view] for label, view in whole.items()}
+    return ScoredColumn(cells, by_label, contrasts)
+
+
+def _cell(draws: ByDraw, metric: str) -> Cell:
+    """Counts of a cell, and the records' own score, which cannot be resampled."""
+    summaries = [record.summary for record in draws.values()]
+    values = [summary["metrics"].get(metric) for summary in summaries]
+    known = [value for value in values if value is not None]
+
+    def total(key: str) -> int:
+        return sum(int(summary[key]) for summary in summaries)
+
+    return Cell(
+        score=sum(known) / len(known) if known and len(known) == len(values) else None,
+        interval=None,
+        n=total("n"),
+        n_scored=total("n_scored"),
+        n_unparseable=total("n_unparseable"),
+        n_error=total("n_error"),
+        n_cut=total("n_cut"),
+        complete=all(bool(summary["complete"]) for summary in summaries),
+        draws=tuple(draws),
+        documents=0,
+    )
+
+
+def _with_statistics(
+    cell: Cell, table: Sheet, view: View, score: float, samples: Mapping[View, Floats]
+) -> Cell:
+    documents = documents_of(table, view)
+    return replace(
+        cell, score=score, documents=documents, interval=interval(samples[view], score, documents)
+    )
+
+
+def _difference(other: str, found: Contrast) -> Difference:
+    return Difference(
+        other=other,
+        value=found.value,
+        interval=interval(found.samples, found.value, found.documents, low=-1.0),
+        p=found.p,
+        p_holm=found.p,
+        test=found.test,
+        detectable=detectable(found.samples),
+        n=found.n,
+    )
+
+
+def corrected(columns: Sequence[Mapping[str, Cell]]) -> list[dict[str, Cell]]:
+    """Holm's correction over every difference to a base in the table."""
+    places = [
+        (number, label, cell.difference)
+        for number, cells in enumerate(columns)
+        for label, cell in cells.items()
+        if cell.difference is not None
+    ]
+    result = [dict(cells) for cells in columns]
+    corrected = holm([difference.p for _, _, difference in places])
+    for (number, label, difference), p in zip(places, corrected, strict=True):
+        cell = result[number][label]
+        result[number][label] = replace(cell, difference=replace(difference, p_holm=p))
+    return result

@@ -1,0 +1,59 @@
+"""What a reader must know beside the numbers, as sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from harness.types import Record
+from leaderboards.gather import RawSection
+from leaderboards.spec import BoardSpec
+
+
+def board_notes(sections: Sequence[RawSection], spec: BoardSpec) -> tuple[str, ...]:
+    """Stand-ins, limits, failed calls, cut prompts, tasks and models without a record."""
+    placed = [
+        (section, raw, label, record)
+        for section in sections
+        for raw in section.columns
+        for label, draws in raw.cells.items()
+        for record in draws.values()
+    ]
+    notes = [
+        f"{raw.column.task} is a stand-in: {raw.column.stand_in}"
+        for section in sections
+        for raw in section.columns
+        if raw.column.stand_in
+    ]
+    if any(0 < record.manifest["limit"] < record.manifest["n_full"] for *_, record in placed):
+        notes.append(
+            "Only the first items of each task were run: these are no full test-set scores."
+        )
+    notes += [note for section in sections for note in _several_versions(section)]
+    for section, raw, label, record in placed:
+        where = f"{label} on {raw.column.task}, {section.setting[0]}-shot"
+        notes += _faults(where, record)
+    tasks = {raw.column.task for _, raw, _, _ in placed}
+    models = {record.manifest["model"] for *_, record in placed}
+    baseline = [spec.baseline] if spec.baseline else []
+    absent = [name for name in spec.tasks if name not in tasks]
+    absent += [name for name in [*spec.models, *baseline] if name not in models]
+    notes += [f"{name}: declared for this board, no record found." for name in absent]
+    return tuple(dict.fromkeys(notes))
+
+
+def _several_versions(section: RawSection) -> Iterator[str]:
+    columns = [raw.column for raw in section.columns]
+    for task in dict.fromkeys(column.task for column in columns):
+        versions = sorted({column.version for column in columns if column.task == task})
+        if len(versions) > 1:
+            yield f"{task}: versions {' and '.join(versions)} stand apart; the newest counts."
+
+
+def _faults(where: str, record: Record) -> Iterator[str]:
+    summary = record.summary
+    n = summary["n"]
+    if not summary["complete"]:
+        failed = summary["n_error"]
+        yield f"{where}: incomplete, {failed} of {n} items failed and have no score."
+    if summary["n_cut"]:
+        yield f"{where}: {summary['n_cut']} of {n} prompts did not fit and were cut at the start."

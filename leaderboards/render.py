@@ -1,0 +1,211 @@
+"""A board on the terminal and in files, byte for byte the same from the same records."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from pathlib import Path
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from harness.files import write_text
+from leaderboards.board import Board, Difference, as_json
+from leaderboards.tables import Grid, legend, section_grids
+
+_CSV = (
+    "shots",
+    "chat",
+    "limit",
+    "task",
+    "version",
+    "metric",
+    "model",
+    "base",
+    "score",
+    "low",
+    "high",
+    "n",
+    "n_scored",
+    "n_unparseable",
+    "n_error",
+    "complete",
+    "draws",
+    "documents",
+    "best_rank",
+    "worst_rank",
+    "compared_with",
+    "difference",
+    "difference_low",
+    "difference_high",
+    "p",
+    "p_holm",
+    "test",
+    "detectable",
+    "n_paired",
+)
+
+
+def render_terminal(board: Board) -> RenderableType:
+    """The board for a terminal of 80 to 100 columns; print it with a rich Console."""
+    parts: list[RenderableType] = [Text(board.title, style="bold"), Text()]
+    for section in board.sections:
+        for grid in section_grids(section, details=False):
+            parts += [_rich_table(grid), Text()]
+    if not board.sections:
+        parts.append(Text("No records for this board yet."))
+    for row in board.references:
+        parts.append(
+            Text(f"Published, not run here: {row.model}, {row.what}: {row.value} ({row.source}).")
+        )
+    lines = [*legend(board), *board.notes]
+    parts += [Padding(Text(line, style="dim"), (0, 0, 0, 2)) for line in lines]
+    return Group(*parts)
+
+
+def _rich_table(grid: Grid) -> Table:
+    table = Table(
+        title=Text(grid.title, style="bold"),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
+    for number, name in enumerate(grid.header):
+        side = "left" if number == 0 else "right"
+        # A long model name breaks at its hyphens, not in a word.
+        shown = name.replace("-", "-\n") if len(name) > 14 else name
+        table.add_column(Text(shown), justify=side)  # type: ignore[arg-type]
+    for number, line in enumerate(grid.rows):
+        if number in grid.rules:
+            table.add_section()
+        bold = "bold" if number in grid.strong else None
+        # Too narrow a terminal breaks between score and interval, never inside one.
+        table.add_row(*(Text(cell.replace(", ", ",")) for cell in line), style=bold)
+    return table
+
+
+def render_markdown(board: Board) -> str:
+    """The board for GitHub."""
+    lines = [f"# {_escaped(board.title)}", ""]
+    if not board.sections:
+        lines += ["No records for this board yet.", ""]
+    for section in board.sections:
+        for number, grid in enumerate(section_grids(section, details=True)):
+            lines += [f"{'##' if number == 0 else '###'} {_escaped(grid.title)}", ""]
+            lines += [*_markdown_table(grid), ""]
+    if board.references:
+        lines += ["## Published, not run here", ""]
+        grid = Grid(
+            "",
+            ("model", "value", "what", "source"),
+            tuple((row.model, f"{row.value}", row.what, row.source) for row in board.references),
+        )
+        lines += [*_markdown_table(grid), ""]
+    lines += ["## How to read this", ""]
+    lines += [f"- {_escaped(line)}" for line in legend(board)]
+    lines += [
+        "- A column holds one task, version, metric and decoding; a table one number of"
+        " demonstrations, one use of the chat template and one item limit. Draws of"
+        " demonstrations are pooled.",
+        "- Detectable: the smallest true difference found in 80% of cases with this many"
+        " documents.",
+    ]
+    if board.notes:
+        lines += ["", "## Notes", "", *(f"- {_escaped(note)}" for note in board.notes)]
+    return "\n".join(lines) + "\n"
+
+
+def _markdown_table(grid: Grid) -> list[str]:
+    def line(cells: tuple[str, ...], *, bold: bool = False) -> str:
+        shown = [_escaped(cell) for cell in cells]
+        shown = [f"**{cell}**" if bold and cell.strip() else cell for cell in shown]
+        return "| " + " | ".join(shown) + " |"
+
+    rule = "| :--- |" + " ---: |" * (len(grid.header) - 1)
+    rows = [line(row, bold=number in grid.strong) for number, row in enumerate(grid.rows)]
+    return [line(grid.header), rule, *rows]
+
+
+def _escaped(text: str) -> str:
+    """Text that Markdown shows as it is."""
+    plain = " ".join(text.split()) if text.strip() else text
+    return re.sub(r"([\\`*_|<>\[\]#])", r"\\\1", plain)
+
+
+def render_json(board: Board) -> str:
+    """The board with all its numbers."""
+    return json.dumps(as_json(board), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def render_csv(board: Board) -> str:
+    """A line per model and task."""
+    out = io.StringIO()
+    table = csv.DictWriter(out, _CSV, lineterminator="\n")
+    table.writeheader()
+    for section in board.sections:
+        for row in section.rows:
+            for column, cell in zip(section.columns, row.cells, strict=True):
+                if cell is None:
+                    continue
+                line: dict[str, object] = {
+                    "shots": section.shots,
+                    "chat": section.chat,
+                    "limit": section.limit,
+                    "task": column.task,
+                    "version": column.version,
+                    "metric": column.metric,
+                    "model": row.label,
+                    "base": row.base,
+                    "score": cell.score,
+                    "low": cell.interval.low if cell.interval else None,
+                    "high": cell.interval.high if cell.interval else None,
+                    "n": cell.n,
+                    "n_scored": cell.n_scored,
+                    "n_unparseable": cell.n_unparseable,
+                    "n_error": cell.n_error,
+                    "complete": cell.complete,
+                    "draws": " ".join(map(str, cell.draws)),
+                    "documents": cell.documents,
+                    "best_rank": cell.rank[0] if cell.rank else None,
+                    "worst_rank": cell.rank[1] if cell.rank else None,
+                }
+                line |= _difference_fields(cell.difference) if cell.difference else {}
+                table.writerow(
+                    {
+                        key: round(value, 6) + 0.0 if isinstance(value, float) else value
+                        for key, value in line.items()
+                    }
+                )
+    return out.getvalue()
+
+
+def _difference_fields(found: Difference) -> dict[str, object]:
+    return {
+        "compared_with": found.other,
+        "difference": found.value,
+        "difference_low": found.interval.low,
+        "difference_high": found.interval.high,
+        "p": found.p,
+        "p_holm": found.p_holm,
+        "test": found.test,
+        "detectable": found.detectable,
+        "n_paired": found.n,
+    }
+
+
+def write_board(board: Board, out: Path) -> list[Path]:
+    """Write README.md, board.json and scores.csv into `out`; return their paths."""
+    files = {
+        "README.md": render_markdown(board),
+        "board.json": render_json(board),
+        "scores.csv": render_csv(board),
+    }
+    for name, text in files.items():
+        write_text(out / name, text)
+    return [out / name for name in files]

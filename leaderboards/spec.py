@@ -1,0 +1,137 @@
+"""A board's declaration: which models, tasks and shots it shows, against what.
+
+`leaderboards/boards/*.toml` declare the built-in boards; docs/boards.md explains
+every key. A board that nobody declared is `BoardSpec(name=suite, suite=suite)`.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.errors import UserError, UserErrors, did_you_mean
+from harness.types import Record
+
+RESAMPLES = 10_000  # Monte Carlo error of a 95% limit then is about 2% of the interval's width
+FOLDER = Path(__file__).parent / "boards"
+
+
+@dataclass(frozen=True)
+class BoardSpec:
+    """What a board shows. Empty tuples and mappings mean: all that the records hold.
+
+    Attributes:
+        name: the board's name on the command line.
+        title: its heading; "" for the name.
+        suite: records of other suites are left out; "" for any.
+        tasks: the tasks shown, in this order.
+        shots: the numbers of demonstrations shown.
+        models: the models shown.
+        baseline: a model that every model without a base of its own is compared
+            with; "" for none. A specialised model is always compared with its base.
+        metrics: task -> metric shown instead of the task's main metric.
+        versions: task -> the only version shown.
+        references: names of rows in references.toml.
+        resamples: resamples behind each interval and test.
+    """
+
+    name: str
+    title: str = ""
+    suite: str = ""
+    tasks: tuple[str, ...] = ()
+    shots: tuple[int, ...] = ()
+    models: tuple[str, ...] = ()
+    baseline: str = ""
+    metrics: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    references: tuple[str, ...] = ()
+    resamples: int = RESAMPLES
+
+
+_TEXT, _TEXTS, _COUNTS, _COUNT, _TABLE = (
+    "a string",
+    "a list of strings",
+    "a list of whole numbers, 0 or more",
+    "a whole number, 100 or more",
+    "a table of strings",
+)
+_KEYS = {
+    "title": _TEXT,
+    "suite": _TEXT,
+    "tasks": _TEXTS,
+    "shots": _COUNTS,
+    "models": _TEXTS,
+    "baseline": _TEXT,
+    "metrics": _TABLE,
+    "versions": _TABLE,
+    "references": _TEXTS,
+    "resamples": _COUNT,
+}
+
+
+def builtin_boards() -> dict[str, Path]:
+    """The boards that come with the package, by name."""
+    return {path.stem: path for path in sorted(FOLDER.glob("*.toml"))}
+
+
+def load_board(path: Path) -> BoardSpec:
+    """Read a board's declaration.
+
+    Raises:
+        UserError: the file cannot be read or is no TOML.
+        UserErrors: unknown keys, values of the wrong kind, unknown references;
+            all of them at once.
+    """
+    from leaderboards.references import load_references
+
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}). Name a .toml file.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not TOML ({error}). See docs/boards.md.") from error
+    faults = []
+    for key, value in content.items():
+        if key not in _KEYS:
+            faults.append(f"{path}: unknown key '{key}'.{did_you_mean(key, _KEYS)}")
+        elif not _fits(value, _KEYS[key]):
+            faults.append(f"{path}: '{key}' is {value!r}, expected {_KEYS[key]}.")
+    names = content.get("references", [])
+    if _fits(names, _TEXTS):
+        known = {row.name for row in load_references()}
+        faults += [
+            f"{path}: 'references' names '{name}', which references.toml does not hold."
+            f"{did_you_mean(name, known)}"
+            for name in names
+            if name not in known
+        ]
+    if faults:
+        raise UserErrors(faults)
+    frozen: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in content.items()
+    }
+    return BoardSpec(name=path.stem, **frozen)
+
+
+def board_of(records: Iterable[Record]) -> BoardSpec:
+    """The board for records without a declared one: their suite's own, else all of them."""
+    suites = sorted({str(record.manifest["suite"]) for record in records})
+    if len(suites) != 1:
+        return BoardSpec(name="all", title="All recorded runs")
+    declared = builtin_boards().get(suites[0])
+    return load_board(declared) if declared else BoardSpec(name=suites[0], suite=suites[0])
+
+
+def _fits(value: Any, kind: str) -> bool:
+    if kind == _TEXT:
+        return isinstance(value, str)
+    if kind == _TEXTS:
+        return isinstance(value, list) and all(isinstance(entry, str) for entry in value)
+    if kind == _COUNTS:
+        return isinstance(value, list) and all(type(entry) is int and entry >= 0 for entry in value)
+    if kind == _COUNT:
+        return type(value) is int and value >= 100
+    return isinstance(value, dict) and all(isinstance(entry, str) for entry in value.values())

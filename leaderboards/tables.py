@@ -1,0 +1,284 @@
+"""A board as tables of text, the same for terminal and Markdown.
+
+Few models: a row per task, a column per model, so that it fits a terminal.
+Many models: a row per model, tasks in columns, as many at once as fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from leaderboards.board import Average, Board, Cell, Column, Difference, Row, Section
+from leaderboards.stats import Interval
+
+FEW_MODELS = 4  # models side by side in 100 columns
+TASKS_ABREAST = 6  # task columns beside a model's name in 100 columns
+NOTHING = "–"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table: header, rows, which rows stand out, and before which a rule is drawn.
+
+    The first column is flush left, the others right.
+    """
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    strong: frozenset[int] = frozenset()
+    rules: frozenset[int] = frozenset()
+
+
+def points(value: float | None, *, sign: bool = False) -> str:
+    """0.123 -> "12.3"; with `sign` "+12.3" and a true minus."""
+    if value is None:
+        return NOTHING
+    text = f"{100 * value:+.1f}" if sign else f"{100 * value:.1f}"
+    return text.replace("-", "−").replace("+0.0", "0.0").replace("−0.0", "0.0")
+
+
+def limits(found: Interval | None, *, sign: bool = False) -> str:
+    """An interval in points, without decimals where it is wider than 10 points."""
+    if found is None:
+        return ""
+    digits = 0 if found.high - found.low >= 0.1 else 1
+    form = f"{{:{'+' if sign else ''}.{digits}f}}"
+    low, high = (form.format(100 * end).replace("-", "−") for end in (found.low, found.high))
+    return f"[{low}, {high}]"
+
+
+def probability(p: float) -> str:
+    """A p-value to three digits."""
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def score(cell: Cell | None) -> str:
+    """Score and interval; † marks a record with failed calls."""
+    if cell is None:
+        return NOTHING
+    mark = "" if cell.complete else "†"
+    return f"{points(cell.score)}{mark} {limits(cell.interval)}".strip()
+
+
+def difference(found: Difference | None) -> str:
+    """Difference and interval; * marks a significant one."""
+    if found is None:
+        return NOTHING
+    mark = "*" if found.significant else ""
+    return f"{points(found.value, sign=True)}{mark} {limits(found.interval, sign=True)}"
+
+
+def places(rank: tuple[int, int] | None) -> str:
+    """A range of ranks."""
+    if rank is None:
+        return NOTHING
+    return str(rank[0]) if rank[0] == rank[1] else f"{rank[0]}–{rank[1]}"
+
+
+def section_grids(section: Section, *, details: bool) -> list[Grid]:
+    """All tables of a section; `details` adds the tests behind each difference."""
+    few = len(section.rows) <= FEW_MODELS
+    grids = [_by_task(section)] if few else [_overview(section), *_matrices(section)]
+    grids += _parts(section)
+    if details:
+        grids += [_tests(section, row) for row in section.rows if _compared(row)]
+    return grids
+
+
+def legend(board: Board) -> list[str]:
+    """What the marks mean, in sentences."""
+    rows = [row for section in board.sections for row in section.rows]
+    lines = [
+        "Scores are in points of 100; [ ] is the 95% interval from resampling documents"
+        f" ({board.resamples} resamples)."
+    ]
+    if any(_compared(row) for row in rows):
+        lines.append(
+            "* differs from its base: p < 0.05 in a paired test, corrected (Holm) for all"
+            " comparisons of the table."
+        )
+    averages = [row.average for row in rows if row.average]
+    if averages:
+        lines.append(
+            "Average: unweighted over the tasks above the line; tasks with ranked labels ask"
+            " the same questions again and do not count."
+        )
+    if any(average.beyond for average in averages):
+        lines.append("Tasks like these: the average's interval when the tasks are resampled too.")
+    if any(row.parts for row in rows):
+        lines.append(
+            "Knowledge: gain where labels are ranked and no format can help. Format: the rest."
+        )
+    if any(cell and not cell.complete for row in rows for cell in row.cells):
+        lines.append("† some calls failed: scored on the others.")
+    return lines
+
+
+def _compared(row: Row) -> bool:
+    return any(cell and cell.difference for cell in row.cells)
+
+
+def _name(column: Column, columns: Sequence[Column]) -> str:
+    """The task; with version and decoding where it stands in several columns."""
+    same = [other for other in columns if other.task == column.task]
+    if len(same) == 1:
+        return column.task
+    if len({other.version for other in same}) == len(same):
+        return f"{column.task} v{column.version}"
+    settings = ", ".join(f"{key}={value}" for key, value in sorted(column.decoding.items()))
+    return f"{column.task} v{column.version} ({settings})"
+
+
+def _n(cells: Sequence[Cell | None]) -> str:
+    numbers = sorted({cell.n_scored for cell in cells if cell is not None})
+    if not numbers:
+        return NOTHING
+    return str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]}–{numbers[-1]}"
+
+
+def _by_task(section: Section) -> Grid:
+    rows = section.rows
+    compared = [row for row in rows if _compared(row)]
+    header = ["task", "n", *(row.label for row in rows)]
+    header += ["difference" if len(compared) == 1 else f"{row.label} − base" for row in compared]
+    lines: list[list[str]] = []
+    strong: set[int] = set()
+    rules: set[int] = set()
+
+    def task_lines(columns: Sequence[int]) -> None:
+        for number in columns:
+            cells = [row.cells[number] for row in rows]
+            line = [_name(section.columns[number], section.columns), _n(cells)]
+            line += [score(cell) for cell in cells]
+            for row in compared:
+                cell = row.cells[number]
+                line.append(difference(cell.difference if cell else None))
+            lines.append(line)
+
+    counted = [n for n, column in enumerate(section.columns) if column.in_average]
+    task_lines(counted)
+    averages = [row.average for row in rows]
+    if any(averages):
+        strong.add(len(lines))
+        rules.add(len(lines))
+        lines.append(_average_line(averages, [row.average for row in compared]))
+        if any(average and average.beyond for average in averages):
+            lines.append(_beyond_line(averages, [row.average for row in compared]))
+    rules.add(len(lines))
+    task_lines([n for n in range(len(section.columns)) if n not in counted])
+    rules.add(len(lines))
+    if any(row.unparseable is not None for row in rows):
+        shares = [points(row.unparseable) for row in rows]
+        lines.append(["unparseable, %", "", *shares, *[""] * len(compared)])
+    body = tuple(map(tuple, lines))
+    return Grid(section.title, tuple(header), body, frozenset(strong), frozenset(rules))
+
+
+def _average_line(
+    averages: Sequence[Average | None], compared: Sequence[Average | None]
+) -> list[str]:
+    line = ["average", ""]
+    for average in averages:
+        line.append(f"{points(average.score)} {limits(average.interval)}" if average else NOTHING)
+    return line + [difference(average.difference if average else None) for average in compared]
+
+
+def _beyond_line(
+    averages: Sequence[Average | None], compared: Sequence[Average | None]
+) -> list[str]:
+    line = ["  tasks like these", ""]
+    line += [limits(average.beyond) if average else "" for average in averages]
+    for average in compared:
+        gap = average.difference if average else None
+        line.append(limits(gap.beyond, sign=True) if gap else "")
+    return line
+
+
+def _overview(section: Section) -> Grid:
+    lines = []
+    counted = sum(column.in_average for column in section.columns)
+    for row in section.rows:
+        average = row.average
+        have = counted - len(row.missing)
+        lines.append(
+            (
+                row.label,
+                places(average.rank if average else None),
+                f"{points(average.score)} {limits(average.interval)}" if average else NOTHING,
+                difference(average.difference if average else None),
+                points(row.unparseable),
+                f"{have}/{counted}",
+            )
+        )
+    header = ("model", "rank", "average", "difference to base", "unparseable, %", "tasks")
+    return Grid(section.title, header, tuple(lines))
+
+
+def _matrices(section: Section) -> list[Grid]:
+    grids = []
+    for start in range(0, len(section.columns), TASKS_ABREAST):
+        numbers = range(start, min(start + TASKS_ABREAST, len(section.columns)))
+        lines = []
+        for row in section.rows:
+            line = [row.label]
+            for number in numbers:
+                cell = row.cells[number]
+                mark = "*" if cell and cell.difference and cell.difference.significant else ""
+                failed = "" if cell is None or cell.complete else "†"
+                line.append(f"{points(cell.score) if cell else NOTHING}{failed}{mark}")
+            lines.append(tuple(line))
+        names = [_name(section.columns[number], section.columns) for number in numbers]
+        title = f"{section.title}: tasks {numbers[0] + 1} to {numbers[-1] + 1}"
+        grids.append(Grid(title, ("model", *names), tuple(lines)))
+    return grids
+
+
+def _parts(section: Section) -> list[Grid]:
+    grids = []
+    for row in section.rows:
+        if row.parts:
+            lines = [
+                (
+                    part.task,
+                    str(part.n),
+                    f"{points(part.gain, sign=True)} {limits(part.gain_interval, sign=True)}",
+                    f"{points(part.format, sign=True)} {limits(part.format_interval, sign=True)}",
+                    f"{points(part.knowledge, sign=True)} "
+                    f"{limits(part.knowledge_interval, sign=True)}",
+                )
+                for part in row.parts
+            ]
+            header = ("task", "n", "gain", "= format", "+ knowledge")
+            title = f"{section.title}: what {row.label} gained"
+            grids.append(Grid(title, header, tuple(lines)))
+    return grids
+
+
+def _tests(section: Section, row: Row) -> Grid:
+    lines = []
+    for column, cell in zip(section.columns, row.cells, strict=True):
+        if cell is not None and cell.difference is not None:
+            name = _name(column, section.columns)
+            lines.append(_test_line(f"{name} ({column.metric})", cell.difference))
+    strong: frozenset[int] = frozenset()
+    if row.average is not None and row.average.difference is not None:
+        strong = frozenset({len(lines)})
+        lines.append(_test_line("average", row.average.difference))
+    others = {cell.difference.other for cell in row.cells if cell and cell.difference}
+    header = ("task (metric)", "n", "difference", "p", "p (Holm)", "detectable", "test")
+    title = f"{section.title}: {row.label} against {', '.join(sorted(others))}"
+    return Grid(title, header, tuple(lines), strong)
+
+
+def _test_line(name: str, found: Difference) -> tuple[str, ...]:
+    return (
+        name,
+        str(found.n),
+        difference(found),
+        probability(found.p),
+        probability(found.p_holm),
+        points(found.detectable),
+        found.test,
+    )

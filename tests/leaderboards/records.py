@@ -1,0 +1,73 @@
+"""Records made up for the tests of boards."""
+
+from harness.types import Record
+
+
+def item(index, value, *, status="ok", document=None, metric="accuracy", **more):
+    return {
+        "id": f"i{index:04}",
+        "status": status,
+        "answer": more.pop("answer", "yes"),
+        "target": ["yes"],
+        "metrics": {} if status == "error" else {metric: value, "unparseable": 0, **more},
+        "document": document or f"d{index:04}",
+    }
+
+
+def record(model, task, values, *, metric="accuracy", aggregation="mean_score", **changes):
+    """A record of `values`, one per item; None is a failed call, "?" an unparseable answer."""
+    items = []
+    for index, value in enumerate(values):
+        if value is None:
+            items.append(item(index, 0, status="error", metric=metric))
+        elif value == "?":
+            items.append(item(index, 0, status="unparseable", metric=metric))
+        else:
+            items.append(item(index, value, metric=metric))
+    return record_of(model, task, items, metric=metric, aggregation=aggregation, **changes)
+
+
+def record_of(model, task, items, *, metric="accuracy", aggregation="mean_score", **changes):
+    specializer, _, base = (
+        model.partition("-") if model.startswith("selfspec-") else ("", "", model)
+    )
+    manifest = {
+        "model": model,
+        "base": base,
+        "specializer": specializer,
+        "artifact": "a" * 64 if specializer else "",
+        "artifact_facts": {"examples": 24, "seconds": 3.5} if specializer else {},
+        "model_digest": "b" * 64,
+        "model_kind": "base",
+        "suite": "made_up",
+        "task": task,
+        "task_title": task.title(),
+        "task_kind": "classification",
+        "task_version": "1",
+        "rank_of": "",
+        "stand_in": "",
+        "shots": 0,
+        "draw": 0,
+        "limit": 0,
+        "n_full": len(items),
+        "chat": False,
+        "decoding": {"max_gen_toks": 8},
+        "numerics": {"engine": "hf", "dtype": "float32"},
+        "packages": {},
+        "main_metric": metric,
+        "metrics": {metric: {"aggregation": aggregation, "higher_is_better": True}},
+        "redistribute": True,
+        "engine_report": {},
+    } | changes
+    scored = [entry for entry in items if entry["status"] != "error"]
+    summary = {
+        "n": len(items),
+        "n_full": manifest["n_full"],
+        "n_scored": len(scored),
+        "n_unparseable": sum(entry["status"] == "unparseable" for entry in items),
+        "n_error": len(items) - len(scored),
+        "n_cut": 0,
+        "complete": bool(items) and len(scored) == len(items),
+        "metrics": {},
+    }
+    return Record(manifest=manifest, items=tuple(items), summary=summary)
