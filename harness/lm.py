@@ -41,7 +41,8 @@ class StoredLM(TemplateLM):  # type: ignore[misc]
         self._label = label
         self._rewrite = rewrite
         self._tokens = asker.engine.tokens
-        self.tok_encode = lru_cache(maxsize=4096)(self._encode)
+        # The shots are encoded once, not once per choice.
+        self._encode = lru_cache(maxsize=4096)(asker.engine.tokens.encode)
 
     def respond(self, instances: Sequence[Any]) -> list[list[Response]]:
         """All responses of each lm-eval Instance (one, but for rolling windows)."""
@@ -131,8 +132,11 @@ class StoredLM(TemplateLM):  # type: ignore[misc]
     ) -> str:
         return self._tokens.apply_chat_template(chat_history, add_generation_prompt)
 
-    def _encode(self, string: str, add_special_tokens: bool | None = None) -> list[int]:
-        return self._tokens.encode(string, add_special_tokens)
+    def tok_encode(
+        self, string: str, add_special_tokens: bool | None = None, **kwargs: Any
+    ) -> list[int]:
+        """Token ids by lm-eval's rules for special tokens."""
+        return self._encode(string, add_special_tokens)
 
     def _loglikelihood_tokens(self, requests: Any, **kwargs: Any) -> Any:
         raise NotImplementedError("StoredLM answers loglikelihood() itself")
