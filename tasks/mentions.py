@@ -50,13 +50,18 @@ def parse_mentions(text: str, types: Sequence[str]) -> list[Mention] | None:
     """
     lines = [line for paragraph in paragraphs(text) for line in paragraph]
     mentions: list[Mention] = []
-    typed = False
+    said_none = False
     for line in lines:
         for mention, name in _line_mentions(without_lead_in(line), tuple(types)):
-            typed = True
-            if mention.casefold() not in ("", "none", "n/a"):
+            if mention.casefold() in ("none", "n/a"):
+                said_none = True
+            elif mention:
                 mentions.append((mention, name))
-    if typed or says_none(text, ("entity", "mention", *(t.replace("_", " ") for t in types))):
+    if (
+        mentions
+        or said_none
+        or says_none(text, ("entity", "mention", *(t.replace("_", " ") for t in types)))
+    ):
         return mentions
     return None
 
@@ -105,13 +110,13 @@ def relaxed_span_counts(gold: Sequence[Mention], predicted: Sequence[Mention]) -
     counts keep their meaning and never fall below the exact ones.
     """
     exact = _counter(gold) & _counter(predicted)
-    golds, rest = _without(gold, exact), _without(predicted, exact)
+    left = [(_words(mention), _type_key(name)) for mention, name in _without(gold, exact)]
     tp = sum(exact.values())
-    for mention, name in rest:
-        words = _words(mention)
-        for place, (other, other_name) in enumerate(golds):
-            if _type_key(name) == _type_key(other_name) and words & _words(other):
-                del golds[place]
+    for mention, name in _without(predicted, exact):
+        words, type_key = _words(mention), _type_key(name)
+        for place, (other_words, other_key) in enumerate(left):
+            if type_key == other_key and words & other_words:
+                del left[place]
                 tp += 1
                 break
     return [tp, len(predicted) - tp, len(gold) - tp]

@@ -42,9 +42,9 @@ def paragraphs(text: str) -> list[list[str]]:
     new paragraph as an empty line does. No line and no paragraph is empty.
     """
     found: list[list[str]] = [[]]
-    for raw in _FENCE.sub("", _spoken(text)).splitlines():
+    for raw in re.sub(r"\n{3,}", "\n\n", _FENCE.sub("", _spoken(text))).splitlines():
         line = " ".join(_EMPHASIS.sub("", raw).split())
-        if not line or _EXPLANATION.match(line):
+        if found[-1] and (not line or _EXPLANATION.match(line)):
             found.append([])
         if line := line[bullet.end() :] if (bullet := _BULLET.match(line)) else line:
             found[-1].append(line)
@@ -151,6 +151,8 @@ def _cut(
 ) -> list[str]:
     """Split at the separator, but keep together the longest runs that are known names."""
     cuts = [match.span() for match in separator.finditer(text)]
+    if not cuts:
+        return [text]
     starts = [0, *(end for _, end in cuts)]
     ends = [*(start for start, _ in cuts), len(text)]
     whole = {normalise(name) for name in known}
@@ -182,10 +184,11 @@ def says_none(text: str, nouns: Sequence[str]) -> bool:
 @functools.cache
 def _none_pattern(nouns: tuple[str, ...]) -> re.Pattern[str]:
     stems = "|".join(re.escape(noun.casefold().removesuffix("y")) for noun in nouns)
-    things = rf"(?:[\w-]{{1,40}} ){{0,3}}?(?:{stems})(?:y|s|es|ies)?\b"
+    # "No other entities" tells of some before it.
+    things = rf"(?!(?:other|further|more)\b)(?:[\w-]{{1,40}} ){{0,3}}?(?:{stems})(?:y|s|es|ies)?\b"
     return re.compile(
         rf"^(?:there (?:are|is|were) )?(?:none|nothing|n/a)\b(?!-)|\b(?:no|not any) {things}"
-        rf"|(?:\bnot|n't) (?:[\w]{{1,40}} ){{0,2}}any {things}"
+        rf"|(?:\bnot|n't) (?:\w{{1,40}} ){{0,2}}any {things}"
     )
 
 
