@@ -103,9 +103,9 @@ def row_faults(raw: Mapping[str, Any]) -> list[str]:
 
 
 def _label_faults(
-    targets: list[str], labels: list[str], *, is_ner: bool, is_list: Any
+    targets: list[str], labels: list[str], *, is_ner: bool, is_list: bool
 ) -> list[str]:
-    if targets == ["None"] and (is_ner or isinstance(is_list, list)):
+    if targets == ["None"] and (is_ner or is_list):
         return []
     faults = []
     for target in targets:
@@ -117,7 +117,7 @@ def _label_faults(
                 continue
             label = mention[1]
         if label not in labels:
-            faults.append(f"target '{label}' is not among the labels {labels}.")
+            faults.append(f"target '{label}' is not among the labels {labels!s:.120}.")
     return faults
 
 
