@@ -17,18 +17,18 @@ from harness.shared_runs import Ints, RunIndex, unbroken, window_hashes
 
 _KINDS: tuple[Kind, ...] = ("whole", "ngram", "substring")
 _WORD = re.compile(r"[^\W_]+")
+_APOSTROPHES = str.maketrans("", "", "'’")  # "can't" is one word
 _BREAK = "\0"  # never in a word; its code is the 0 that no run crosses
 _BATCH = 2_000_000  # characters of text looked up at a time: about 150 MB of arrays
 
 
 def normalised_words(text: str) -> list[str]:
     """Words in lower case without accents, punctuation and invisible characters."""
+    text = text.translate(_APOSTROPHES)
     if not text.isascii():
-        text = "".join(
-            c
-            for c in unicodedata.normalize("NFKD", text)
-            if unicodedata.category(c) not in {"Mn", "Cf"}
-        )
+        text = unicodedata.normalize("NFKD", text)
+        marks = [ord(c) for c in set(text) if unicodedata.category(c) in {"Mn", "Cf"}]
+        text = text.translate(dict.fromkeys(marks))
     return _WORD.findall(text.casefold())
 
 
@@ -128,37 +128,21 @@ class LeakIndex:
         return common
 
     def _index_words(self, is_input: NDArray[np.bool_]) -> Iterator[RunIndex]:
-        """One index a width: `words`, and the shorter runs that short inputs need.
-
-        An input whose half has too few characters is looked for whole.
-        """
+        """One index a width: `words`, and the shorter runs that short inputs need."""
         rule = self.rule
-        halves = np.clip((self._own + 1) // 2, rule.short_words, rule.words)
-        need = np.where(is_input, halves, rule.words)
+        least = np.ceil(rule.share * self._own).astype(np.int64)
+        need = np.where(is_input, np.clip(least, rule.short_words, rule.words), rule.words)
         need[~is_input & (self._own < rule.long_words)] = 0
-        windows = {
-            width: self._windows(need, width) for width in np.unique(need[need > 0]).tolist()
-        }
-        held = np.zeros(len(need), np.bool_)
-        for found in windows.values():
-            held[self._text[found]] = True
-        whole = is_input & ~held & (self._own >= rule.short_words)
-        need = np.where(whole, self._own, 0)
-        for width in np.unique(need[whole]).tolist():
-            more = self._windows(need, width)
-            windows[width] = np.union1d(windows.get(width, more), more)
-        for width in sorted(windows):
-            self._checked[self._item[self._text[windows[width]]]] = True
-            yield RunIndex(self._symbols, windows[width], width, 1, width)
-
-    def _windows(self, need: Ints, width: int) -> Ints:
-        """Where windows begin that are evidence, in the texts that need this width."""
-        good = unbroken(self._symbols, width)
-        good &= need[self._text[: len(good)]] == width
-        good &= self._offsets[width:] - self._offsets[:-width] >= self.rule.least_characters
-        if width < self.rule.words:  # the common runs of `words` are cut out already
-            good &= ~self._common(width)
-        return np.flatnonzero(good)
+        for width in np.unique(need[need > 0]).tolist():
+            good = unbroken(self._symbols, width)
+            good &= need[self._text[: len(good)]] == width
+            letters = self._offsets[width:] - self._offsets[:-width]
+            good &= letters >= rule.word_characters * width
+            if width < rule.words:  # the common runs of `words` are cut out already
+                good &= ~self._common(width)
+            windows = np.flatnonzero(good)
+            self._checked[self._item[self._text[windows]]] = True
+            yield RunIndex(self._symbols, windows, width, 1, width)
 
     def _index_characters(self, is_input: NDArray[np.bool_]) -> RunIndex:
         """Blocks of half the fewest characters, side by side through each unbroken piece."""

@@ -30,16 +30,16 @@ class LeakRule:
     Attributes:
         words: the n of the n-grams. 8 as in PaLM (Chowdhery et al. 2022).
         long_words: 13 as in GPT-3 (Brown et al. 2020).
-        share: covered part of an item, 0 to 1. 0 flags on any n-gram.
+        share: covered part of an item, 0 to 1. Under a half, so that half an item is found.
         characters: a run of this many letters and digits, spaces and punctuation
             left out; it sees through words split or joined otherwise. 13 words
             of English have about 75. Of a shorter text it is half its characters,
             but at least `short_characters`.
-        short_words: an input under `2 * words` words is compared by runs of half
-            its words, but at least this many (whole, if its halves have too few
-            characters); a shorter one cannot be checked.
-        least_characters: a run of words counts from this many letters and digits
-            on, so that "95 % CI 0.1 to 0.4" does not.
+        short_words: an input so short that `share` of it is less than `words` is
+            compared by runs of that share, but at least this many words; a
+            shorter one cannot be checked.
+        word_characters: a run counts if its words have this many letters and
+            digits on average, so that "95 % CI 0.1 to 0.4" does not.
         common_documents, common_share: a run of `words` words found in more
             documents of a task than both this many and this share of them is the
             task's wording ("Does the headline say that ..."): it is cut out of
@@ -48,11 +48,11 @@ class LeakRule:
 
     words: int = 8
     long_words: int = 13
-    share: float = 0.5
+    share: float = 0.4
     characters: int = 80
     short_characters: int = 50
     short_words: int = 5
-    least_characters: int = 25
+    word_characters: int = 3
     common_documents: int = 10
     common_share: float = 0.05
 

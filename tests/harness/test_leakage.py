@@ -1,0 +1,245 @@
+"""Planted test items are found, however written; clean text is not flagged."""
+
+import itertools
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from harness import leak_index
+from harness.files import read_jsonl
+from harness.leak_index import LeakIndex, normalised_words
+from harness.leakage import ItemText, LeakRule, example_text
+
+ROOT = Path(__file__).parents[2]
+
+
+def generated_text(rng, words):
+    """Sentences of made-up words, the frequencies of which fall as in Zipf's law."""
+    ranks = rng.choices(range(1, 3000), [1 / rank for rank in range(1, 3000)], k=words)
+    return " ".join(made_up(rank) + ("." if rng.random() < 0.08 else "") for rank in ranks)
+
+
+def made_up(rank):
+    """The same word for the same rank; frequent ones are short."""
+    rng = random.Random(rank)
+    length = min(2 + rank.bit_length() // 2, 8)
+    return "".join(rng.choice("bdfgklmnprst") + rng.choice("aeiou") for _ in range(length // 2 + 1))
+
+
+def generated_items(count=300):
+    rng = random.Random(1)
+    return [
+        ItemText(
+            f"made_up_{i % 3}",
+            f"item-{i}",
+            f"Context: {generated_text(rng, rng.randint(12, 120))}\nQuestion: Which of the words"
+            " in the context above was written first?",
+        )
+        for i in range(count)
+    ]
+
+
+def mini_items():
+    return [
+        ItemText(path.parent.name, row["id"], row["input"])
+        for path in sorted((ROOT / "tasks/biomed_mini/data").glob("*/test.jsonl"))
+        for row in read_jsonl(path)
+    ]
+
+
+def retyped(text):
+    """Other case, punctuation and white space, some accents."""
+    words = text.replace(",", " ;").replace("-", " – ").replace("i", "í").split()
+    return " ,\n".join(word.upper() if i % 2 else f"“{word}”" for i, word in enumerate(words))
+
+
+def half(text, second):
+    """One half of the words, the middle one included."""
+    words = text.split()
+    return " ".join(words[len(words) // 2 :] if second else words[: (len(words) + 1) // 2])
+
+
+def inside(text):
+    rng = random.Random(text)
+    return f"{generated_text(rng, 200)} {text} {generated_text(rng, 200)}"
+
+
+PLANTS = {
+    "verbatim": lambda text: text,
+    "retyped": retyped,
+    "first half": lambda text: half(text, second=False),
+    "second half": lambda text: half(text, second=True),
+    "inside": inside,
+    "retyped half inside": lambda text: inside(retyped(half(text, second=False))),
+    "words joined": lambda text: text.replace(" ", ""),
+}
+
+
+@pytest.mark.parametrize("plant", PLANTS)
+@pytest.mark.parametrize("items", [generated_items(), mini_items()], ids=["generated", "mini"])
+def test_every_planted_item_is_found_in_the_text_it_was_planted_in(items, plant):
+    rng = random.Random(2)
+    clean = [(f"clean-{i}", generated_text(rng, 100)) for i in range(50)]
+    own = [item.input.partition("\nQuestion: Which of the words")[0] for item in items]
+    planted = [
+        (f"in-{item.id}", PLANTS[plant](text)) for item, text in zip(items, own, strict=True)
+    ]
+    report = LeakIndex(items).report([*clean, *planted])
+    assert not report.unchecked
+    missed = [
+        item.id
+        for item in items
+        if (item.task, item.id) not in report.leaks
+        or f"in-{item.id}" not in {hit.source for hit in report.leaks[item.task, item.id].hits}
+    ]
+    assert missed == []
+    assert not any(
+        hit.source.startswith("clean") for leak in report.leaks.values() for hit in leak.hits
+    )
+
+
+def test_clean_text_is_not_flagged():
+    rng = random.Random(3)
+    items = [*generated_items(), *mini_items()]
+    own = ROOT / "specializers/domains/biomed"
+    rows = itertools.chain(read_jsonl(own / "seeds.jsonl"), read_jsonl(own / "corpus.jsonl"))
+    clean = [(row["id"], example_text(row)) for row in rows]
+    clean += [(f"made-up-{i}", generated_text(rng, 100)) for i in range(2000)]
+    report = LeakIndex(items).report(clean)
+    assert report.texts == len(clean) > 2400
+    assert len(report.leaks) < 0.005 * len(items)
+
+
+SENTENCE = (
+    "Nine of the twelve ferrets that were given the red capsule slept through the storm,"
+    " and none of them woke before the keeper came with their breakfast at seven."
+)
+
+
+def only(text, **rule):
+    """The hits of one text in one item."""
+    return list(LeakIndex([ItemText("t", "1", SENTENCE)], LeakRule(**rule)).scan([("s", text)]))
+
+
+def test_a_hit_names_text_kind_share_and_run():
+    (whole,) = only(f"Read this: {SENTENCE.upper()} Thank you.")
+    assert (whole.task, whole.item, whole.source, whole.kind) == ("t", "1", "s", "whole")
+    assert whole.share == 1.0
+    assert whole.span == " ".join(normalised_words(SENTENCE))
+    (part,) = only("Given the red capsule slept through the storm, and none of them woke.")
+    assert (part.kind, part.share) == ("ngram", round(13 / 29, 3))
+    assert part.span == "given the red capsule slept through the storm and none of them woke"
+    (joined,) = only(SENTENCE.replace("r", "r-"))
+    assert (joined.kind, joined.share) == ("substring", 1.0)
+
+
+def test_a_lone_phrase_touches_and_does_not_flag():
+    phrase = "He said that none of them woke before the keeper came."
+    assert only(phrase) == []
+    report = LeakIndex([ItemText("t", "1", SENTENCE)]).report([("s", phrase)])
+    assert (report.touched, report.leaks) == ({"t": 1}, {})
+    (hit,) = only(phrase, share=0, short_words=8)
+    assert hit.span == "none of them woke before the keeper came"
+    assert only(phrase, share=0, short_words=9, words=9) == []
+
+
+def test_an_item_with_some_words_changed_is_found_by_its_pieces():
+    changed = SENTENCE.replace("capsule", "tablet").replace("keeper", "warden")
+    assert [hit.kind for hit in only(changed)] == ["ngram"]
+
+
+def test_what_many_documents_of_a_task_share_is_no_evidence():
+    wording = "Does the report above say that the price of the metal is going up or down?"
+    rng = random.Random(4)
+    items = [
+        ItemText("t", str(i), f"{generated_text(rng, 12)}\n{wording}", document=f"d{i}")
+        for i in range(40)
+    ]
+    assert list(LeakIndex(items).scan([("s", wording)])) == []
+    # Forty questions about one report share the report, not a wording.
+    same = [ItemText("t", str(i), f"{SENTENCE} Question {i}?", document="one") for i in range(40)]
+    assert len(list(LeakIndex(same).scan([("s", SENTENCE)]))) == 40
+    # Another task's items may say it once.
+    index = LeakIndex([*items, ItemText("u", "1", wording)])
+    assert [hit.task for hit in index.scan([("s", wording)])] == ["u"]
+
+
+def test_long_answers_are_evidence_and_names_are_not():
+    name = "receptor activator of nuclear factor kappa b ligand"
+    item = ItemText("t", "1", "Which factor do osteoclasts need to ripen?", (name, SENTENCE))
+    index = LeakIndex([item])
+    assert list(index.scan([("s", f"We measured {name} in serum.")])) == []
+    assert [hit.kind for hit in index.scan([("s", SENTENCE)])] == ["whole"]
+
+
+@pytest.mark.parametrize(
+    ("text", "checked"),
+    [
+        ("Registration is required.", False),
+        ("0.1 to 0.4 and 2 to 3", False),
+        ("???", False),
+        ("Philips was not available to comment on the report.", True),
+        ("Aspartylglucosaminuria among the Palestinian Arabs.", True),
+    ],
+)
+def test_short_inputs_are_found_whole_or_counted_as_unchecked(text, checked):
+    report = LeakIndex([ItemText("t", "1", text)]).report([("s", f"Then: {text} And so on.")])
+    assert report.unchecked == ({} if checked else {"t": ("1",)})
+    assert set(report.leaks) == ({("t", "1")} if checked else set())
+    assert report.share("t") == float(checked)
+
+
+def test_numbers_alone_are_no_evidence():
+    row = "2019 2018 27 817 5 824 27 069 22 914"
+    item = ItemText("t", "1", f"{SENTENCE}\n| {row} |")
+    assert list(LeakIndex([item], LeakRule(share=0, short_words=8)).scan([("s", row)])) == []
+
+
+def test_batches_do_not_show(monkeypatch):
+    items = generated_items(60)
+    texts = [(f"s{i}", inside(item.input)) for i, item in enumerate(items)]
+    at_once = list(LeakIndex(items).scan(texts))
+    monkeypatch.setattr(leak_index, "_BATCH", 3000)
+    assert list(LeakIndex(items).scan(texts)) == at_once
+    assert len(at_once) >= 60
+
+
+def test_of_many_sources_the_strongest_are_kept_and_all_are_counted():
+    parts = [half(SENTENCE, second=False), SENTENCE, half(SENTENCE, second=True)]
+    report = LeakIndex([ItemText("t", "1", SENTENCE)]).report(
+        [(f"s{i}", text) for i, text in enumerate(parts)], keep=2
+    )
+    leak = report.leaks["t", "1"]
+    assert leak.sources == 3
+    assert [hit.source for hit in leak.hits] == ["s1", "s0"]
+
+
+def test_a_report_is_plain_data():
+    report = LeakIndex([ItemText("t", "1", SENTENCE), ItemText("t", "2", "Short.")]).report(
+        [("s", SENTENCE)]
+    )
+    plain = json.loads(json.dumps(report.to_json()))
+    assert plain["rule"]["words"] == 8
+    assert plain["texts"] == 1
+    task = plain["tasks"]["t"]
+    assert (task["items"], task["unchecked"], task["touched"], task["share"]) == (2, ["2"], 1, 1.0)
+    assert task["flagged"]["1"]["hits"][0]["source"] == "s"
+
+
+def test_nothing_to_compare():
+    assert LeakIndex([]).report([("s", SENTENCE)]).leaks == {}
+    empty = LeakIndex([ItemText("t", "1", SENTENCE)]).report([])
+    assert (empty.texts, empty.share("t")) == (0, 0.0)
+
+
+def test_words_lose_case_accents_punctuation_and_invisible_characters():
+    assert normalised_words("Sjögren’s AL\u00adTHOUGH p27(Kip1), x_y ﬁt") == [
+        "sjogrens", "although", "p27", "kip1", "x", "y", "fit",
+    ]  # fmt: skip
+
+
+def test_an_example_is_all_its_fields():
+    row = {"id": "1", "instruction": "Do.", "input": "", "output": "Done.", "title": None}
+    assert example_text(row) == "Do.\nDone."
