@@ -18,8 +18,10 @@ from harness.engines.loading import (
     resolve_dtype,
 )
 from harness.engines.network import Network
+from harness.engines.probe import check, choose_path
 from harness.engines.scoring import Scoring
 from harness.engines.tokens import HFTokens, longest_input
+from harness.errors import UserError
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +72,7 @@ class HFEngine:
         self.trust_remote_code = trust_remote_code
         self.path = path
         self._loaded: tuple[Network, Adapters] | None = None
+        self._paths: dict[tuple[int, bool], str] = {}
 
     @property
     def numerics(self) -> dict[str, Any]:
@@ -93,10 +96,11 @@ class HFEngine:
         if len(answered) >= len(requests):
             return
         network = self._network(adapter)
+        longest = max(len(r.context) + len(r.continuation) for r in requests)
         job = Scoring(
             network,
             requests,
-            path=self._choose_path(),
+            path=self._choose_path(network, longest, decode=False),
             budget=self.token_budget,
             max_length=self.max_length,
             report=self.report,
@@ -114,11 +118,13 @@ class HFEngine:
         if len(answered) >= len(requests):
             return
         network = self._network(adapter)
+        longest = max(len(r.prompt) + r.decoding.max_tokens for r in requests)
         job = Generation(
             network,
             self.tokens,
             requests,
-            path=self._choose_path(),
+            path=self._choose_path(network, longest, decode=True),
+            budget=self.token_budget,
             max_length=self.max_length,
             report=self.report,
         )
@@ -128,6 +134,7 @@ class HFEngine:
     def release(self) -> None:
         """Free the weights; a later call loads them again."""
         self._loaded = None
+        self._paths.clear()
         gc.collect()
         if self.device != "cpu":
             import_torch().cuda.empty_cache()
@@ -147,8 +154,20 @@ class HFEngine:
         adapters.use(adapter)
         return network
 
-    def _choose_path(self) -> str:
-        self.report.path = "packed" if self.path == "auto" else self.path
+    def _choose_path(self, network: Network, longest: int, decode: bool) -> str:
+        """The path for sequences of at most `longest` tokens, probed once per load."""
+        beyond = network.window and longest > network.window
+        root = network.window + 8 if beyond else 24
+        if (root, decode) not in self._paths:
+            path = self.path
+            if path == "auto":
+                path = choose_path(network, root, decode)
+            elif path != "plain" and (fault := check(network, path, root, decode)):
+                raise UserError(
+                    f"{self.folder} cannot run on path '{path}': {fault}. Use path 'auto'."
+                )
+            self._paths[root, decode] = path
+        self.report.path = self._paths[root, decode]
         return self.report.path
 
     def _measure_memory(self) -> None:

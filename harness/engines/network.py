@@ -11,6 +11,7 @@ import inspect
 from typing import Any
 
 from harness.engines.loading import import_torch
+from harness.engines.prefix import Flat
 
 # Rows of logits normalised at once: bounds the float32 copy of a large vocabulary.
 READ_ROWS = 64
@@ -94,6 +95,15 @@ class Network:
             return {"full_attention": full, "sliding_attention": sliding}
         return sliding
 
+    def tree_mask(self, flat: Flat, depth: int) -> Any:
+        """The mask of a packed pass over a cache of `depth` tokens."""
+        torch = self.torch
+        visible = self.tensor(flat.visible)[None]
+        past = visible.new_ones((1, visible.shape[1], depth))
+        queries = self.tensor(flat.positions)[None]
+        keys = torch.cat([torch.arange(depth, device=self.device)[None], queries], dim=1)
+        return self.mask(torch.cat([past, visible], dim=2), queries, keys)
+
     def _additive(self, visible: Any) -> Any:
         dtype = self.model.dtype
         mask = self.torch.zeros(visible.shape, dtype=dtype, device=self.device)
@@ -133,8 +143,7 @@ class Network:
         torch = self.torch
         total, best = [], []
         for part in logits.split(READ_ROWS):
-            part = part.float()
-            total.append(part.logsumexp(-1))
+            total.append(part.float().logsumexp(-1))
             best.append(part.argmax(-1))
         row, target = self.tensor(rows), self.tensor(targets)
         values = logits[row, target].float() - torch.cat(total)[row]

@@ -28,8 +28,10 @@ from harness.engines.prefix import (
 )
 from harness.types import Response
 
-# One predicted token: (request, row of the logits, token).
+# One predicted token: (sorted place of its sequence, row of the logits, token).
 Want = tuple[int, int, int]
+# One predicted token's log-probability, and whether it is the most likely.
+Score = tuple[int, float, bool]
 
 
 class Scoring:
@@ -63,7 +65,7 @@ class Scoring:
         counts = np.array([len(requests[i].continuation) for i in self.index.tolist()], np.int64)
         self.first: Ints = self.forest.length - counts
         self.cache: Any = network.cache()
-        self.partial: dict[int, tuple[float, bool]] = {}
+        self.partial: dict[int, tuple[float, bool, int]] = {}
 
     def _inputs(self, request: ScoreRequest) -> tuple[int, ...]:
         if not request.context:
@@ -126,7 +128,7 @@ class Scoring:
         if call:
             yield call
 
-    def _packed(self, step: Step) -> list[tuple[int, int, float, bool]]:
+    def _packed(self, step: Step) -> list[Score]:
         network = self.network
         flat = flatten(self.forest, step, self.first)
         network.crop(self.cache, step.depth)
@@ -136,22 +138,13 @@ class Scoring:
             network.tensor(flat.tokens)[None],
             network.tensor(columns),
             cache=self.cache,
-            mask=None if chain and self.path != "packed" else self._mask(flat, step.depth),
+            mask=None if chain and self.path != "packed" else network.tree_mask(flat, step.depth),
             positions=network.tensor(flat.positions)[None],
         )
         network.crop(self.cache, step.keep)
         return self._scores(logits[0], wants)
 
-    def _mask(self, flat: Flat, depth: int) -> Any:
-        network = self.network
-        torch = network.torch
-        visible = network.tensor(flat.visible)[None]
-        past = torch.ones((1, visible.shape[1], depth), dtype=torch.bool, device=network.device)
-        queries = network.tensor(flat.positions)[None]
-        keys = torch.cat([torch.arange(depth, device=network.device)[None], queries], dim=1)
-        return network.mask(torch.cat([past, visible], dim=2), queries, keys)
-
-    def _wants(self, flat: Flat) -> tuple[list[tuple[int, int, int]], Ints]:
+    def _wants(self, flat: Flat) -> tuple[list[Want], Ints]:
         """Predicted tokens as (sorted place, row of the logits, token), and the logits' columns."""
         if not flat.reads:
             return [], np.array([len(flat.tokens) - 1], dtype=np.int64)
@@ -167,7 +160,7 @@ class Scoring:
                 at += 1
         return wants, columns
 
-    def _rows(self, step: Step) -> list[tuple[int, int, float, bool]]:
+    def _rows(self, step: Step) -> list[Score]:
         network, forest, depth = self.network, self.forest, step.depth
         width = step.size // len(step.rows)
         ids = np.zeros((len(step.rows), width), dtype=np.int64)
@@ -191,24 +184,25 @@ class Scoring:
                 wants.append((s, row, continuation[d - int(self.first[s])]))
         return self._scores(logits.flatten(0, 1), wants)
 
-    def _scores(self, logits: Any, wants: list[Want]) -> list[tuple[int, int, float, bool]]:
+    def _scores(self, logits: Any, wants: list[Want]) -> list[Score]:
         if not wants:
             return []
         read = self.network.read(logits, [w[1] for w in wants], [w[2] for w in wants])
-        return [(s, t, value, best) for (s, _, t), (value, best) in zip(wants, read, strict=True)]
+        return [(s, value, best) for (s, _, _), (value, best) in zip(wants, read, strict=True)]
 
-    def _finish(self, scores: list[tuple[int, int, float, bool]]) -> Iterator[tuple[int, Response]]:
+    def _finish(self, scores: list[Score]) -> Iterator[tuple[int, Response]]:
         """Add up; a request whose tokens are all in is done."""
-        counts: dict[int, int] = {}
-        for s, _, value, best in scores:
-            total, greedy, seen = self.partial.get(s, (0.0, True, 0))
-            self.partial[s] = (total + value, greedy and best, seen + 1)
-            counts[s] = seen + 1
-        for s in counts:
+        state = self.partial
+        touched: dict[int, None] = {}
+        for s, value, best in scores:
+            total, greedy, seen = state.get(s, (0.0, True, 0))
+            state[s] = (total + value, greedy and best, seen + 1)
+            touched[s] = None
+        for s in touched:
             request = self.requests[int(self.index[s])]
-            total, greedy, seen = self.partial[s]
+            total, greedy, seen = state[s]
             if seen == len(request.continuation):
-                del self.partial[s]
+                del state[s]
                 asked = len(request.context) + len(request.continuation)
                 yield (
                     s,

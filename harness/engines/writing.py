@@ -55,6 +55,11 @@ class Writing:
         return len(self.prompt) + len(self.written)
 
     @property
+    def most(self) -> int:
+        """Tokens the continuation may have."""
+        return self._decoding.max_tokens
+
+    @property
     def greedy(self) -> bool:
         return self._decoding.temperature == 0.0
 
