@@ -276,7 +276,7 @@ def test_without_groups_each_target_is_one():
 
 def test_groups_that_share_a_name_are_one_answer():
     doc = row(["x1", "x1"], meta={"answer_groups": [["x1", "y1"], ["z1"], ["X1", "w1"]]})
-    assert metrics.answer_list(doc, ["x1, w1"])["set_f1"] == [1, 0, 1]
+    assert metrics.answer_list(doc, ["y1, w1"])["set_f1"] == [1, 0, 1]
 
 
 def test_none_may_be_the_answer_of_a_factoid():
