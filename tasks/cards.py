@@ -87,6 +87,7 @@ class Card:
         leak_ids: fields of `meta` that name source documents, for leakage checks.
         stand_in: "", or the set this one stands in for; said wherever its score appears.
         rank_of: "", or the task whose labels this one ranks by loglikelihood.
+        path: the card's file.
     """
 
     name: str
@@ -109,7 +110,7 @@ class Card:
     leak_ids: tuple[str, ...] = ()
     stand_in: str = ""
     rank_of: str = ""
-    path: Path | None = None
+    path: str = ""
 
 
 def load_card(path: Path) -> Card:
@@ -133,7 +134,7 @@ def load_card(path: Path) -> Card:
     origin = dict(values["origin"])
     files = tuple(SourceFile(**file) for file in origin.pop("files", []))
     plain = {key: _frozen(value) for key, value in values.items() if key != "origin"}
-    return Card(**plain, origin=Origin(**origin, files=files), path=path)
+    return Card(**plain, origin=Origin(**origin, files=files), path=str(path))
 
 
 def load_cards(folders: Iterable[Path]) -> dict[str, Card]:

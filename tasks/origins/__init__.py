@@ -125,7 +125,7 @@ def _status(card: Card, data_dir: str | None, cache: Path | None) -> Status:
     stands = f"stands in for {card.stand_in}. " if card.stand_in else ""
     if card.origin.kind == "lm-eval":
         return Status(card.dataset, "lm-eval", None, card.n_test, 0, "", "loaded by lm-eval itself")
-    places = search_path(card.dataset, data_dir, str(card.path) if card.path else None)
+    places = search_path(card.dataset, data_dir, card.path or None)
     if cache is not None:
         places = [*places[:-1], cache / card.dataset]
     folder = next((place for place in places if (place / "test.jsonl").exists()), None)
