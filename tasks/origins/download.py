@@ -31,10 +31,12 @@ class Sources:
     Attributes:
         hub_root: a folder in the layout of the hub's own cache, or None for that cache;
             files that are not in it are asked of the hub.
+        hub: the hub's address, or None for huggingface_hub's own setting.
         raw, archive: hosts that serve a repository's file, and its archive, at a commit.
     """
 
     hub_root: Path | None = None
+    hub: str | None = None
     raw: str = "https://raw.githubusercontent.com"
     archive: str = "https://codeload.github.com"
 
@@ -84,6 +86,7 @@ class Sources:
                 repo_type="dataset",
                 revision=revision,
                 cache_dir=self.hub_root,
+                endpoint=self.hub,
             )
         except (LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
             offline = os.environ.get("HF_HUB_OFFLINE")
