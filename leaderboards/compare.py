@@ -115,13 +115,13 @@ def resample(sheet: Sheet, views: Iterable[View], resamples: int) -> dict[View, 
     for group in _groups(views):
         count, sums = _by_document(sheet, group)  # (documents, models, draws, sums)
         draws = len(group[0].draws)
-        taken = bootstrap_weights(f"{sheet.seed}|draws", draws, 0, resamples) / draws
+        taken = bootstrap_weights(f"{sheet.seed}|draws", draws, 0, resamples)[:, None] / draws
         out = np.empty((resamples, len(group)))
         for start, stop in _blocks(resamples, max(count, sums[0].size)):
             weights = bootstrap_weights(sheet.seed, count, start, stop)
             drawn = (weights @ sums.reshape(count, -1)).reshape(stop - start, *sums.shape[1:])
             scores = score_of_sums(sheet.aggregation, drawn)
-            out[start:stop] = np.einsum("rmd,rd->rm", scores, taken[start:stop])
+            out[start:stop] = (scores * taken[start:stop]).sum(axis=-1)
         result.update({view: out[:, index].copy() for index, view in enumerate(group)})
     return result
 

@@ -114,7 +114,8 @@ def sheet(cells: Mapping[str, ByDraw], metric: str, seed: str) -> Sheet | None:
     answers = {}
     for label, draws_of in values.items():
         order = sorted(draws_of)
-        present = np.array([all(i in draws_of[draw] for draw in order) for i in ids])
+        common = set.intersection(*(set(draws_of[draw]) for draw in order))
+        present = np.array([name in common for name in ids])
         if not present.any():
             continue
         # Left-out items borrow another model's row, so that all models have sums
