@@ -76,7 +76,7 @@ class BenchHF(TemplateLM):  # type: ignore[misc]
         return self.engine.tokens.apply_chat_template(chat_history, add_generation_prompt)
 
     def _loglikelihood_tokens(
-        self, requests: Sequence[tuple[Any, list[int], list[int]]], **_: Any
+        self, requests: Sequence[tuple[Any, list[int], list[int]]], **options: Any
     ) -> list[tuple[float, bool]]:
         pairs = [ScoreRequest(tuple(context), tuple(cont)) for _, context, cont in requests]
         responses = _gather(len(pairs), self.engine.score(pairs, self.adapter))
