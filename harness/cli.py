@@ -29,18 +29,15 @@ if TYPE_CHECKING:
 
 def _open_registry(config: Config) -> Registry:
     """Everything registered: built in, in bench.toml, by entry points."""
-    import leaderboards
     import specializers
     import tasks
     from harness.registry import Registry
+    from leaderboards.spec import builtin_boards
 
     return Registry.build(
         specializers=specializers.BUILT_IN,
-        suites=_folders(tasks, "*/*.yaml"),
-        boards={
-            path.stem: path
-            for path in sorted((Path(leaderboards.__file__).parent / "boards").glob("*.toml"))
-        },
+        suites=_folders(tasks, "*/*.card.toml"),
+        boards=builtin_boards(),
         config=config,
     )
 
@@ -180,11 +177,8 @@ def _run(args: argparse.Namespace) -> int:
     for number, job in enumerate(jobs, 1):
         spec = registry.resolve(job.model).model
         artifact = artifacts[job.model]
-        rewrite = None
-        if artifact is not None and artifact.kind == "prompt":
-            rewrite = registry.specializer(artifact.specializer).rewrite_prompt(artifact.folder)
         label = f"[{number}/{len(jobs)}] {job.model} {job.task}@{job.shots}"
-        lm = StoredLM(session.pool.asker(spec, artifact), label, rewrite)
+        lm = StoredLM(session.pool.asker(spec, artifact), label)
         task = built[job.shots, job.draw][job.task]
         records.append(
             run_job(
@@ -306,20 +300,19 @@ def _list(args: argparse.Namespace) -> int:
     for kind in kinds:
         if kind == "tasks":
             index = SuiteIndex(registry.suites())
-            listing[kind] = [
-                {"name": name, "note": f"group of {len(index.expand([name]))} tasks",
-                 "origin": index.place(name).suite}
-                for name in index.group_names
-            ] + [{"name": n, "note": "", "origin": index.place(n).suite} for n in index.task_names]  # fmt: skip
+            sizes = {name: len(index.expand([name])) for name in index.group_names}
+            rows = [(name, f"group of {size} tasks") for name, size in sizes.items()]
+            rows += [(name, "") for name in index.task_names]
+            origins = {name: index.place(name).suite for name, _ in rows}
         elif kind == "domains":
-            folders = _domain_folders(config)
-            listing[kind] = [{"name": n, "note": "", "origin": str(p)} for n, p in folders.items()]
+            origins = {name: str(path) for name, path in _domain_folders(config).items()}
+            rows = [(name, "") for name in origins]
         else:
-            listing[kind] = [
-                {"name": name, "note": _note(registry, kind, name),
-                 "origin": registry.origin(kind, name)}
-                for name in registry.names(kind)
-            ]  # fmt: skip
+            rows = [(name, _note(registry, kind, name)) for name in registry.names(kind)]
+            origins = {name: registry.origin(kind, name) for name, _ in rows}
+        listing[kind] = [
+            {"name": name, "note": note, "origin": origins[name]} for name, note in rows
+        ]
     if args.json:
         print(json.dumps(listing, indent=2))
         return 0
@@ -420,6 +413,99 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _output_options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--out", type=Path, help="folder of all results (default: bench-out)")
+    sub.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _data_options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--data", type=Path, help="local mirror of data sets (or BENCH_DATA)")
+
+
+def _model_options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--budget", default="tiny", help="tiny, small or paper (default: tiny)")
+    sub.add_argument("--domain", default="", help="domain to specialise in (default: biomed)")
+    sub.add_argument("--corpus", type=Path, help="JSONL passages instead of the domain's own")
+    sub.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change one parameter of the budget; may be repeated",
+    )
+    sub.add_argument(
+        "--dtype",
+        default="",
+        choices=["", "auto", "float32", "bfloat16", "float16"],
+        help="numerics of every model (default: the model's own)",
+    )
+    sub.add_argument("--quiet", action="store_true", help="no progress, no table")
+
+
+def _run_options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--models", type=_names, required=True, help="A,selfspec-A,...")
+    sub.add_argument("--tasks", type=_names, required=True, help="tasks, groups or suites")
+    sub.add_argument("--shots", type=_shots, help="numbers of demonstrations (default: 0)")
+    sub.add_argument("--draws", type=_count, default=1, help="repeat with other demonstrations")
+    sub.add_argument("--limit", type=_count, default=0, help="first N items of each task only")
+    sub.add_argument("--chat", choices=["auto", "on", "off"], default="auto")
+    _model_options(sub)
+    _data_options(sub)
+    _output_options(sub)
+
+
+def _specialize_options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("specializer")
+    sub.add_argument("--model", required=True)
+    _model_options(sub)
+    _output_options(sub)
+
+
+def _board_options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("name", nargs="?", default="", help="a declared board (default: all runs)")
+    sub.add_argument("--markdown", action="store_true", help="print Markdown")
+    _output_options(sub)
+
+
+def _list_options(sub: argparse.ArgumentParser) -> None:
+    kinds = ["models", "tasks", "specializers", "boards", "domains"]
+    sub.add_argument("kind", nargs="?", choices=kinds)
+    sub.add_argument("--origin", action="store_true", help="show where each comes from")
+    sub.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _validate_options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--tasks", type=_names, help="default: biomed-mini")
+    sub.add_argument("--json", action="store_true", help="print JSON")
+    _data_options(sub)
+
+
+def _show_options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("task")
+    sub.add_argument("--shots", type=_count, default=0)
+    sub.add_argument("--draw", type=_count, default=0)
+    sub.add_argument("--item", type=_count, default=0)
+    _data_options(sub)
+
+
+def _models_options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("action", choices=["path"], help="fetch if needed, print the local folder")
+    sub.add_argument("name")
+    sub.add_argument("--quiet", action="store_true", help="no progress")
+
+
+# name, what it does, what it calls, its options
+_COMMANDS: tuple[tuple[str, str, Any, Any], ...] = (
+    ("run", "run models over tasks, record, and show the board", _run, _run_options),
+    ("specialize", "make a specialised model, print its folder", _specialize, _specialize_options),
+    ("board", "rebuild the board from the records alone", _board, _board_options),
+    ("list", "list what is registered", _list, _list_options),
+    ("validate", "check tasks without a model", _validate, _validate_options),
+    ("show", "print the prompt of one item", _show, _show_options),
+    ("models", "fetch a model and print its folder", _models, _models_options),
+)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="bench",
@@ -428,80 +514,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="store_true", help="print the version and exit")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-
-    def command(name: str, help_text: str, function: Any) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=help_text, description=help_text)
+    for name, what, function, options in _COMMANDS:
+        sub = commands.add_parser(name, help=what, description=what)
         sub.set_defaults(function=function)
-        return sub
-
-    def output(sub: argparse.ArgumentParser) -> None:
-        sub.add_argument("--out", type=Path, help="folder of all results (default: bench-out)")
-        sub.add_argument("--json", action="store_true", help="print JSON")
-
-    def data(sub: argparse.ArgumentParser) -> None:
-        sub.add_argument("--data", type=Path, help="local mirror of data sets (or BENCH_DATA)")
-
-    def specializing(sub: argparse.ArgumentParser) -> None:
-        sub.add_argument("--budget", default="tiny", help="tiny, small or paper (default: tiny)")
-        sub.add_argument("--domain", default="", help="domain to specialise in (default: biomed)")
-        sub.add_argument("--corpus", type=Path, help="JSONL passages instead of the domain's own")
-        sub.add_argument(
-            "--set", action="append", default=[], metavar="KEY=VALUE",
-            help="change one parameter of the budget; may be repeated",
-        )  # fmt: skip
-        sub.add_argument(
-            "--dtype", default="", choices=["", "auto", "float32", "bfloat16", "float16"],
-            help="numerics of every model (default: the model's own)",
-        )  # fmt: skip
-        sub.add_argument("--quiet", action="store_true", help="no progress, no table")
-
-    run = command("run", "run models over tasks, record, and show the board", _run)
-    run.add_argument("--models", type=_names, required=True, help="A,selfspec-A,...")
-    run.add_argument("--tasks", type=_names, required=True, help="tasks, groups or suites")
-    run.add_argument("--shots", type=_shots, help="numbers of demonstrations (default: 0)")
-    run.add_argument("--draws", type=_count, default=1, help="repeat with other demonstrations")
-    run.add_argument("--limit", type=_count, default=0, help="first N items of each task only")
-    run.add_argument("--chat", choices=["auto", "on", "off"], default="auto")
-    specializing(run)
-    data(run)
-    output(run)
-
-    spec = command("specialize", "make a specialised model and print its folder", _specialize)
-    spec.add_argument("specializer")
-    spec.add_argument("--model", required=True)
-    specializing(spec)
-    output(spec)
-
-    board = command("board", "rebuild the board from the records alone", _board)
-    board.add_argument("name", nargs="?", default="", help="a declared board (default: all runs)")
-    board.add_argument("--markdown", action="store_true", help="print Markdown")
-    output(board)
-
-    listing = command("list", "list what is registered", _list)
-    listing.add_argument(
-        "kind", nargs="?", choices=["models", "tasks", "specializers", "boards", "domains"]
-    )
-    listing.add_argument("--origin", action="store_true", help="show where each comes from")
-    listing.add_argument("--json", action="store_true", help="print JSON")
-
-    check = command("validate", "check tasks without a model", _validate)
-    check.add_argument("--tasks", type=_names, help="default: biomed-mini")
-    check.add_argument("--json", action="store_true", help="print JSON")
-    data(check)
-
-    show = command("show", "print the prompt of one item", _show)
-    show.add_argument("task")
-    show.add_argument("--shots", type=_count, default=0)
-    show.add_argument("--draw", type=_count, default=0)
-    show.add_argument("--item", type=_count, default=0)
-    data(show)
-
-    models = commands.add_parser("models", help="fetch a model and print its folder")
-    actions = models.add_subparsers(dest="action", metavar="ACTION", required=True)
-    path = actions.add_parser("path", help="fetch if needed and print the local folder")
-    path.add_argument("name")
-    path.add_argument("--quiet", action="store_true", help="no progress")
-    path.set_defaults(function=_models)
+        options(sub)
     return parser
 
 
