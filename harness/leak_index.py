@@ -133,11 +133,12 @@ class LeakIndex:
         least = np.ceil(rule.share * self._own).astype(np.int64)
         need = np.where(is_input, np.clip(least, rule.short_words, rule.words), rule.words)
         need[~is_input & (self._own < rule.long_words)] = 0
+        spelt = np.array([any(map(str.isalpha, word)) for word in self._words], np.int64)
+        spelt_before = np.concatenate(([0], np.cumsum(spelt[self._symbols])))
         for width in np.unique(need[need > 0]).tolist():
             good = unbroken(self._symbols, width)
             good &= need[self._text[: len(good)]] == width
-            letters = self._offsets[width:] - self._offsets[:-width]
-            good &= letters >= rule.word_characters * width
+            good &= spelt_before[width:] - spelt_before[:-width] >= rule.spelt_words * width
             if width < rule.words:  # the common runs of `words` are cut out already
                 good &= ~self._common(width)
             windows = np.flatnonzero(good)

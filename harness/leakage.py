@@ -38,8 +38,8 @@ class LeakRule:
         short_words: an input so short that `share` of it is less than `words` is
             compared by runs of that share, but at least this many words; a
             shorter one cannot be checked.
-        word_characters: a run counts if its words have this many letters and
-            digits on average, so that "95 % CI 0.1 to 0.4" does not.
+        spelt_words: a run counts if this share of its words holds a letter, so
+            that "95 % CI 0.1 to 0.4" does not.
         common_documents, common_share: a run of `words` words found in more
             documents of a task than both this many and this share of them is the
             task's wording ("Does the headline say that ..."): it is cut out of
@@ -48,11 +48,11 @@ class LeakRule:
 
     words: int = 8
     long_words: int = 13
-    share: float = 0.4
+    share: float = 0.45
     characters: int = 80
     short_characters: int = 50
     short_words: int = 5
-    word_characters: int = 3
+    spelt_words: float = 0.5
     common_documents: int = 10
     common_share: float = 0.05
 

@@ -56,8 +56,8 @@ def retyped(text):
 
 
 def half(text, second):
-    """One half of the words, the middle one included."""
-    words = text.split()
+    """One half of the words, the middle one included; a compound with hyphens is several."""
+    words = text.replace("-", " ").replace("/", " ").split()
     return " ".join(words[len(words) // 2 :] if second else words[: (len(words) + 1) // 2])
 
 
