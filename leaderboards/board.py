@@ -57,6 +57,8 @@ class Cell:
     `score` is None where no item was scored; `interval` where the metric cannot
     be resampled. `complete` is False when a call failed. `rank` is the range of
     places the model may hold. `draws` are the demonstration draws averaged over.
+    `leaked` counts the items found in what either of two compared models was made
+    from; `clean` is the difference without them, where there are any.
     """
 
     score: float | None
@@ -71,6 +73,8 @@ class Cell:
     documents: int
     rank: tuple[int, int] | None = None
     difference: Difference | None = None
+    leaked: int = 0
+    clean: Difference | None = None
 
 
 @dataclass(frozen=True)

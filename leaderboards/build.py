@@ -14,8 +14,8 @@ from leaderboards.notes import board_notes
 from leaderboards.references import load_references
 from leaderboards.spec import BoardSpec
 
-# What an artifact cost, as its manifest names it.
-_COSTS = ("examples", "trained_parameters", "training_tokens", "tokens", "seconds")
+# What a specialisation cost: the training report's names -> the board's.
+_COSTS = {"examples": "examples", "tokens": "training_tokens", "parameters": "trained_parameters"}
 
 
 def build(records: Iterable[Record], spec: BoardSpec) -> Board:
@@ -94,7 +94,7 @@ def _row(
     ]
     present = [cell for _, cell in counted if cell is not None]
     asked = sum(cell.n for cell in present)
-    facts: Json = dict(manifest["artifact_facts"])
+    training: Json = dict(manifest["artifact_facts"].get("training", {}))
     return Row(
         label=label,
         model=manifest["model"],
@@ -109,7 +109,7 @@ def _row(
             column.task for column, cell in counted if cell is None or cell.score is None
         ),
         unparseable=sum(cell.n_unparseable for cell in present) / asked if asked else None,
-        cost={key: facts[key] for key in _COSTS if key in facts},
+        cost={name: training[key] for key, name in _COSTS.items() if key in training},
         parts=parts,
     )
 

@@ -10,6 +10,7 @@ import numpy as np
 from leaderboards.board import Cell, Difference
 from leaderboards.compare import (
     Contrast,
+    Mask,
     Sheet,
     View,
     contrast,
@@ -56,9 +57,17 @@ def score_column(raw: RawColumn, others: Mapping[str, str], resamples: int) -> S
         if label in whole and other in whole
         if (views := paired_views(table, label, other)) is not None
     }
-    wanted = [*whole.values(), *(view for views in pairs.values() for view in views)]
+    leaks = {label: _leaked(table, label, others[label]) for label in pairs}
+    clean = {
+        label: views
+        for label, leaked in leaks.items()
+        if leaked.any()
+        if (views := paired_views(table, label, others[label], ~leaked)) is not None
+    }
+    compare = [*pairs.values(), *clean.values()]
+    wanted = [*whole.values(), *(view for views in compare for view in views)]
     samples = resample(table, wanted, resamples)
-    compared = contrast(table, pairs.values(), samples, resamples)
+    compared = contrast(table, compare, samples, resamples)
     contrasts = {label: compared[views] for label, views in pairs.items()}
     ranked = list(whole)
     sign = 1 if column.higher_is_better else -1
@@ -75,9 +84,16 @@ def score_column(raw: RawColumn, others: Mapping[str, str], resamples: int) -> S
             cell = replace(cell, rank=ranks[ranked.index(label)])
         if label in contrasts:
             cell = replace(cell, difference=_difference(others[label], contrasts[label]))
+            cell = replace(cell, leaked=int(leaks[label].sum()))
+        if label in clean:
+            cell = replace(cell, clean=_difference(others[label], compared[clean[label]]))
         cells[label] = cell
     by_label = {label: samples[view] for label, view in whole.items()}
     return ScoredColumn(cells, by_label, contrasts)
+
+
+def _leaked(table: Sheet, label: str, other: str) -> Mask:
+    return table.answers[label].leaked | table.answers[other].leaked
 
 
 def _cell(draws: ByDraw, metric: str) -> Cell:

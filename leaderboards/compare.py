@@ -22,14 +22,16 @@ _BLOCK = 4_000_000  # numbers of a matrix held at once: 32 MB
 
 @dataclass(frozen=True)
 class Answers:
-    """One model's summands on a sheet's items: (draws, items, sums), and which were scored.
+    """One model's summands on a sheet's items: (draws, items, sums).
 
-    An item that failed in one draw is left out of all draws of this model.
+    `present`: which items were scored; one that failed in one draw is left out of
+    all draws of this model. `leaked`: which were found in what it was made from.
     """
 
     draws: tuple[int, ...]
     summands: Floats
     present: Mask
+    leaked: Mask
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,10 @@ def _only(table: Sheet, ids: Sequence[str]) -> Sheet:
         documents=table.documents[kept],
         answers={
             label: replace(
-                answers, summands=answers.summands[:, kept], present=answers.present[kept]
+                answers,
+                summands=answers.summands[:, kept],
+                present=answers.present[kept],
+                leaked=answers.leaked[kept],
             )
             for label, answers in table.answers.items()
         },

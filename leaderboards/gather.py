@@ -24,6 +24,7 @@ from leaderboards.compare import Answers, Sheet
 from leaderboards.spec import BoardSpec
 from tasks.resample import summands
 
+LEAKED = "leaked"  # the flag of an item found in what the model was made from
 Setting = tuple[int, bool, int]  # shots, chat, limit
 ByDraw = Mapping[int, Record]
 
@@ -96,12 +97,15 @@ def sheet(cells: Mapping[str, ByDraw], metric: str, seed: str) -> Sheet | None:
     )
     values: dict[str, dict[int, dict[str, list[float]]]] = {}
     documents: dict[str, str] = {}
+    leaked: dict[str, set[str]] = defaultdict(set)
     placeholder: dict[str, list[float]] = {}
     for label, draws in cells.items():
         values[label] = {}
         for draw, record in draws.items():
             scored = values[label][draw] = {}
             for item in record.items:
+                if LEAKED in item.get("flags", ()):
+                    leaked[label].add(item["id"])
                 if item["status"] == "error" or metric not in item["metrics"]:
                     continue
                 value = item["metrics"][metric]
@@ -125,7 +129,9 @@ def sheet(cells: Mapping[str, ByDraw], metric: str, seed: str) -> Sheet | None:
             * present[:, None]
             for draw in order
         ]
-        answers[label] = Answers(tuple(order), np.stack(table), present)
+        answers[label] = Answers(
+            tuple(order), np.stack(table), present, np.array([i in leaked[label] for i in ids])
+        )
     index = {name: number for number, name in enumerate(sorted(set(documents.values())))}
     return Sheet(
         seed=seed,

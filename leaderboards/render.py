@@ -80,7 +80,7 @@ def _rich_table(grid: Grid) -> Table:
         side = "left" if number == 0 else "right"
         # A long model name breaks at its hyphens, not in a word.
         shown = name.replace("-", "-\n") if len(name) > 14 else name
-        table.add_column(Text(shown), justify=side)  # type: ignore[arg-type]
+        table.add_column(Text(shown), justify=side, overflow="fold")  # type: ignore[arg-type]
     for number, line in enumerate(grid.rows):
         if number in grid.rules:
             table.add_section()

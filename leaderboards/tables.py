@@ -266,6 +266,10 @@ def _tests(section: Section, row: Row) -> Grid:
     if row.average is not None and row.average.difference is not None:
         strong = frozenset({len(lines)})
         lines.append(_test_line("average", row.average.difference))
+    for column, cell in zip(section.columns, row.cells, strict=True):
+        if cell is not None and cell.clean is not None:
+            name = _name(column, section.columns)
+            lines.append(_test_line(f"{name}, without {cell.leaked} leaked", cell.clean))
     others = {cell.difference.other for cell in row.cells if cell and cell.difference}
     header = ("task (metric)", "n", "difference", "p", "p (Holm)", "detectable", "test")
     title = f"{section.title}: {row.label} against {', '.join(sorted(others))}"

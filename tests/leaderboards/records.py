@@ -3,7 +3,7 @@
 from harness.types import Record
 
 
-def item(index, value, *, status="ok", document=None, metric="accuracy", **more):
+def item(index, value, *, status="ok", document=None, metric="accuracy", flags=(), **more):
     return {
         "id": f"i{index:04}",
         "status": status,
@@ -11,6 +11,7 @@ def item(index, value, *, status="ok", document=None, metric="accuracy", **more)
         "target": ["yes"],
         "metrics": {} if status == "error" else {metric: value, "unparseable": 0, **more},
         "document": document or f"d{index:04}",
+        "flags": list(flags),
     }
 
 
@@ -36,7 +37,9 @@ def record_of(model, task, items, *, metric="accuracy", aggregation="mean_score"
         "base": base,
         "specializer": specializer,
         "artifact": "a" * 64 if specializer else "",
-        "artifact_facts": {"examples": 24, "seconds": 3.5} if specializer else {},
+        "artifact_facts": {"training": {"examples": 24, "parameters": 512, "tokens": 900}}
+        if specializer
+        else {},
         "model_digest": "b" * 64,
         "model_kind": "base",
         "suite": "made_up",

@@ -237,3 +237,21 @@ def test_no_records():
     board = build([], SPEC)
     assert board.sections == ()
     assert "No records" in render_markdown(board)
+
+
+def test_leaked_items_are_counted_and_the_difference_shown_without_them():
+    leaked = {1, 2, 3, 4, 5}
+    values = [1, 1, 1, 1, 1, 1, 1, 0]
+    rows = [item(i, v, flags=["leaked"] if i in leaked else ()) for i, v in enumerate(values)]
+    section = only_section([pair()[0], record_of("selfspec-tiny", "one", rows)])
+    cell = row(section, "selfspec-tiny").cells[0]
+    assert (cell.leaked, cell.clean.n) == (5, 3)
+    assert cell.difference.value == pytest.approx(5 / 8)
+    assert cell.clean.value == pytest.approx(2 / 3 - 1 / 3)
+
+
+def test_a_row_states_what_its_specialisation_cost():
+    section = only_section(pair())
+    cost = {"examples": 24, "trained_parameters": 512, "training_tokens": 900}
+    assert row(section, "selfspec-tiny").cost == cost
+    assert row(section, "tiny").cost == {}

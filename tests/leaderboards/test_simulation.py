@@ -32,7 +32,12 @@ def sheet_of(name, aggregation, data, documents=None):
     """`data`: label -> values, one per item."""
     n = len(next(iter(data.values())))
     answers = {
-        label: Answers((0,), summands(aggregation, np.asarray(values))[None], np.ones(n, bool))
+        label: Answers(
+            (0,),
+            summands(aggregation, np.asarray(values))[None],
+            np.ones(n, bool),
+            np.zeros(n, bool),
+        )
         for label, values in data.items()
     }
     index = np.arange(n) if documents is None else documents

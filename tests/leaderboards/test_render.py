@@ -1,0 +1,101 @@
+"""Boards as text and files."""
+
+import csv
+import json
+
+import pytest
+from rich.console import Console
+
+from leaderboards.board import as_json
+from leaderboards.build import build
+from leaderboards.render import (
+    render_csv,
+    render_json,
+    render_markdown,
+    render_terminal,
+    write_board,
+)
+from leaderboards.spec import BoardSpec
+from tests.leaderboards.records import record
+
+SPEC = BoardSpec("made_up", title="Made up", resamples=300, references=("selfspec-paper-base",))
+
+
+def board(models=("tiny", "selfspec-tiny"), tasks=6):
+    records = []
+    for number in range(tasks):
+        for place, model in enumerate(models):
+            values = [int((i * 7 + number) % 11 < 3 + 2 * place) for i in range(24)]
+            records.append(record(model, f"mini_ner_anatomy_{number}", values))
+        if number == 0:
+            records += [
+                record(model, "mini_rank", [1, 0] * 12, rank_of="mini_ner_anatomy_0")
+                for model in models
+            ]
+    return build(records, SPEC)
+
+
+def terminal(shown, width):
+    console = Console(width=width, record=True, file=None, force_terminal=False)
+    with console.capture() as captured:
+        console.print(render_terminal(shown))
+    return captured.get()
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_the_terminal_table_fits_and_cuts_nothing(width):
+    text = terminal(board(("tiny", "other", "selfspec-tiny")), width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "…" not in text
+    assert "Published, not run here: MPT-30B (base)" in text
+    for name in ("tiny", "average", "tasks like these", "= format", "unparseable"):
+        assert name in text
+
+
+def test_many_models_have_rows_of_their_own():
+    text = terminal(board([f"m{n:02}" for n in range(12)], tasks=8), 100)
+    assert max(map(len, text.splitlines())) <= 100
+    assert "rank" in text
+    assert "tasks 7 to 9" in text  # eight tasks and a ranking task, six at once
+
+
+def test_no_records_on_a_terminal():
+    assert "No records for this board yet." in terminal(build([], SPEC), 80)
+
+
+def test_markdown_tables_are_whole():
+    text = render_markdown(board())
+    tables = [line for line in text.splitlines() if line.startswith("|")]
+    assert {line.count("|") for line in tables if "anatomy" in line and "accuracy" in line} == {8}
+    assert "## Published, not run here" in text
+    assert "against tiny" in text
+
+
+def test_markdown_escapes_names():
+    made = record("a|b<script>`x`", "t_a_s_k", [1, 0])
+    text = render_markdown(build([made], SPEC))
+    assert "<script>" not in text
+    assert "a\\|b\\<script\\>\\`x\\`" in text
+
+
+def test_csv_has_a_line_per_model_and_task():
+    rows = list(csv.DictReader(render_csv(board()).splitlines()))
+    assert len(rows) == 2 * 7
+    special = next(row for row in rows if row["model"] == "selfspec-tiny")
+    assert special["compared_with"] == "tiny"
+    gap = float(special["score"]) - float(rows[0]["score"])
+    assert float(special["difference"]) == pytest.approx(gap, abs=2e-6)
+
+
+def test_json_is_rounded_and_complete():
+    content = json.loads(render_json(board()))
+    assert content == json.loads(json.dumps(as_json(board())))
+    average = content["sections"][0]["rows"][0]["average"]["score"]
+    assert average == round(average, 6)
+
+
+def test_written_files_are_the_same_twice(tmp_path):
+    first = write_board(board(), tmp_path / "a")
+    second = write_board(board(), tmp_path / "b")
+    assert [path.name for path in first] == ["README.md", "board.json", "scores.csv"]
+    assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]
