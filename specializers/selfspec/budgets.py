@@ -18,6 +18,7 @@ PAPER: dict[str, Any] = {
     "calls_per_round": 256,  # ours: how often the filters are asked whether there is enough
     "surplus": 0.15,  # ours: accepted beyond `examples`, since some answers will be dropped
     "demonstrations": 3,  # M
+    "wish": "none",  # M: topics are listed; "topic" or "kind+topic" name one for the next task
     "tasks_per_call": 0,  # C: as many as fit; 0 = until instruction_tokens
     "instruction_tokens": 1024,  # ours
     "temperature": 1.0,  # M
@@ -26,6 +27,7 @@ PAPER: dict[str, Any] = {
     # -- filters
     "min_words": 4,  # C: three words or fewer are dropped
     "max_words": 150,  # C
+    "max_sentences": 3,  # ours: M asks for one or two; seeds that list labels need a third
     "max_input_words": 400,  # ours
     "novelty": "instruction",  # C
     "novelty_threshold": 0.7,  # C: ROUGE-L F1
@@ -37,7 +39,7 @@ PAPER: dict[str, Any] = {
     "passage_words": 120,  # ours
     "retrieval_input_words": 400,  # ours: inputs longer than this answer for themselves
     "response_demonstrations": 5,  # M
-    "demonstration_sets": 0,  # M: drawn anew for each example
+    "demonstration_choice": "draw",  # M; "nearest" takes the seeds with the likest instruction
     "response_tokens": 512,  # ours
     "responses_per_round": 256,  # ours
     # -- training
@@ -63,14 +65,17 @@ SMALL: dict[str, Any] = {
     "examples": 200,
     "max_calls": 320,
     "calls_per_round": 32,
+    "wish": "kind+topic",
     "tasks_per_call": 2,
     "instruction_tokens": 224,
     "max_input_words": 160,
+    # A small model that keeps a seed's instruction and writes a new text has done well.
+    "novelty": "instruction+input",
     "label_floor": 8,
     "passages": 1,
     "passage_words": 60,
     "retrieval_input_words": 40,
-    "demonstration_sets": 4,
+    "demonstration_choice": "nearest",
     "response_tokens": 128,
     "responses_per_round": 64,
     "template": "auto",
@@ -92,7 +97,7 @@ TINY: dict[str, Any] = {
     "max_input_words": 80,
     "label_floor": 3,
     "passage_words": 40,
-    "demonstration_sets": 1,
+    "response_demonstrations": 3,
     "response_tokens": 48,
     "responses_per_round": 32,
     "warmup_steps": 1,
@@ -105,6 +110,8 @@ TINY: dict[str, Any] = {
 BUDGETS = {"tiny": TINY, "small": SMALL, "paper": PAPER}
 
 CHOICES = {
+    "wish": ("none", "topic", "kind+topic"),
+    "demonstration_choice": ("draw", "nearest"),
     "novelty": ("instruction", "instruction+input"),
     "retrieval": ("none", "bm25"),
     "template": ("auto", "chat", "alpaca", "plain"),

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.types import Seed
-from specializers.rouge import NoveltyPool, words
+from specializers.rouge import NoveltyPool, rouge_l, words
 
 # What a text model cannot see, make or open (Self-Instruct's list).
 _BLACKLIST = re.compile(
@@ -26,15 +26,31 @@ _BLACKLIST = re.compile(
 _PLACEHOLDER = re.compile(
     r"\[(?:insert|your|name|text|input|enter|topic|title|sentence)\b[^\]]*\]"
     r"|<(?:insert|your|text|input|sentence|passage|no ?input|none)[^>]*>"
-    r"|lorem ipsum|\bx{3,}\b|\.{3,}\s*$|_{3,}",
+    r"|lorem ipsum|\bx{3,}\b|\.{3,}\s*$",
     re.IGNORECASE,
 )
 _NEEDS_TEXT = re.compile(
-    r"\b(?:the|this|these|following|given|each|supplied|provided)\s+(?:\w+\s+){0,2}"
+    r"\b(?:following|below|above)\b"
+    r"|\b(?:the|this|these|given|each|supplied|provided)\s+(?:\w+\s+){0,2}"
     r"(?:sentences?|passages?|paragraphs?|abstracts?|texts?|excerpts?|notes?|contexts?|reports?"
     r"|statements?|comments?|reviews?|posts?|evidence|vignettes?|letters?|extracts?|summary)\b",
     re.IGNORECASE,
 )
+_SENTENCE_END = re.compile(r"[.?!](?=\s|$)")
+# An instruction is an order or a question; a sentence that begins so is neither.
+_STATEMENT = re.compile(
+    r"\s*(?:(?:the|an?|this|that|these|those|there|i|we|he|she|it|they|my|our|his|her|their)\b|$)",
+    re.IGNORECASE,
+)
+_ENUMERATION = re.compile(r"(?:\d+[.)]\s*)+")
+# What may be answered by yes, no, true or false.
+_POLAR = re.compile(
+    r"\b(?:yes|no|true|false|whether|decide|verify|confirm|if)\b"
+    r"|(?:^|[\n.,:;?!]\s*|\b(?:and|or|but)\s+)"
+    r"(?:is|are|was|were|do|does|did|has|have|had|can|could|should|will|would|may|might|must)\b",
+    re.IGNORECASE,
+)
+_VERDICTS = {("yes",), ("no",), ("true",), ("false",)}
 # Function words of other languages in Latin script that are no English words.
 _FOREIGN = frozenset(
     {"der", "und", "nicht", "ist", "eine", "mit", "für", "auf"}
@@ -46,6 +62,9 @@ _ENGLISH = frozenset(
     {"the", "of", "and", "to", "in", "a", "is", "was", "were", "are", "that", "for"}
     | {"with", "by", "on", "as", "at", "be", "from", "or", "it", "this", "which", "an"}
 )
+
+# The threshold of novelty between instructions, taken over: 0.7 of ROUGE-L F1 is "the same".
+COPIED = 0.7
 
 
 @dataclass(frozen=True)
@@ -76,6 +95,12 @@ def is_foreign(text: str) -> bool:
     return foreign >= 3 and foreign > sum(token in _ENGLISH for token in tokens)
 
 
+def _is_statement(instruction: str) -> bool:
+    """No question, and no sentence that could be an order."""
+    sentences = _SENTENCE_END.split(instruction)
+    return "?" not in instruction and all(_STATEMENT.match(text) for text in sentences)
+
+
 class InstructionFilters:
     """Judges candidates in order; what it accepts becomes part of the pool of novelty."""
 
@@ -85,12 +110,14 @@ class InstructionFilters:
         *,
         min_words: int,
         max_words: int,
+        max_sentences: int,
         max_input_words: int,
         novelty: str,
         threshold: float,
     ) -> None:
         self._min_words = min_words
         self._max_words = max_words
+        self._max_sentences = max_sentences
         self._max_input_words = max_input_words
         self._with_input = novelty == "instruction+input"
         self._threshold = threshold
@@ -122,12 +149,23 @@ class InstructionFilters:
         count = len(instruction.split())
         if not self._min_words <= count <= self._max_words:
             yield Refusal("length", f"{count} words, not {self._min_words} to {self._max_words}")
+        if (count := len(_SENTENCE_END.findall(instruction))) > self._max_sentences:
+            yield Refusal("sentences", f"{count} sentences, over {self._max_sentences}")
         if len(input_text.split()) > self._max_input_words:
             yield Refusal("input_length", f"over {self._max_input_words} words of input")
         if not (instruction[0].isascii() and instruction[0].isalnum()):
             yield Refusal("first_character", f"begins with {instruction[0]!r}")
         if instruction.endswith(":"):
             yield Refusal("open_end", "ends in a colon")
+        yield from self._unusable(instruction, input_text)
+        if input_text:
+            yield from self._copies(instruction, input_text)
+        if seed := self._seeds.get(_same(instruction, input_text)):
+            yield Refusal("copy", f"of {seed}")
+
+    def _unusable(self, instruction: str, input_text: str) -> Iterator[Refusal]:
+        if _is_statement(instruction):
+            yield Refusal("statement", "neither an order nor a question")
         if word := _BLACKLIST.search(instruction):
             yield Refusal("blacklist", f"asks for '{word.group(0).lower()}'")
         if place := _PLACEHOLDER.search(instruction) or _PLACEHOLDER.search(input_text):
@@ -138,10 +176,6 @@ class InstructionFilters:
             yield Refusal("language", "not English")
         if is_loop(input_text) or is_loop(instruction):
             yield Refusal("loop", "repeats itself")
-        if input_text:
-            yield from self._copies(instruction, input_text)
-        if seed := self._seeds.get(_same(instruction, input_text)):
-            yield Refusal("copy", f"of {seed}")
 
     def _copies(self, instruction: str, input_text: str) -> Iterator[Refusal]:
         if words(input_text) == words(instruction):
@@ -181,12 +215,25 @@ class ResponseFilters:
 def _answer_refusals(
     instruction: str, input_text: str, output: str, cut: bool
 ) -> Iterator[Refusal]:
-    if not words(output):
+    said = words(output)
+    if not said or _ENUMERATION.fullmatch(output):
         yield Refusal("empty", "no word in the answer")
     if cut:
         yield Refusal("cut", "reached the token limit")
-    if words(output) in (words(input_text), words(instruction)):
+    if said in (words(input_text), words(instruction)):
         yield Refusal("copied", "the answer is the task")
+    # Extracts are short; an answer that gives most of a text back has done nothing with it.
+    if len(said) > 5 and rouge_l(output, input_text) > COPIED:
+        yield Refusal("copied", "the answer is most of the text")
+    # Labels are taken from the instruction; whole clauses are not.
+    if (
+        len(said) > 5
+        and "," not in output
+        and f" {' '.join(said)} " in f" {' '.join(words(instruction))} "
+    ):
+        yield Refusal("copied", "the answer stands in the instruction")
+    if said in _VERDICTS and not _POLAR.search(f"{instruction}\n{input_text}"):
+        yield Refusal("verdict", f"'{said[0]}' to what asks for something else")
     if output.endswith(":"):
         yield Refusal("open_end", "ends in a colon")
     if is_foreign(output):

@@ -8,7 +8,7 @@ was dropped, the filter and the reason.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any
@@ -18,7 +18,13 @@ from harness.files import digest
 from harness.types import BaseModel, Decoding, Domain, Json, Progress, Response, Seed
 from specializers.selfspec.draws import deal, number
 from specializers.selfspec.filters import InstructionFilters
-from specializers.selfspec.prompts import Block, brainstorm_prompt, brainstorm_stop, read_tasks
+from specializers.selfspec.prompts import (
+    Block,
+    Wish,
+    brainstorm_prompt,
+    brainstorm_stop,
+    read_tasks,
+)
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,7 @@ class InstructionParams:
     calls_per_round: int
     surplus: float
     demonstrations: int
+    wish: str
     tasks_per_call: int
     instruction_tokens: int
     temperature: float
@@ -38,6 +45,7 @@ class InstructionParams:
     model_sampling: bool
     min_words: int
     max_words: int
+    max_sentences: int
     max_input_words: int
     novelty: str
     novelty_threshold: float
@@ -68,6 +76,7 @@ def write_instructions(
         domain.seeds,
         min_words=params.min_words,
         max_words=params.max_words,
+        max_sentences=params.max_sentences,
         max_input_words=params.max_input_words,
         novelty=params.novelty,
         threshold=params.novelty_threshold,
@@ -79,7 +88,10 @@ def write_instructions(
     while accepted < wanted and calls < params.max_calls:
         size = min(params.calls_per_round, params.max_calls - calls)
         shown = list(islice(hands, size))
-        prompts = [brainstorm_prompt(domain, hand) for hand in shown]
+        wishes = [_wish(domain, params, hand, calls + index) for index, hand in enumerate(shown)]
+        prompts = [
+            brainstorm_prompt(domain, hand, wish) for hand, wish in zip(shown, wishes, strict=True)
+        ]
         decodings = [
             params.decoding(base.local.spec.sampling, calls + index) for index in range(size)
         ]
@@ -89,7 +101,13 @@ def write_instructions(
         for index, response in enumerate(responses):
             tokens += response.tokens
             errors += response.status == "error"
-            origin = _origin(calls + index, shown[index], prompts[index], decodings[index])
+            origin = {
+                "call": calls + index,
+                "seeds": [seed.id for seed in shown[index]],
+                "wish": asdict(wishes[index]),
+                "decoding": asdict(decodings[index]),
+                "prompt_sha256": digest(prompts[index]),
+            }
             for row in _candidates(response, origin):
                 if accepted < wanted:
                     _judge(row, filters)
@@ -106,13 +124,12 @@ def write_instructions(
     return rows, {"calls": calls, "failed_calls": errors, "tokens": tokens, "accepted": accepted}
 
 
-def _origin(call: int, hand: tuple[Seed, ...], prompt: str, decoding: Decoding) -> Json:
-    return {
-        "call": call,
-        "seeds": [seed.id for seed in hand],
-        "decoding": asdict(decoding),
-        "prompt_sha256": digest(prompt),
-    }
+def _wish(domain: Domain, params: InstructionParams, hand: Sequence[Seed], call: int) -> Wish:
+    """The kind of the last demonstration, which the model has just read, and any topic."""
+    if params.wish == "none":
+        return Wish()
+    topic = domain.topics[number("topic", params.seed, call) % len(domain.topics)]
+    return Wish(hand[-1].task_type if params.wish == "kind+topic" else "", topic)
 
 
 def _candidates(response: Response, origin: Json) -> list[Json]:

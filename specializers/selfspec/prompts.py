@@ -18,7 +18,7 @@ NO_INPUT = "<none>"
 
 _SPLIT = re.compile(r"\s*#{3,}\s*")
 _BLOCK = re.compile(
-    r"^(?:(?:task\s*)?\d+\s*[.:)]?\s*)?instruction\s*:(?P<instruction>.*?)"
+    r"^(?:(?:task\s*)?\d*\s*(?:\([^)\n]*\))?\s*[.:)]?\s*)?instructions?\s*:(?P<instruction>.*?)"
     r"(?:\n\s*input\s*:(?P<input>.*?))?"
     r"(?:\n\s*(?:output|answer|response|task\s*\d+)\b.*)?$",
     re.IGNORECASE | re.DOTALL,
@@ -35,8 +35,20 @@ class Block:
     fault: str = ""
 
 
-def brainstorm_prompt(domain: Domain, demonstrations: Sequence[Seed]) -> str:
-    """Ask for further tasks of the domain, continuing a numbered list of demonstrations."""
+@dataclass(frozen=True)
+class Wish:
+    """What the next task is to be about; "" leaves it to the model."""
+
+    kind: str = ""
+    topic: str = ""
+
+
+def brainstorm_prompt(domain: Domain, demonstrations: Sequence[Seed], wish: Wish) -> str:
+    """Ask for further tasks of the domain, continuing a numbered list of demonstrations.
+
+    With a wish, each demonstration is headed by what it is about, and so is
+    the place where the model goes on.
+    """
     lines = [
         f"A list of varied tasks on {domain.title.lower()}, for training a language model. "
         f"Field: {domain.description}",
@@ -53,12 +65,18 @@ def brainstorm_prompt(domain: Domain, demonstrations: Sequence[Seed]) -> str:
     for number, seed in enumerate(demonstrations, 1):
         lines += [
             SEPARATOR,
-            f"Task {number}",
+            f"Task {number}{_heading(seed.task_type, seed.topic, wish)}",
             f"Instruction: {seed.instruction}",
             f"Input: {seed.input or NO_INPUT}",
         ]
-    lines += [SEPARATOR, f"Task {len(demonstrations) + 1}"]
+    number = len(demonstrations) + 1
+    lines += [SEPARATOR, f"Task {number}{_heading(wish.kind, wish.topic, wish)}"]
     return "\n".join(lines)
+
+
+def _heading(kind: str, topic: str, wish: Wish) -> str:
+    told = [text for text, wanted in ((kind, wish.kind), (topic, wish.topic)) if wanted]
+    return f" ({', '.join(told).replace('_', ' ')})" if told else ""
 
 
 def brainstorm_stop(demonstrations: int, tasks: int) -> tuple[str, ...]:

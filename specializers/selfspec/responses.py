@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from itertools import cycle, islice
 
 from harness.errors import UserError
 from harness.files import digest
-from harness.types import BaseModel, Decoding, Domain, Json, Progress
+from harness.types import BaseModel, Decoding, Domain, Json, Progress, Seed
 from specializers.retrieval import Passage, Retriever
+from specializers.rouge import rouge_l
 from specializers.selfspec.draws import deal
 from specializers.selfspec.filters import ResponseFilters
 from specializers.selfspec.prompts import RESPOND_STOP, respond_prompt
@@ -30,7 +30,7 @@ class ResponseParams:
     passage_words: int
     retrieval_input_words: int
     response_demonstrations: int
-    demonstration_sets: int
+    demonstration_choice: str
     response_tokens: int
     responses_per_round: int
     label_share: float
@@ -55,14 +55,17 @@ def write_responses(
     """
     filters = ResponseFilters(label_share=params.label_share, label_floor=params.label_floor)
     hands = deal(domain.seeds, params.response_demonstrations, "responses", params.seed)
-    if params.demonstration_sets:
-        hands = cycle(list(islice(hands, params.demonstration_sets)))
     decoding = Decoding(max_tokens=params.response_tokens, stop=RESPOND_STOP)
     rows: list[Json] = []
     kept = asked = tokens = errors = 0
     while kept < params.examples and asked < len(tasks):
         batch = tasks[asked : asked + params.responses_per_round]
-        shown = list(islice(hands, len(batch)))
+        shown = [
+            _nearest(domain.seeds, task["instruction"], params.response_demonstrations)
+            if params.demonstration_choice == "nearest"
+            else next(hands)
+            for task in batch
+        ]
         found = [_look_up(task, retriever, params) for task in batch]
         prompts = [
             respond_prompt(
@@ -104,6 +107,12 @@ def write_responses(
             "Try a higher response_tokens, or a larger model."
         )
     return rows, {"calls": asked, "failed_calls": errors, "tokens": tokens, "accepted": kept}
+
+
+def _nearest(seeds: Sequence[Seed], instruction: str, count: int) -> tuple[Seed, ...]:
+    """The seeds whose instruction is most like this one (ROUGE-L), the nearest last."""
+    ranked = sorted(seeds, key=lambda seed: -rouge_l(seed.instruction, instruction))
+    return tuple(reversed(ranked[:count]))
 
 
 def _look_up(task: Json, retriever: Retriever | None, params: ResponseParams) -> Sequence[Passage]:

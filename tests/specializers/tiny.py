@@ -9,47 +9,10 @@ from pathlib import Path
 
 from harness.types import Decoding, LocalModel, ModelSpec, Response
 
-WORDS = [
-    "the",
-    "drug",
-    "lowers",
-    "blood",
-    "pressure",
-    "in",
-    "patients",
-    "with",
-    "heart",
-    "failure",
-    "and",
-    "is",
-    "safe",
-    "yes",
-    "no",
-    "answer",
-    "question",
-    "disease",
-    "gene",
-    "protein",
-    "cell",
-    "list",
-    "name",
-    "which",
-    "of",
-    "a",
-    "to",
-    "for",
-    "does",
-    "it",
-    "task",
-    "instruction",
-    "input",
-    "###",
-    "response",
-    ":",
-    ".",
-    ",",
-    "?",
-]
+_TEXT = """the drug lowers blood pressure in patients with heart failure and is safe yes no
+answer question disease gene protein cell list name which of a to for does it task instruction
+input response ### : . , ?"""
+WORDS = _TEXT.split()
 
 
 def save_tokenizer(folder: Path, *, chat: bool = False, pad_is_end: bool = True) -> int:
