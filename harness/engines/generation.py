@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.engines.base import Call, EngineReport, GenerateRequest
 from harness.engines.decode import by_itself, over_rows, over_slots
-from harness.engines.loading import out_of_memory
+from harness.engines.loading import out_of_memory, total_memory
 from harness.engines.network import Network
 from harness.engines.prefix import Forest
 from harness.engines.tokens import HFTokens
@@ -23,6 +23,9 @@ GROUP = 64
 # Rows written side by side; decoding speeds up with rows until arithmetic, not reading
 # the weights, is what takes the time.
 ROWS = 32
+# Share of the device's memory that rows of keys and values may take. Of all its memory,
+# not of what happens to be free: the rows of a group must not differ between two runs.
+ROWS_SHARE = 0.25
 # A beginning shared by fewer tokens than this is not worth a pass of its own.
 LEAST_ROOT = 16
 
@@ -46,13 +49,20 @@ class Generation:
         self.requests = requests
         self.path = path
         self.budget = budget
-        self.rows = ROWS
         self.max_length = max_length
         self.report = report
         self.ends = network.eos_ids | ({tokens.eos_id} if tokens.eos_id >= 0 else set())
         self.usable = [i for i, r in enumerate(requests) if self._room(r) > 0 and r.prompt]
         self.forest = Forest(self._prompt(requests[i]) for i in self.usable)
+        longest = max((self.most(i) for i in self.usable), default=1)
+        space = ROWS_SHARE * total_memory(str(network.device))
+        self.rows = max(1, min(ROWS, int(space / (longest * network.bytes_per_token))))
         self._root: tuple[tuple[int, ...], Any] = ((), network.cache())
+
+    def most(self, index: int) -> int:
+        """Tokens a request's prompt and continuation may come to."""
+        request = self.requests[index]
+        return len(self._prompt(request)) + request.decoding.max_tokens
 
     def _room(self, request: GenerateRequest) -> int:
         return self.max_length - request.decoding.max_tokens

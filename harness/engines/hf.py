@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.engines.base import Call, EngineReport, GenerateRequest, ScoreRequest
+from harness.engines.fastest import fastest_dtype
 from harness.engines.generation import Generation
 from harness.engines.loading import (
     Adapters,
@@ -22,6 +23,7 @@ from harness.engines.probe import check, choose_path
 from harness.engines.scoring import Scoring
 from harness.engines.tokens import HFTokens, longest_input
 from harness.errors import UserError
+from harness.sources import cache_folder
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +38,8 @@ class HFEngine:
 
     Args:
         folder: an ordinary transformers folder.
-        dtype: "auto" (float32 on a CPU, bfloat16 on a GPU) or a dtype's name.
+        dtype: "auto" (float32 on a CPU, bfloat16 on a GPU), a dtype's name, or
+            "fastest" (measured once per machine and model; see fastest.py).
         quantisation: "" or "nf4".
         device: "auto", "cpu", "cuda", "cuda:1".
         trust_remote_code: run the model's own Python code.
@@ -65,7 +68,7 @@ class HFEngine:
         self.max_length = max_length or longest_input(self.tokens)
         self.report = EngineReport()
         self.device = resolve_device(device)
-        self.dtype = resolve_dtype(dtype, self.device)
+        self._dtype = dtype if dtype == "fastest" else resolve_dtype(dtype, self.device)
         self.quantisation = quantisation
         self.attention = attention
         self.token_budget = token_budget or (CPU_BUDGET if self.device == "cpu" else GPU_BUDGET)
@@ -73,6 +76,15 @@ class HFEngine:
         self.path = path
         self._loaded: tuple[Network, Adapters] | None = None
         self._paths: dict[tuple[int, bool], str] = {}
+
+    @property
+    def dtype(self) -> str:
+        """The weights' dtype; "fastest" is measured when it is first asked for."""
+        if self._dtype == "fastest":
+            self._dtype = fastest_dtype(
+                self.folder, self.device, self.trust_remote_code, cache_folder()
+            )
+        return self._dtype
 
     @property
     def numerics(self) -> dict[str, Any]:

@@ -49,6 +49,15 @@ class Network:
             return 0
         return int(getattr(self.config, "sliding_window", None) or 0)
 
+    @property
+    def bytes_per_token(self) -> int:
+        """Keys and values of one token in all layers."""
+        config = self.config
+        heads = config.num_attention_heads
+        size = getattr(config, "head_dim", None) or config.hidden_size // heads
+        groups = getattr(config, "num_key_value_heads", None) or heads
+        return int(2 * config.num_hidden_layers * groups * size * self.model.dtype.itemsize)
+
     def cache(self) -> Any:
         """An empty cache that forgets nothing, also under sliding windows."""
         from transformers import DynamicCache

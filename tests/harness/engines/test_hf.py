@@ -10,6 +10,7 @@ import pytest
 
 from harness.engines.base import EngineReport, GenerateRequest, ScoreRequest
 from harness.engines.hf import HFEngine
+from harness.errors import UserError
 from harness.types import Decoding, Response
 from tests.harness.engines.tiny import configurations, write_adapter, write_model
 
@@ -146,6 +147,22 @@ def test_adapters_over_one_load(name: str, folders: dict[str, Path], tmp_path: P
     assert answers(engine.score(asked), len(asked)) == base
 
 
+def test_an_adapter_answers_as_the_merged_model(folders: dict[str, Path], tmp_path: Path) -> None:
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    adapter = write_adapter(tmp_path / "adapter", folders["llama"])
+    base = AutoModelForCausalLM.from_pretrained(folders["llama"])
+    PeftModel.from_pretrained(base, adapter).merge_and_unload().save_pretrained(tmp_path / "merged")
+    AutoTokenizer.from_pretrained(folders["llama"]).save_pretrained(tmp_path / "merged")
+    engine, merged = HFEngine(folders["llama"]), HFEngine(tmp_path / "merged")
+    asked = requests(engine, pairs(seed=11))
+    found = answers(engine.score(asked, adapter=adapter), len(asked))
+    for left, right in zip(found, answers(merged.score(asked), len(asked)), strict=True):
+        assert left.loglikelihood == pytest.approx(right.loglikelihood, abs=1e-4)
+        assert left.greedy == right.greedy
+
+
 @pytest.mark.parametrize("path", ["packed", "branched", "plain"])
 def test_a_resumed_run_repeats_the_undisturbed_one(path: str, folders: dict[str, Path]) -> None:
     engine = HFEngine(folders["llama"], token_budget=30, path=path)
@@ -217,6 +234,43 @@ def test_out_of_memory_halves_the_pass_and_loses_nothing(
         found = answers(engine.score(asked), len(asked))
         for left, right in zip(found, expected, strict=True):
             assert left.loglikelihood == pytest.approx(right.loglikelihood, abs=1e-4)
+
+
+def test_a_wrong_path_is_found_out(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from harness.engines.network import Network
+
+    honest = Network.tree_mask
+
+    def blind(self: Network, flat: Any, depth: int) -> Any:
+        flat.visible[:] = True
+        return honest(self, flat, depth)
+
+    monkeypatch.setattr(Network, "tree_mask", blind)
+    engine = HFEngine(folders["llama"])
+    asked = requests(engine, pairs(seed=7))
+    list(engine.score(asked))
+    assert engine.report.path == "branched"
+    assert "standard deviations" in caplog.text
+    with pytest.raises(UserError, match="path 'packed'"):
+        list(HFEngine(folders["llama"], path="packed").score(asked))
+
+
+def test_bfloat16_is_as_near_to_float32_as_the_plain_path(folders: dict[str, Path]) -> None:
+    exact = HFEngine(folders["llama"])
+    asked = requests(exact, pairs(seed=12))
+    wanted = answers(exact.score(asked), len(asked))
+
+    def error(path: str) -> float:
+        engine = HFEngine(folders["llama"], dtype="bfloat16", path=path)
+        found = answers(engine.score(asked), len(asked))
+        return max(
+            abs((left.loglikelihood or 0) - (right.loglikelihood or 0))
+            for left, right in zip(found, wanted, strict=True)
+        )
+
+    assert error("packed") <= 2 * error("plain")
 
 
 def test_nothing_is_loaded_when_all_is_answered(folders: dict[str, Path]) -> None:
