@@ -20,7 +20,6 @@ from harness.errors import UserError
 if TYPE_CHECKING:
     from harness.config import Config
     from harness.registry import Registry
-    from harness.suites import SuiteIndex
     from harness.types import Artifact, Domain, Progress, Record
 
 
@@ -67,16 +66,6 @@ def _open_domain(config: Config, name: str, corpus: Path | None) -> Domain:
             f"It is one of: {', '.join(folders)}; bench.toml adds others under [domains]."
         )
     return load_domain(folders[name], corpus)
-
-
-def _cards(tasks: Sequence[str], index: SuiteIndex) -> dict[str, dict[str, Any]]:
-    """The facts of each task's card; a task without one has none."""
-    from dataclasses import asdict
-
-    from tasks.cards import load_card
-
-    places = {task: index.place(task).card for task in tasks}
-    return {task: asdict(load_card(path)) if path else {} for task, path in places.items()}
 
 
 class _Session:
@@ -141,16 +130,20 @@ def _settings(pairs: Sequence[str]) -> dict[str, str]:
 
 
 def _run(args: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from harness.lm import StoredLM
     from harness.plan import plan_jobs
     from harness.run import run_job
     from harness.suites import SuiteIndex
+    from tasks.cards import load_cards
 
     session = _Session(args)
     config, registry, progress = session.config, session.registry, session.progress
     index = SuiteIndex(registry.suites())
     resolved = [registry.resolve(name) for name in args.models]
     tasks = index.expand(args.tasks)
-    cards = _cards(tasks, index)
+    cards = load_cards(registry.suites().values())
     data = args.data or config.defaults.data
     shots = args.shots or config.defaults.shots or (0,)
     jobs = plan_jobs(
@@ -171,8 +164,6 @@ def _run(args: argparse.Namespace) -> int:
         for item in resolved:
             session.domain(item.domain)
     artifacts = {r.name: session.artifact(r.name) for r in resolved}
-    from harness.lm import StoredLM
-
     records = []
     for number, job in enumerate(jobs, 1):
         spec = registry.resolve(job.model).model
@@ -184,7 +175,7 @@ def _run(args: argparse.Namespace) -> int:
             run_job(
                 job,
                 task,
-                cards[job.task],
+                asdict(cards[job.task]) if job.task in cards else {},
                 lm,
                 session.pool.local(spec),
                 artifact,
@@ -319,14 +310,14 @@ def _list(args: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.table import Table
 
-    for kind, rows in listing.items():
+    for kind, lines in listing.items():
         table = Table(title=kind, title_justify="left", box=None, pad_edge=False)
         table.add_column("name", no_wrap=True)
         table.add_column("note", overflow="fold")
         if args.origin:
             table.add_column("origin", overflow="fold")
-        for row in rows:
-            table.add_row(row["name"], row["note"], *([row["origin"]] if args.origin else []))
+        for line in lines:
+            table.add_row(line["name"], line["note"], *([line["origin"]] if args.origin else []))
         Console().print(table, "")
     return 0
 
@@ -342,7 +333,7 @@ def _note(registry: Registry, kind: str, name: str) -> str:
 def _validate(args: argparse.Namespace) -> int:
     from harness.config import load_config
     from harness.suites import SuiteIndex
-    from tasks.cards import load_card
+    from tasks.cards import load_cards
     from tasks.validate import validate
 
     config = load_config()
@@ -351,9 +342,7 @@ def _validate(args: argparse.Namespace) -> int:
     names = index.expand(args.tasks or ["biomed_mini"])
     data = args.data or config.defaults.data
     loaded = index.load(names, shots=0, draw=0, data=data)
-    places = {name: index.place(name).card for name in names}
-    cards = {name: load_card(path) for name, path in places.items() if path}
-    findings = validate(loaded, cards)
+    findings = validate(loaded, load_cards(registry.suites().values()))
     errors = [finding for finding in findings if finding.level == "error"]
     if args.json:
         print(json.dumps([vars(finding) for finding in findings], indent=2))
@@ -362,6 +351,46 @@ def _validate(args: argparse.Namespace) -> int:
             print(f"{finding.level:7} {finding.task}: {finding.message}")
         print(f"{len(names)} tasks validated, {len(errors)} errors.")
     return 2 if errors else 0
+
+
+def _data(args: argparse.Namespace) -> int:
+    from harness.config import load_config
+    from harness.suites import SuiteIndex
+    from tasks import origins
+    from tasks.cards import load_cards
+
+    config = load_config()
+    registry = _open_registry(config)
+    every = load_cards(registry.suites().values())
+    names = SuiteIndex(registry.suites()).expand(args.names) if args.names else list(every)
+    cards = [every[name] for name in names if name in every]
+    rows: list[tuple[str, str, str]]
+    if args.action == "fetch":
+        reports = origins.fetch_all(cards)
+        rows = [(r.dataset, r.outcome, r.message) for r in reports]
+        failed = any(report.outcome == "failed" for report in reports)
+    else:
+        mirror = args.data or config.defaults.data
+        states = origins.status(cards, str(mirror) if mirror else None)
+        rows = [
+            (s.dataset, s.place, f"{s.n_test} test, {s.n_train} train, {s.sha256[:12]} {s.note}")
+            if s.folder
+            else (s.dataset, s.place, s.note)
+            for s in states
+        ]
+        failed = False
+    if args.json:
+        keys = ("dataset", "state", "message")
+        print(json.dumps([dict(zip(keys, row, strict=True)) for row in rows], indent=2))
+    else:
+        from rich.console import Console
+        from rich.table import Table
+
+        table = Table(box=None, pad_edge=False, show_header=False)
+        for row in rows:
+            table.add_row(*row)
+        Console().print(table)
+    return 2 if failed else 0
 
 
 def _show(args: argparse.Namespace) -> int:
@@ -480,6 +509,13 @@ def _validate_options(sub: argparse.ArgumentParser) -> None:
     _data_options(sub)
 
 
+def _datasets_options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("action", choices=["status", "fetch"])
+    sub.add_argument("names", type=_names, nargs="?", help="tasks, groups or suites (default: all)")
+    sub.add_argument("--json", action="store_true", help="print JSON")
+    _data_options(sub)
+
+
 def _show_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("task")
     sub.add_argument("--shots", type=_count, default=0)
@@ -502,6 +538,7 @@ _COMMANDS: tuple[tuple[str, str, Any, Any], ...] = (
     ("list", "list what is registered", _list, _list_options),
     ("validate", "check tasks without a model", _validate, _validate_options),
     ("show", "print the prompt of one item", _show, _show_options),
+    ("data", "show which data sets are here, or fetch them", _data, _datasets_options),
     ("models", "fetch a model and print its folder", _models, _models_options),
 )
 

@@ -7,7 +7,7 @@ here equals one from lm-eval's transformers backend.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import lru_cache
 from math import nan
@@ -30,16 +30,12 @@ class StoredLM(TemplateLM):  # type: ignore[misc]
     Args:
         asker: answers token requests.
         label: what the progress bar says.
-        rewrite: changes each prompt before it is asked (artifacts of kind "prompt").
     """
 
-    def __init__(
-        self, asker: Asker, label: str = "", rewrite: Callable[[str], str] | None = None
-    ) -> None:
+    def __init__(self, asker: Asker, label: str = "") -> None:
         super().__init__()
         self._asker = asker
         self._label = label
-        self._rewrite = rewrite
         self._tokens = asker.engine.tokens
         # The shots are encoded once, not once per choice.
         self._encode = lru_cache(maxsize=4096)(asker.engine.tokens.encode)
@@ -144,8 +140,6 @@ class StoredLM(TemplateLM):  # type: ignore[misc]
     # -- lm-eval Instances -> token requests --------------------------------
 
     def _score_request(self, context: str, continuation: str) -> ScoreRequest:
-        if self._rewrite is not None:
-            context = self._rewrite(context)
         if context:
             context_ids, continuation_ids = self._encode_pair(context, continuation)
         else:
@@ -170,8 +164,6 @@ class StoredLM(TemplateLM):  # type: ignore[misc]
 
     def _generate_request(self, instance: Any) -> GenerateRequest:
         context, options = instance.args
-        if self._rewrite is not None:
-            context = self._rewrite(context)
         return GenerateRequest(tuple(self.tok_encode(context)), decoding_of(options))
 
 

@@ -9,7 +9,6 @@ name is in none of the suites.
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,19 +22,11 @@ logging.getLogger("lm_eval").setLevel(logging.ERROR)
 
 @dataclass(frozen=True)
 class TaskPlace:
-    """Where a task is defined: its suite ("lm-eval" for lm-eval's own) and its files."""
+    """Where a task is defined: its suite ("lm-eval" for lm-eval's own) and its YAML."""
 
     name: str
     suite: str
     yaml: Path | None
-
-    @property
-    def card(self) -> Path | None:
-        """The task's card, if it has one."""
-        if self.yaml is None:
-            return None
-        card = self.yaml.with_name(self.yaml.stem + ".card.toml")
-        return card if card.exists() else None
 
 
 class SuiteIndex:
@@ -49,10 +40,6 @@ class SuiteIndex:
 
     def __init__(self, suites: Mapping[str, Path]) -> None:
         self._suites = dict(suites)
-        # lm-eval builds its data sets while it builds tasks; none of ours is on
-        # the hub, and without this it waits for the network.
-        os.environ.setdefault("HF_HUB_OFFLINE", "1")
-        os.environ.setdefault("TQDM_DISABLE", "1")
         self._check_duplicates()
         self._index = self._manager(include_defaults=False).task_index
         self._with_defaults = False

@@ -67,13 +67,15 @@ class EngineReport:
 class Tokens(Protocol):
     """A tokenizer with lm-eval's rules for special tokens (see harness.engines.tokens)."""
 
-    eos_id: int
-    prefix_id: int
+    @property
+    def eos_id(self) -> int: ...
+    @property
+    def prefix_id(self) -> int: ...
+    @property
+    def has_chat_template(self) -> bool: ...
 
     def encode(self, text: str, add_special_tokens: bool | None = None) -> list[int]: ...
     def decode(self, ids: Sequence[int]) -> str: ...
-    @property
-    def has_chat_template(self) -> bool: ...
     def apply_chat_template(
         self, messages: Sequence[dict[str, str]], add_generation_prompt: bool = True
     ) -> str: ...
@@ -87,10 +89,12 @@ class Engine(Protocol):
     part of every response's key and is known without loading weights.
     """
 
-    tokens: Tokens
-    max_length: int
     report: EngineReport
 
+    @property
+    def tokens(self) -> Tokens: ...
+    @property
+    def max_length(self) -> int: ...
     @property
     def numerics(self) -> dict[str, Any]: ...
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -23,7 +24,7 @@ class TwoStages:
     """Writes two files; stops between them when told to."""
 
     name, version, summary, kind = "two", 1, "", "prompt"
-    budgets = {"tiny": {"examples": 4, "rate": 0.5, "style": "plain", "deep": True}}
+    budgets: ClassVar = {"tiny": {"examples": 4, "rate": 0.5, "style": "plain", "deep": True}}
 
     def __init__(self, stop=False):
         self.stop, self.made = stop, []

@@ -1,0 +1,187 @@
+"""What a user meets at the command line: help, listings, and one message per mistake."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness import cli
+from tests.harness.tiny_models import write_folder
+
+# Modules of the extras; the base install has none of them.
+EXTRAS = {
+    "torch", "transformers", "peft", "accelerate", "gguf", "bitsandbytes",
+    "bm25s", "faiss", "faiss_cpu", "sentence_transformers", "vllm", "ray",
+}  # fmt: skip
+REPOSITORY = Path(__file__).parents[1]
+
+
+def bench(capsys, *args):
+    code = cli.main(args)
+    out = capsys.readouterr()
+    return code, out.out, out.err
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("BENCH_DATA", raising=False)
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("BENCH_OUT", raising=False)
+
+
+@pytest.fixture(scope="module")
+def base_packages(tmp_path_factory):
+    """A folder of everything installed but the extras: what the base install has."""
+    folder = tmp_path_factory.mktemp("site-packages")
+    (site,) = {Path(path) for path in sys.path if path.endswith("site-packages")}
+    for entry in site.iterdir():
+        if entry.name.split("-")[0].split(".")[0].lower() not in EXTRAS:
+            (folder / entry.name).symlink_to(entry)
+    return folder
+
+
+def base_install(packages, cwd, *args):
+    """Run `bench` in a process that has only the base install's packages."""
+    return subprocess.run(
+        [sys.executable, "-S", "-m", "harness.cli", *args],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": f"{REPOSITORY}{os.pathsep}{packages}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_help_imports_nothing_heavy():
+    program = (
+        "import sys\n"
+        "from harness.cli import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'transformers', 'pandas', 'datasets', 'scipy'} & set(sys.modules)\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "run models over tasks" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "args",
+    [("list",), ("validate", "--tasks", "biomed-mini"), ("show", "mini_yesno", "--shots", "2")],
+)
+def test_the_base_install_needs_no_extra(tmp_path, base_packages, args):
+    done = base_install(base_packages, tmp_path, *args)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_missing_extra_is_named_with_its_command(tmp_path, base_packages):
+    write_folder(tmp_path / "model")
+    (tmp_path / "bench.toml").write_text('[models.mine]\nsource = "path:model"\n')
+    done = base_install(
+        base_packages, tmp_path, "run", "--models", "mine", "--tasks", "mini_yesno", "--quiet"
+    )
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "pip install 'selfspec-bench[hf]'" in done.stderr
+
+
+def test_list_json_has_every_kind(capsys):
+    code, out, _ = bench(capsys, "list", "--json")
+    listing = json.loads(out)
+    assert code == 0
+    assert {"smollm2", "gemma3-270m", "mpt30b", "llama65b"} <= {
+        m["name"] for m in listing["models"]
+    }
+    assert "selfspec" in {s["name"] for s in listing["specializers"]}
+    assert {"biomed", "biomed_mini", "mini_list"} <= {t["name"] for t in listing["tasks"]}
+
+
+MISTAKES = {
+    "wrong model": (
+        ["run", "--models", "smolm2", "--tasks", "biomed-mini"],
+        ["unknown model 'smolm2'", "Did you mean 'smollm2'?", "bench list models"],
+    ),
+    "wrong specialised model": (
+        ["run", "--models", "selfspec-smolm2", "--tasks", "biomed-mini"],
+        ["selfspec-smolm2", "smollm2"],
+    ),
+    "wrong task": (
+        ["run", "--models", "smollm2", "--tasks", "biomd"],
+        ["unknown task 'biomd'", "Did you mean 'biomed'?", "bench list tasks"],
+    ),
+    "two wrong tasks at once": (
+        ["run", "--models", "smollm2", "--tasks", "biomd,mini_yesn"],
+        ["'biomd'", "Did you mean 'biomed'?", "'mini_yesn'", "Did you mean 'mini_yesno'?"],
+    ),
+    "no data": (
+        ["run", "--models", "smollm2", "--tasks", "ncbi_disease"],
+        ["ncbi_disease", "--data", "BENCH_DATA"],
+    ),
+    "data folder that is not there": (
+        ["run", "--models", "smollm2", "--tasks", "ncbi_disease", "--data", "nowhere"],
+        ["nowhere"],
+    ),
+    "reference row": (
+        ["run", "--models", "llama65b", "--tasks", "mini_yesno"],
+        ["llama65b", "reference"],
+    ),
+    "too many shots": (
+        ["run", "--models", "smollm2", "--tasks", "mini_yesno", "--shots", "9"],
+        ["mini_yesno", "9 shots", "8 rows"],
+    ),
+    "no records": (["board"], ["no records", "bench run"]),
+    "wrong board": (["board", "biomedd"], ["no records"]),
+    "bad setting": (
+        ["run", "--models", "selfspec-smollm2", "--tasks", "mini_yesno", "--set", "examples"],
+        ["--set examples", "KEY=VALUE"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_one_message_and_exit_code_2(capsys, mistake):
+    args, parts = MISTAKES[mistake]
+    code, out, err = bench(capsys, *args, *(["--quiet"] if args[0] == "run" else []))
+    assert code == 2
+    assert out == ""
+    for part in parts:
+        assert part in err
+    assert err.startswith("bench: ")
+
+
+def test_all_faults_of_bench_toml_are_told_at_once(capsys, tmp_path):
+    (tmp_path / "bench.toml").write_text(
+        '[models.a]\nsorce = "path:x"\n[suites]\nmine = "no/such/folder"\n[defalts]\n'
+    )
+    code, _, err = bench(capsys, "list")
+    assert code == 2
+    for part in ("models.a.sorce", "Did you mean 'source'", "no/such/folder", "defalts"):
+        assert part in err
+
+
+def test_broken_toml_names_the_line(capsys, tmp_path):
+    (tmp_path / "bench.toml").write_text("[models.a\n")
+    code, _, err = bench(capsys, "list")
+    assert code == 2
+    assert "bench.toml" in err
+    assert "line 1" in err
+
+
+def test_no_network_is_one_message(capsys, monkeypatch):
+    # An index nobody serves: the port is reserved and closed.
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "")
+    monkeypatch.setenv("PIP_FIND_LINKS", "")
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("PIP_RETRIES", "0")
+    code, out, err = bench(capsys, "models", "path", "smollm2", "--quiet")
+    assert (code, out) == (2, "")
+    assert "smollm2" in err
+    assert "path:" in err

