@@ -190,6 +190,10 @@ def test_sampling_depends_on_seed_not_on_company(path: str, folders: dict[str, P
     alone = answers(engine.generate([ask(4, 1)]), 1)
     assert alone[0].text == found[4 * 3 + 1].text
     assert len({response.text for response in found[:3]}) == 3
+    if path == "packed":  # the samples of a prompt share its prefill
+        engine.report = EngineReport()
+        list(engine.generate([ask(0, seed) for seed in range(5)]))
+        assert engine.report.tokens_computed == len(prompts[0])
 
 
 def test_over_long_and_impossible_requests(folders: dict[str, Path]) -> None:
