@@ -19,6 +19,7 @@ from harness.errors import UserError
 
 if TYPE_CHECKING:
     from harness.config import Config
+    from harness.leakage import LeakReport
     from harness.registry import Registry
     from harness.types import Artifact, Domain, Progress, Record
 
@@ -132,6 +133,7 @@ def _settings(pairs: Sequence[str]) -> dict[str, str]:
 def _run(args: argparse.Namespace) -> int:
     from dataclasses import asdict
 
+    from harness.leak_check import check_artifact, index_tasks
     from harness.lm import StoredLM
     from harness.plan import plan_jobs
     from harness.run import run_job
@@ -164,6 +166,13 @@ def _run(args: argparse.Namespace) -> int:
         for item in resolved:
             session.domain(item.domain)
     artifacts = {r.name: session.artifact(r.name) for r in resolved}
+    leaks: dict[str, LeakReport] = {}
+    if any(artifacts.values()):
+        items = index_tasks(next(iter(built.values())))
+        for r in resolved:
+            artifact = artifacts[r.name]
+            if artifact is not None:
+                leaks[r.name] = check_artifact(items, artifact, session.domain(r.domain))
     records = []
     for number, job in enumerate(jobs, 1):
         spec = registry.resolve(job.model).model
@@ -179,6 +188,7 @@ def _run(args: argparse.Namespace) -> int:
                 lm,
                 session.pool.local(spec),
                 artifact,
+                leaks.get(job.model),
                 session.out / "runs",
             )
         )

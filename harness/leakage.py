@@ -13,6 +13,9 @@ from typing import Any, Literal
 
 from harness.types import Json
 
+# The flag of an item found in what the model was made from.
+LEAKED = "leaked"
+
 Key = tuple[str, str]
 Kind = Literal["whole", "ngram", "substring"]
 
@@ -118,6 +121,18 @@ class LeakReport:
         """The share of a task's checked items that is flagged; 0 where none was checked."""
         checked = self.items[task] - len(self.unchecked.get(task, ()))
         return sum(name == task for name, _ in self.leaks) / checked if checked else 0.0
+
+    def summary(self, task: str) -> Json:
+        """What a record says of one task: the rule, what was compared, what was found."""
+        return {
+            "rule": asdict(self.rule),
+            "texts": self.texts,
+            "items": self.items[task],
+            "unchecked": len(self.unchecked.get(task, ())),
+            "touched": self.touched.get(task, 0),
+            "flagged": sum(name == task for name, _ in self.leaks),
+            "share": self.share(task),
+        }
 
     def to_json(self) -> Json:
         """The report as plain data, in the order of the items."""

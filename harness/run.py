@@ -20,6 +20,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from harness.leakage import LEAKED, LeakReport
 from harness.lm import StoredLM, as_result, request_type
 from harness.record import record_folder, summarise, write_record
 from harness.types import Artifact, Job, Json, LocalModel, Record, Response
@@ -36,6 +37,7 @@ def run_job(
     lm: StoredLM,
     local: LocalModel,
     artifact: Artifact | None,
+    leaks: LeakReport | None,
     runs: Path,
 ) -> Record:
     """Answer, score and record one job.
@@ -46,6 +48,7 @@ def run_job(
         lm: answers for this job's model.
         local: the base model.
         artifact: the specialised model's artifact, or None for a base.
+        leaks: the test items that the artifact's making holds, or None for a base.
         runs: folder of all records.
     """
     folder = record_folder(runs, job)
@@ -58,9 +61,12 @@ def run_job(
         cut = _fit_window(task, job.shots, lm)
         responses = _respond(task, lm)
         items, metrics = _score(task, responses, cut)
+        if leaks is not None:
+            items = [_flagged(item, job.task, leaks) for item in items]
         aggregations = {name: metrics[name][0] for name in metrics}
         summary = summarise(items, aggregations, len(task.eval_docs))
         manifest = _manifest(job, task, card, local, artifact, chat, lm, metrics)
+        manifest["leak"] = leaks.summary(job.task) if leaks is not None else {}
         counts = {key: value - before[key] for key, value in asdict(lm.counts).items()}
         facts = {**counts, "seconds": round(time.monotonic() - began, 3), **lm.take_report()}
         return write_record(folder, manifest, items, summary, facts)
@@ -158,6 +164,12 @@ def _score(
             }
         )
     return rows, metrics
+
+
+def _flagged(item: Json, task: str, leaks: LeakReport) -> Json:
+    """The row with its leak, if what the model was made from holds the item."""
+    leak = leaks.leaks.get((task, item["id"]))
+    return item | ({"flags": [LEAKED], "leak": asdict(leak)} if leak else {"flags": []})
 
 
 def _answer(task: Any, doc: Mapping[str, Any], instances: Sequence[Any], flat: Any) -> str:

@@ -18,13 +18,13 @@ import numpy as np
 
 from harness.errors import UserErrors
 from harness.files import digest
+from harness.leakage import LEAKED
 from harness.types import Record
 from leaderboards.board import Column
 from leaderboards.compare import Answers, Sheet
 from leaderboards.spec import BoardSpec
 from tasks.resample import summands
 
-LEAKED = "leaked"  # the flag of an item found in what the model was made from
 Setting = tuple[int, bool, int]  # shots, chat, limit
 ByDraw = Mapping[int, Record]
 
