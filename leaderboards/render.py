@@ -56,7 +56,7 @@ def render_terminal(board: Board) -> RenderableType:
     parts: list[RenderableType] = [Text(board.title, style="bold"), Text()]
     for section in board.sections:
         for grid in section_grids(section, details=False):
-            parts += [_rich_table(grid), Text()]
+            parts += [Text(grid.title, style="bold"), _rich_table(grid), Text()]
     if not board.sections:
         parts.append(Text("No records for this board yet."))
     for row in board.references:
@@ -70,8 +70,6 @@ def render_terminal(board: Board) -> RenderableType:
 
 def _rich_table(grid: Grid) -> Table:
     table = Table(
-        title=Text(grid.title, style="bold"),
-        title_justify="left",
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
         pad_edge=False,
