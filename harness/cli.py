@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from harness.leakage import LeakReport
     from harness.registry import Registry
     from harness.types import Artifact, Domain, Progress, Record
+    from leaderboards.spec import BoardSpec
 
 
 # -- composition ------------------------------------------------------------
@@ -136,8 +137,10 @@ def _run(args: argparse.Namespace) -> int:
     from harness.leak_check import check_artifact, index_tasks
     from harness.lm import StoredLM
     from harness.plan import plan_jobs
+    from harness.record import read_records
     from harness.run import run_job
     from harness.suites import SuiteIndex
+    from leaderboards.spec import board_of
     from tasks.cards import load_cards
 
     session = _Session(args)
@@ -194,7 +197,9 @@ def _run(args: argparse.Namespace) -> int:
         )
         progress.say(f"{label}: {_summary_line(records[-1])}")
     progress.say(_work_line(records))
-    return _show_board(args, records, session.out)
+    # The board is of all records there, as `bench board` would rebuild it.
+    everything = read_records(session.out / "runs")
+    return _write_board(args, everything, board_of(everything), session.out / "board")
 
 
 def _summary_line(record: Record) -> str:
@@ -230,20 +235,27 @@ def _tokens(count: float) -> str:
     return f"{count / 1e6:.2f} M" if count >= 1e6 else f"{count / 1e3:.1f} k"
 
 
-def _show_board(args: argparse.Namespace, records: Sequence[Record], out: Path) -> int:
+def _write_board(
+    args: argparse.Namespace, records: Sequence[Record], spec: BoardSpec, folder: Path
+) -> int:
+    """Write a board's files and pages, and print it as asked."""
     from leaderboards.build import build
-    from leaderboards.render import render_json, render_terminal, write_board
-    from leaderboards.spec import board_of
+    from leaderboards.pages import write_pages
+    from leaderboards.render import render_json, render_markdown, render_terminal, write_board
 
-    board = build(records, board_of(records))
-    paths = write_board(board, out / "board")
+    board = build(records, spec)
+    write_board(board, folder)
+    pages = write_pages(board, records, spec, folder)
     if args.json:
         print(render_json(board))
+    elif args.markdown:
+        print(render_markdown(board))
     elif not args.quiet:
         from rich.console import Console
 
         Console().print(render_terminal(board))
-        print(f"Board: {paths[0]}")
+        print(f"Page to open: {pages[0]}")
+        print(f"Also as Markdown, JSON and CSV in {folder}")
     return 0
 
 
@@ -261,8 +273,6 @@ def _specialize(args: argparse.Namespace) -> int:
 def _board(args: argparse.Namespace) -> int:
     from harness.config import load_config
     from harness.record import read_records
-    from leaderboards.build import build
-    from leaderboards.render import render_json, render_markdown, render_terminal, write_board
     from leaderboards.spec import board_of, load_board
 
     config = load_config()
@@ -275,19 +285,8 @@ def _board(args: argparse.Namespace) -> int:
         )
     registry = _open_registry(config)
     spec = load_board(registry.board(args.name)) if args.name else board_of(records)
-    board = build(records, spec)
     folder = out / "board" / args.name if args.name else out / "board"
-    paths = write_board(board, folder)
-    if args.json:
-        print(render_json(board))
-    elif args.markdown:
-        print(render_markdown(board))
-    else:
-        from rich.console import Console
-
-        Console().print(render_terminal(board))
-        print("\n".join(str(path) for path in paths))
-    return 0
+    return _write_board(args, records, spec, folder)
 
 
 def _list(args: argparse.Namespace) -> int:
@@ -455,6 +454,11 @@ def _count(text: str) -> int:
 def _output_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--out", type=Path, help="folder of all results (default: bench-out)")
     sub.add_argument("--json", action="store_true", help="print JSON")
+    sub.add_argument("--quiet", action="store_true", help="no progress, no table")
+
+
+def _board_format(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--markdown", action="store_true", help="print the board as Markdown")
 
 
 def _data_options(sub: argparse.ArgumentParser) -> None:
@@ -478,7 +482,6 @@ def _model_options(sub: argparse.ArgumentParser) -> None:
         choices=["", "auto", "float32", "bfloat16", "float16"],
         help="numerics of every model (default: the model's own)",
     )
-    sub.add_argument("--quiet", action="store_true", help="no progress, no table")
 
 
 def _run_options(sub: argparse.ArgumentParser) -> None:
@@ -491,6 +494,7 @@ def _run_options(sub: argparse.ArgumentParser) -> None:
     _model_options(sub)
     _data_options(sub)
     _output_options(sub)
+    _board_format(sub)
 
 
 def _specialize_options(sub: argparse.ArgumentParser) -> None:
@@ -502,8 +506,8 @@ def _specialize_options(sub: argparse.ArgumentParser) -> None:
 
 def _board_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("name", nargs="?", default="", help="a declared board (default: all runs)")
-    sub.add_argument("--markdown", action="store_true", help="print Markdown")
     _output_options(sub)
+    _board_format(sub)
 
 
 def _list_options(sub: argparse.ArgumentParser) -> None:
