@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from harness.files import read_jsonl, write_json, write_jsonl
-from harness.types import Json
+from harness.types import BaseModel, Json, Progress
+from specializers.parameters import take
+from specializers.train import TrainParams, train_lora
+from specializers.training_data import TrainingExample
 
 # Seconds differ from run to run, so they are kept apart from what is digested.
 TIMES = "seconds.json"
@@ -27,6 +30,31 @@ def rows_stage(
         note_seconds(out, name, time.monotonic() - began)
         write_jsonl(path, rows)
     return list(read_jsonl(path))
+
+
+def adapter_stage(
+    base: BaseModel,
+    examples: Sequence[TrainingExample],
+    params: Mapping[str, Any],
+    out: Path,
+    progress: Progress,
+) -> Json:
+    """Train `out/adapter` unless it is there; what training.json says, the curve apart."""
+    if not (out / "training.json").is_file():
+        base.release()
+        began = time.monotonic()
+        train_lora(
+            base.local.folder,
+            base.name,
+            examples,
+            out,
+            take(TrainParams, params),
+            progress,
+            trust_remote_code=base.local.spec.trust_remote_code,
+        )
+        note_seconds(out, "training", time.monotonic() - began)
+    report = read_report(out / "training.json")
+    return {key: value for key, value in report.items() if key != "curve"}
 
 
 def note_seconds(out: Path, stage: str, seconds: float) -> None:

@@ -8,7 +8,10 @@ of the same family (Self-Instruct, Alpaca), U said by others and not verified.
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
+
+from specializers.train import TrainParams
 
 PAPER: dict[str, Any] = {
     "seed": 0,
@@ -118,3 +121,13 @@ CHOICES = {
     "quantisation": ("", "nf4"),
     "schedule": ("constant", "linear", "cosine"),
 }
+
+TRAINING = tuple(field.name for field in fields(TrainParams))
+
+
+def training_budgets(*more: str, **changes: Any) -> dict[str, dict[str, Any]]:
+    """The same budgets cut down to training and the parameters in `more`, for the controls."""
+    return {
+        budget: {**{name: values[name] for name in (*TRAINING, *more)}, **changes}
+        for budget, values in BUDGETS.items()
+    }

@@ -18,20 +18,21 @@ def deal(seeds: Sequence[Seed], count: int, *what: object) -> Iterator[tuple[See
     """Yield hands of `count` demonstrations, for ever.
 
     Seeds are dealt from a shuffled deck, reshuffled when it runs out, so that
-    each is shown equally often; within a hand the task types differ as far as
-    the seeds allow, so that a hand does not suggest one kind of task.
+    all are shown about equally often; within a hand the task types differ as far
+    as the deck allows, so that a hand does not suggest one kind of task.
     """
     count = min(count, len(seeds))
     rng = random.Random(number(*what))
     deck: list[Seed] = []
     while True:
+        if len(deck) < len(seeds):
+            fresh = list(seeds)
+            rng.shuffle(fresh)
+            deck += fresh
         hand: list[Seed] = []
         while len(hand) < count:
-            if len(deck) < count - len(hand):
-                fresh = [seed for seed in seeds if seed not in deck and seed not in hand]
-                rng.shuffle(fresh)
-                deck += fresh
             types = {seed.task_type for seed in hand}
-            place = next((i for i, s in enumerate(deck) if s.task_type not in types), 0)
-            hand.append(deck.pop(place))
+            unseen = [place for place, seed in enumerate(deck) if seed not in hand]
+            other = (place for place in unseen if deck[place].task_type not in types)
+            hand.append(deck.pop(next(other, unseen[0])))
         yield tuple(hand)

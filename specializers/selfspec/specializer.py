@@ -7,7 +7,6 @@ folder; a stage whose file is there is not repeated.
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,8 +21,7 @@ from specializers.retrieval import Retriever, open_retriever
 from specializers.selfspec.budgets import BUDGETS, CHOICES
 from specializers.selfspec.instructions import InstructionParams, write_instructions
 from specializers.selfspec.responses import ResponseParams, write_responses
-from specializers.stages import note_seconds, read_report, rows_stage
-from specializers.train import TrainParams, train_lora
+from specializers.stages import adapter_stage, read_report, rows_stage
 from specializers.training_data import render, resolve_template
 
 
@@ -54,8 +52,12 @@ class SelfSpec:
         """
         check(self.name, params, self.budgets["paper"], CHOICES)
         data = make_data(base, domain, params, out, progress)
-        training = train_on(base, data, params, out, progress)
-        return {**data_facts(out), "training": training}
+        template = resolve_template(params["template"], base.has_chat_template)
+        examples = [
+            render(template, row["instruction"], row["input"], row["output"]) for row in data
+        ]
+        training = adapter_stage(base, examples, params, out, progress)
+        return {**data_facts(out), "template": template, "training": training}
 
 
 def make_data(
@@ -83,35 +85,6 @@ def make_data(
         write_jsonl(out / "data.jsonl", kept)
         progress.say(f"{len(kept)} training examples; {_counts_line(candidates, answers)}")
     return list(read_jsonl(out / "data.jsonl"))
-
-
-def train_on(
-    base: BaseModel,
-    data: Sequence[Json],
-    params: Mapping[str, Any],
-    out: Path,
-    progress: Progress,
-) -> Json:
-    """Train an adapter on rows with `instruction`, `input`, `output`, unless it is there."""
-    template = resolve_template(params["template"], base.has_chat_template)
-    if not (out / "training.json").is_file():
-        base.release()
-        examples = [
-            render(template, row["instruction"], row["input"], row["output"]) for row in data
-        ]
-        began = time.monotonic()
-        train_lora(
-            base.local.folder,
-            base.name,
-            examples,
-            out,
-            take(TrainParams, params),
-            progress,
-            trust_remote_code=base.local.spec.trust_remote_code,
-        )
-        note_seconds(out, "training", time.monotonic() - began)
-    report = read_report(out / "training.json")
-    return {"template": template, **{k: v for k, v in report.items() if k != "curve"}}
 
 
 def data_facts(out: Path) -> Json:

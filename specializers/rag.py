@@ -1,0 +1,91 @@
+"""Control: no training; passages are retrieved for each prompt.
+
+What this gains, having the corpus at hand at inference gains. The artifact
+holds no weights but says how prompts are rewritten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from harness.errors import UserError
+from harness.files import write_json
+from harness.progress import NullProgress
+from harness.sources import cache_folder
+from harness.types import BaseModel, Domain, Json, Progress
+from specializers.parameters import check
+from specializers.retrieval import Retriever, open_retriever
+from specializers.selfspec.budgets import BUDGETS, CHOICES
+from specializers.stages import read_report
+
+SETTINGS = "rag.json"
+# A question is at the end of a few-shot prompt; what is further back is other items.
+QUERY_WORDS = 120
+
+
+class Rag:
+    """Retrieval-augmented prompts over the unchanged base."""
+
+    name = "rag"
+    version = 1
+    summary = "control: no training, retrieved passages in the prompt"
+    kind: Literal["adapter", "prompt"] = "prompt"
+    budgets: Mapping[str, Mapping[str, Any]] = {
+        budget: {key: params[key] for key in ("retrieval", "passages", "passage_words")}
+        for budget, params in BUDGETS.items()
+    }
+
+    def specialize(
+        self,
+        base: BaseModel,
+        domain: Domain,
+        params: Mapping[str, Any],
+        out: Path,
+        progress: Progress,
+    ) -> Json:
+        """Build the index and write rag.json into `out`.
+
+        Raises:
+            UserError: the domain has no corpus, or retrieval is "none".
+        """
+        check(self.name, params, self.budgets["paper"], CHOICES)
+        if domain.corpus is None or params["retrieval"] == "none":
+            raise UserError(
+                f"rag: there is nothing to retrieve from (corpus of '{domain.name}': "
+                f"{domain.corpus or 'none'}, retrieval: {params['retrieval']}). Give a corpus "
+                "with --corpus FILE and a retrieval other than none."
+            )
+        open_retriever(params["retrieval"], domain.corpus, cache_folder() / "indexes", progress)
+        write_json(out / SETTINGS, {**params, "corpus": str(domain.corpus.absolute())})
+        return {"corpus": domain.corpus.name}
+
+
+def rewrite_prompt(folder: Path) -> Callable[[str], str]:
+    """A function that puts passages before the last paragraph of a prompt.
+
+    What comes before, such as demonstrations, stays as it is and so stays
+    common to all items.
+
+    Raises:
+        UserError: the corpus of the artifact is gone.
+    """
+    settings = read_report(folder / SETTINGS)
+    corpus = Path(settings["corpus"])
+    if not corpus.is_file():
+        raise UserError(f"{folder / SETTINGS}: corpus {corpus} is not there any more.")
+    retriever: Retriever = open_retriever(
+        settings["retrieval"], corpus, cache_folder() / "indexes", NullProgress()
+    )
+
+    def rewrite(prompt: str) -> str:
+        before, gap, question = prompt.rpartition("\n\n")
+        query = " ".join(question.split()[-QUERY_WORDS:])
+        passages = [
+            f"Background: {' '.join(passage.text.split()[: settings['passage_words']])}\n"
+            for passage in retriever.search(query, settings["passages"])
+        ]
+        return f"{before}{gap}{''.join(passages)}{question}"
+
+    return rewrite

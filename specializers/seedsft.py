@@ -1,0 +1,61 @@
+"""Control: train on the seeds alone.
+
+What this gains over the base, a few hand-written examples of the domain's task
+formats gain; what self-specialization gains over this, its own examples do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from harness.files import write_jsonl
+from harness.types import BaseModel, Domain, Json, Progress
+from specializers.parameters import check
+from specializers.selfspec.budgets import CHOICES, training_budgets
+from specializers.stages import adapter_stage
+from specializers.training_data import render, resolve_template
+
+
+class SeedSft:
+    """Supervised fine-tuning on the domain's seeds, with self-specialization's training."""
+
+    name = "seedsft"
+    version = 1
+    summary = "control: train on the hand-written seeds alone"
+    kind: Literal["adapter", "prompt"] = "adapter"
+    budgets: Mapping[str, Mapping[str, Any]] = training_budgets("template")
+
+    def specialize(
+        self,
+        base: BaseModel,
+        domain: Domain,
+        params: Mapping[str, Any],
+        out: Path,
+        progress: Progress,
+    ) -> Json:
+        """Write data.jsonl (the seeds), adapter/ and training.json into `out`."""
+        check(self.name, params, self.budgets["paper"], CHOICES)
+        template = resolve_template(params["template"], base.has_chat_template)
+        write_jsonl(
+            out / "data.jsonl",
+            [
+                {
+                    "id": seed.id,
+                    "instruction": seed.instruction,
+                    "input": seed.input,
+                    "output": seed.output,
+                    "seeds": {"instruction": [seed.id], "response": [seed.id]},
+                    "documents": [],
+                }
+                for seed in domain.seeds
+            ],
+        )
+        examples = [
+            render(template, seed.instruction, seed.input, seed.output) for seed in domain.seeds
+        ]
+        return {
+            "template": template,
+            "training": adapter_stage(base, examples, params, out, progress),
+        }

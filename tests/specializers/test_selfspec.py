@@ -1,0 +1,251 @@
+"""The whole method with a scripted base: lineage, limits, resuming, one seed one data set."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.errors import UserError, UserErrors
+from harness.files import read_jsonl
+from harness.progress import NullProgress
+from harness.types import Decoding, Domain, Response
+from specializers.domain import load_domain
+from specializers.selfspec.draws import deal
+from specializers.selfspec.specializer import SelfSpec, make_data
+from tests.specializers.tiny import ScriptedBase, generation, hashed, save_domain, save_model
+
+pytest.importorskip("bm25s")
+
+VERBS = ("Name", "List", "Explain", "Compare", "Describe", "Judge", "Rank", "Count")
+HERBS = ("sage", "mint", "ginger", "willow", "garlic", "thyme", "fennel", "anise", "clove")
+ENDS = ("for a cough", "against fever", "at night", "in winter", "after meals", "on the skin")
+
+
+def phrase(prompt: str, seed: int, place: int) -> str:
+    pick = [hashed(prompt, seed, place, n) for n in range(4)]
+    return (
+        f"{VERBS[pick[0] % 8]} {HERBS[pick[1] % 9]} {ENDS[pick[2] % 6]} "
+        f"and {HERBS[pick[3] % 9]} {ENDS[pick[0] % 6]}"
+    )
+
+
+def willing(prompt: str, decoding: Decoding) -> Response:
+    """Two whole tasks and a cut one, or an answer; now and then something unusable."""
+    if prompt.startswith("You are"):
+        answer = "" if hashed("c", prompt) % 4 == 0 else f"a remedy number {hashed(prompt) % 1000}"
+        return generation(f" {answer}")
+    first, second = (phrase(prompt, decoding.seed, place) for place in (0, 1))
+    bad = "Draw an image of it" if hashed("c", decoding.seed) % 2 else second
+    return generation(
+        f"\nInstruction: {first}.\nInput: <none>\n###\nTask 5\nInstruction: {bad}.\n"
+        f"Input: text {decoding.seed}\n###\nTask 6\nInstruction: cut off",
+        finish="length",
+    )
+
+
+def unwilling(prompt: str, decoding: Decoding) -> Response:
+    return generation("I would rather not.")
+
+
+@pytest.fixture
+def domain(tmp_path: Path) -> Domain:
+    return load_domain(save_domain(tmp_path / "domain"))
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+
+
+def params(**changes: Any) -> dict[str, Any]:
+    small = {"examples": 6, "max_calls": 40, "calls_per_round": 2, "max_length": 96, "passages": 2}
+    small |= {"responses_per_round": 3, "surplus": 1.0}
+    return {**SelfSpec.budgets["tiny"], **small, **changes}
+
+
+def make(base: ScriptedBase, domain: Domain, out: Path, **changes: Any) -> list[dict[str, Any]]:
+    out.mkdir(exist_ok=True)
+    return make_data(base, domain, params(**changes), out, NullProgress())
+
+
+def test_every_example_says_what_it_was_made_from(domain: Domain, tmp_path: Path) -> None:
+    base = ScriptedBase(willing, sampling={"temperature": 0.4})
+    data = make(base, domain, tmp_path / "out")
+    assert len(data) == 6
+    known = {seed.id for seed in domain.seeds}
+    for row in data:
+        assert set(row["seeds"]["instruction"]) < known
+        assert len(row["seeds"]["instruction"]) == 3
+        assert set(row["seeds"]["response"]) < known
+        assert all(name.startswith("passage-") for name in row["documents"])
+        assert row["decoding"]["instruction"]["temperature"] == 0.4
+        assert row["decoding"]["instruction"]["top_p"] == SelfSpec.budgets["tiny"]["top_p"]
+        assert row["decoding"]["response"]["temperature"] == 0
+    assert any(row["documents"] for row in data)
+    assert list(read_jsonl(tmp_path / "out" / "data.jsonl")) == data
+    shown = {prompt for prompt, _ in base.asked}
+    for row in data:
+        wanted = [f"Instruction: {row['instruction']}", "Answer:"]
+        assert any(all(part in prompt for part in wanted) for prompt in shown)
+
+
+def test_every_drop_is_kept_with_filter_and_reason(domain: Domain, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    data = make(ScriptedBase(willing), domain, out)
+    dropped = list(read_jsonl(out / "dropped.jsonl"))
+    assert {row["filter"] for row in dropped} >= {"blacklist", "empty"}
+    assert all(row["reason"] and row["stage"] in ("instructions", "responses") for row in dropped)
+    names = {row["id"] for row in dropped}
+    assert not names & {row["id"] for row in data}
+    candidates = {row["id"] for row in read_jsonl(out / "instructions.jsonl")}
+    answered = {row["id"] for row in read_jsonl(out / "responses.jsonl")}
+    assert names | answered <= candidates
+    # "Task 6" of each call was cut.
+    assert not any(name.endswith("-2") for name in candidates)
+
+
+def test_it_stops_when_there_is_enough(domain: Domain, tmp_path: Path) -> None:
+    base = ScriptedBase(willing)
+    make(base, domain, tmp_path / "out", examples=2, surplus=0.0, calls_per_round=2)
+    brainstorms = [prompt for prompt, _ in base.asked if not prompt.startswith("You are")]
+    assert len(brainstorms) == 2
+
+
+def test_a_weak_model_ends_with_what_it_has(domain: Domain, tmp_path: Path) -> None:
+    base = ScriptedBase(willing)
+    data = make(base, domain, tmp_path / "out", examples=500, max_calls=10)
+    assert 0 < len(data) < 500
+    brainstorms = [prompt for prompt, _ in base.asked if not prompt.startswith("You are")]
+    assert len(brainstorms) == 10
+
+
+def test_a_model_that_writes_nothing_usable_is_an_error(domain: Domain, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no usable task in 40 calls .*dropped by: format"):
+        make(ScriptedBase(unwilling), domain, tmp_path / "out")
+
+
+def test_no_usable_answer_is_an_error(domain: Domain, tmp_path: Path) -> None:
+    def mute(prompt: str, decoding: Decoding) -> Response:
+        return generation("") if prompt.startswith("You are") else willing(prompt, decoding)
+
+    with pytest.raises(UserError, match=r"none of \d+ answers was usable \(dropped by: empty\)"):
+        make(ScriptedBase(mute), domain, tmp_path / "out")
+
+
+def test_failed_calls_are_counted_and_nothing_more(domain: Domain, tmp_path: Path) -> None:
+    def flaky(prompt: str, decoding: Decoding) -> Response:
+        if decoding.seed % 2 and not prompt.startswith("You are"):
+            return Response("generation", status="error", error="out of memory")
+        return willing(prompt, decoding)
+
+    out = tmp_path / "out"
+    assert make(ScriptedBase(flaky), domain, out)
+    report = json.loads((out / "instructions.json").read_text())
+    assert 0 < report["failed_calls"] < report["calls"]
+
+
+def test_the_same_seed_gives_the_same_bytes(domain: Domain, tmp_path: Path) -> None:
+    files = []
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        make(ScriptedBase(willing), domain, tmp_path / name, seed=seed)
+        files.append((tmp_path / name / "data.jsonl").read_bytes())
+    assert files[0] == files[1]
+    assert files[0] != files[2]
+
+
+@pytest.mark.parametrize("stop_at", [0, 1, 5, 8, 10])
+def test_interrupted_anywhere_it_goes_on_to_the_same_files(
+    domain: Domain, tmp_path: Path, stop_at: int
+) -> None:
+    make(ScriptedBase(willing), domain, tmp_path / "whole")
+
+    class Interrupted(ScriptedBase):
+        def generate(self, prompts: Any, decoding: Any, **kwargs: Any) -> list[Response]:
+            if len(self.asked) >= stop_at:
+                raise KeyboardInterrupt
+            return super().generate(prompts, decoding, **kwargs)
+
+    out = tmp_path / "again"
+    with pytest.raises(KeyboardInterrupt):
+        make(Interrupted(willing), domain, out)
+    make(ScriptedBase(willing), domain, out)
+    finished = ScriptedBase(willing)
+    make(finished, domain, out)
+    assert finished.asked == []
+    for name in ("instructions", "responses", "dropped", "data"):
+        file = f"{name}.jsonl"
+        assert (out / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
+
+
+def test_retrieval_without_a_corpus_says_what_to_do(tmp_path: Path) -> None:
+    bare = load_domain(save_domain(tmp_path / "bare", corpus=None))
+    with pytest.raises(UserError, match="--corpus FILE, or --set retrieval=none"):
+        make(ScriptedBase(willing), bare, tmp_path / "out")
+    data = make(ScriptedBase(willing), bare, tmp_path / "out", retrieval="none")
+    assert all(row["documents"] == [] for row in data)
+
+
+def test_every_wrong_parameter_is_named(domain: Domain, tmp_path: Path) -> None:
+    wrong = params(novelty="words", batch=2.5, epochs=-1, exmaples=3, gradient_checkpointing=1)
+    del wrong["seed"]
+    with pytest.raises(UserErrors) as caught:
+        SelfSpec().specialize(ScriptedBase(willing), domain, wrong, tmp_path, NullProgress())
+    told = "\n".join(caught.value.messages)
+    for part in (
+        "novelty is 'words', expected one of instruction, instruction+input",
+        "batch is 2.5",
+        "epochs is -1, expected 0 or more",
+        "unknown parameter 'exmaples'. Did you mean 'examples'?",
+        "gradient_checkpointing is 1",
+        "parameter 'seed' is missing",
+    ):
+        assert part in told
+
+
+def test_every_budget_names_every_parameter() -> None:
+    names = {budget: set(params) for budget, params in SelfSpec.budgets.items()}
+    assert names["tiny"] == names["small"] == names["paper"]
+    paper = SelfSpec.budgets["paper"]
+    assert (paper["examples"], paper["demonstrations"], paper["temperature"]) == (5000, 3, 1.0)
+    assert (paper["lora_rank"], paper["lora_alpha"], paper["epochs"], paper["batch"]) == (
+        8,
+        16,
+        3,
+        32,
+    )
+
+
+def test_the_deck_shows_all_seeds_and_mixes_their_kinds(domain: Domain) -> None:
+    hands = deal(domain.seeds, 3, "x")
+    shown = Counter(seed.id for _ in range(80) for seed in next(hands))
+    assert len(shown) == 8
+    assert max(shown.values()) - min(shown.values()) <= 2
+    again = deal(domain.seeds, 3, "x")
+    for _ in range(50):
+        hand = next(again)
+        assert len({seed.id for seed in hand}) == 3
+        assert len({seed.task_type for seed in hand}) == 3
+    few = next(deal(domain.seeds[:2], 5, "x"))
+    assert len(few) == 2
+
+
+def test_the_way_through_ends_with_an_adapter(domain: Domain, tmp_path: Path) -> None:
+    pytest.importorskip("peft")
+    folder = save_model(tmp_path / "model", chat=True)
+    out = tmp_path / "out"
+    out.mkdir()
+    base = ScriptedBase(willing, folder=folder, has_chat_template=True)
+    facts = SelfSpec().specialize(base, domain, params(), out, NullProgress())
+    assert base.released == 1
+    assert (out / "adapter" / "adapter_model.safetensors").is_file()
+    assert facts["template"] == "chat"
+    assert facts["training"]["examples"] == 6
+    assert facts["responses"]["accepted"] == 6
+    assert facts["instructions"]["dropped"]["blacklist"] > 0
+    again = ScriptedBase(willing, folder=folder, has_chat_template=True)
+    assert SelfSpec().specialize(again, domain, params(), out, NullProgress()) == facts
+    assert (again.asked, again.released) == ([], 0)
