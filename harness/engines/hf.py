@@ -27,9 +27,9 @@ from harness.sources import cache_folder
 
 log = logging.getLogger(__name__)
 
-# Tokens a pass on a CPU: from some 256 on, the matrix products run at full speed, and
-# the tree mask's share of the work grows with the pass.
-CPU_BUDGET = 512
+# Tokens a pass on a CPU: at some 256 the matrix products run at full speed, while
+# the masked part of the attention grows with the pass.
+CPU_BUDGET = 256
 GPU_BUDGET = 4096
 
 

@@ -61,6 +61,16 @@ class Forest:
         """Tokens `start` to `stop` of the sequence at sorted place s."""
         return np.frombuffer(self._keys[s][4 * start : 4 * stop], dtype=WORD).astype(np.int64)
 
+    def count(self, waiting: Bools) -> tuple[int, int]:
+        """Tokens and distinct nodes of the sequences whose sorted places are `waiting`."""
+        places = np.flatnonzero(waiting)
+        if not len(places):
+            return 0, 0
+        asked = int(self.length[places].sum())
+        # What two waiting neighbours share is the least that any two between them share.
+        shared = np.minimum.reduceat(np.append(self.shared, 0), places + 1)[:-1]
+        return asked, asked - int(shared.sum())
+
     def size(self, lo: int, hi: int, depth: int) -> int:
         """Nodes below `depth` of the sequences lo..hi, which share at least `depth` tokens."""
         inner = int(self._fresh[hi] - self._fresh[lo + 1])

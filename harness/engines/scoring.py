@@ -82,7 +82,9 @@ class Scoring:
         if failed:
             yield failed
         waiting = np.array([i not in answered for i in self.index.tolist()], dtype=np.bool_)
-        self._count(waiting)
+        asked, distinct = self.forest.count(waiting)
+        self.report.tokens_asked += asked
+        self.report.distinct_nodes += distinct
         for step in self._plan():
             yield from self._run(step, waiting)
 
@@ -214,17 +216,6 @@ class Scoring:
                         cut_tokens=max(0, asked - self.max_length - 1),
                     ),
                 )
-
-    def _count(self, waiting: Bools) -> None:
-        """Add the waiting requests' tokens, and their distinct nodes, to the report."""
-        places = np.flatnonzero(waiting)
-        if not len(places):
-            return
-        lengths = self.forest.length[places]
-        # What two waiting neighbours share is the least that any two between them share.
-        shared = np.minimum.reduceat(np.append(self.forest.shared, 0), places + 1)[:-1]
-        self.report.tokens_asked += int(lengths.sum())
-        self.report.distinct_nodes += int(lengths.sum() - shared.sum())
 
 
 def _too_long(request: ScoreRequest, max_length: int) -> Response:

@@ -277,6 +277,23 @@ def test_bfloat16_is_as_near_to_float32_as_the_plain_path(folders: dict[str, Pat
     assert error("packed") <= 2 * error("plain")
 
 
+def test_nf4_weights_stay_trainable(folders: dict[str, Path]) -> None:
+    bitsandbytes = pytest.importorskip("bitsandbytes")
+    engine = HFEngine(folders["llama"], quantisation="nf4")
+    asked = requests(engine, pairs(seed=13))
+    found = answers(engine.score(asked), len(asked))
+    assert all(response.loglikelihood for response in found)
+    assert engine.numerics["quantisation"] == "nf4"
+    assert engine._loaded is not None
+    layers = [
+        module
+        for module in engine._loaded[0].model.modules()
+        if isinstance(module, bitsandbytes.nn.Linear4bit)
+    ]
+    assert layers
+    assert not any(layer.support_avx512bf16_for_cpu for layer in layers)
+
+
 def test_nothing_is_loaded_when_all_is_answered(folders: dict[str, Path]) -> None:
     engine = HFEngine(folders["llama"])
     asked = [ScoreRequest((5,), (6,))]

@@ -27,6 +27,14 @@ def test_a_forest_counts_its_nodes(sequences: list[list[int]]) -> None:
         assert forest.tokens(s, 0, len(sequence)).tolist() == sequence
 
 
+@given(SEQUENCES, st.data())
+def test_a_resumed_job_counts_what_is_left(sequences: list[list[int]], data: st.DataObject) -> None:
+    forest = Forest(sequences)
+    waiting = np.array([data.draw(st.booleans()) for _ in sequences])
+    left = [sequences[i] for i, open_ in zip(forest.order, waiting, strict=True) if open_]
+    assert forest.count(waiting) == (sum(map(len, left)), len(prefixes(left)))
+
+
 @settings(max_examples=300)
 @given(SEQUENCES, st.integers(1, 30), st.data())
 def test_packed_passes_see_each_node_once(
