@@ -261,3 +261,57 @@ def test_the_same_seed_makes_the_same_adapter_and_another_seed_another(
         train(llama, tmp_path / name, replace(PARAMS, seed=seed, epochs=1))
     assert adapter_digest(tmp_path / "a") == adapter_digest(tmp_path / "b")
     assert adapter_digest(tmp_path / "a") != adapter_digest(tmp_path / "c")
+
+
+def test_four_bit_gradients_are_those_of_the_dequantised_model(llama: Path) -> None:
+    bitsandbytes = pytest.importorskip("bitsandbytes")
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    from specializers.train import _nf4, keep_true_gradients
+
+    batch = collate([encode(tokenizer(llama), example, 32)[0] for example in EXAMPLES])
+    labels = batch.pop("labels")
+    quantised = AutoModelForCausalLM.from_pretrained(
+        llama, quantization_config=_nf4(torch.float32), dtype=torch.float32
+    )
+    for module in quantised.modules():
+        if isinstance(module, bitsandbytes.nn.Linear4bit):
+            # As on a CPU with AVX512-BF16, whatever this one has.
+            module.support_avx512bf16_for_cpu = True
+    keep_true_gradients(quantised)
+    plain = AutoModelForCausalLM.from_pretrained(llama, dtype=torch.float32)
+    for name, module in quantised.named_modules():
+        if isinstance(module, bitsandbytes.nn.Linear4bit):
+            weight = bitsandbytes.functional.dequantize_4bit(
+                module.weight.data, module.weight.quant_state
+            )
+            plain.get_submodule(name).weight.data = weight.float()
+    gradients = []
+    for model in (quantised, plain):
+        torch.manual_seed(1)
+        adapted = get_peft_model(model, LoraConfig(r=4, target_modules="all-linear"))
+        # An evaluation in between is what used to break the gradients.
+        adapted.eval()
+        with torch.no_grad():
+            adapted(**batch)
+        adapted.train()
+        response_loss(adapted(**batch), labels).backward()
+        gradients.append(
+            torch.cat(
+                [p.grad.flatten() for _, p in sorted(adapted.named_parameters()) if p.requires_grad]
+            )
+        )
+    assert gradients[1].norm() > 0
+    assert torch.cosine_similarity(*gradients, dim=0) > 0.9999
+    assert torch.allclose(*gradients, atol=1e-4, rtol=1e-2)
+
+
+def test_a_four_bit_base_is_trained(llama: Path, tmp_path: Path) -> None:
+    pytest.importorskip("bitsandbytes")
+    report = train(
+        llama, tmp_path, replace(PARAMS, quantisation="nf4", gradient_checkpointing=True)
+    )
+    curve = report["curve"]
+    assert isinstance(curve, list)
+    assert curve[-1]["loss"] < curve[0]["loss"]

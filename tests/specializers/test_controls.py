@@ -1,0 +1,116 @@
+"""The controls: what each trains on, and how retrieval rewrites a prompt."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.errors import UserError
+from harness.files import read_jsonl
+from harness.progress import NullProgress
+from harness.types import Domain
+from specializers.dapt import Dapt
+from specializers.domain import load_domain
+from specializers.generic import Generic
+from specializers.rag import Rag, rewrite_prompt
+from specializers.seedsft import SeedSft
+from specializers.selfspec.specializer import SelfSpec
+from tests.specializers.test_selfspec import willing
+from tests.specializers.tiny import ScriptedBase, save_domain, save_model
+
+pytest.importorskip("bm25s")
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def domain(tmp_path: Path) -> Domain:
+    return load_domain(save_domain(tmp_path / "domain", passages=12))
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> ScriptedBase:
+    return ScriptedBase(willing, folder=save_model(tmp_path / "model"))
+
+
+def test_seedsft_trains_on_the_seeds_and_asks_the_model_nothing(
+    base: ScriptedBase, domain: Domain, tmp_path: Path
+) -> None:
+    facts = SeedSft().specialize(base, domain, SeedSft.budgets["tiny"], tmp_path, NullProgress())
+    rows = list(read_jsonl(tmp_path / "data.jsonl"))
+    assert [row["id"] for row in rows] == [seed.id for seed in domain.seeds]
+    assert facts["training"]["examples"] == len(domain.seeds)
+    assert facts["template"] == "alpaca"
+    assert (tmp_path / "adapter" / "adapter_model.safetensors").is_file()
+    assert base.asked == []
+
+
+def test_generic_uses_its_own_seeds_whatever_the_domain(
+    base: ScriptedBase, domain: Domain, tmp_path: Path
+) -> None:
+    params = {**Generic.budgets["tiny"], "examples": 3, "surplus": 2.0, "max_length": 64}
+    facts = Generic().specialize(base, domain, params, tmp_path, NullProgress())
+    assert facts["domain"] == "generic"
+    rows = list(read_jsonl(tmp_path / "data.jsonl"))
+    assert len(rows) == 3
+    shown = {name for row in rows for names in row["seeds"].values() for name in names}
+    assert all(name.startswith("generic-") for name in shown)
+    assert all(row["documents"] == [] for row in rows)
+
+
+def test_dapt_reads_as_many_passages_as_asked_for(
+    base: ScriptedBase, domain: Domain, tmp_path: Path
+) -> None:
+    drawn = []
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        params = {**Dapt.budgets["tiny"], "texts": 5, "seed": seed}
+        (tmp_path / name).mkdir()
+        facts = Dapt().specialize(base, domain, params, tmp_path / name, NullProgress())
+        assert facts["texts"] == facts["training"]["examples"] == 5
+        drawn.append((tmp_path / name / "data.jsonl").read_bytes())
+    assert drawn[0] == drawn[1] != drawn[2]
+    ids = [json.loads(line)["id"] for line in drawn[0].splitlines()]
+    assert len(set(ids)) == 5
+
+
+@pytest.mark.parametrize("control", [Dapt(), Rag()])
+def test_a_control_that_needs_a_corpus_says_so(
+    control: Dapt | Rag, base: ScriptedBase, domain: Domain, tmp_path: Path
+) -> None:
+    bare = replace(domain, corpus=None)
+    with pytest.raises(UserError, match="--corpus FILE"):
+        control.specialize(base, bare, control.budgets["tiny"], tmp_path, NullProgress())
+
+
+def test_rag_puts_passages_before_the_last_paragraph(
+    base: ScriptedBase, domain: Domain, tmp_path: Path
+) -> None:
+    params = {"retrieval": "bm25", "passages": 1, "passage_words": 5}
+    Rag().specialize(base, domain, params, tmp_path, NullProgress())
+    rewrite = rewrite_prompt(tmp_path)
+    shots = "Question: mint tea?\nAnswer: yes\n\n"
+    asked = rewrite(f"{shots}Question: does garlic oil help?\nAnswer:")
+    assert asked == (
+        f"{shots}Background: Passage 4 says what garlic\nQuestion: does garlic oil help?\nAnswer:"
+    )
+    assert rewrite("zeppelin") == "zeppelin"
+    assert domain.corpus is not None
+    domain.corpus.unlink()
+    with pytest.raises(UserError, match="is not there any more"):
+        rewrite_prompt(tmp_path)
+
+
+def test_the_controls_train_as_the_method_does() -> None:
+    for control in (SeedSft(), Dapt(), Generic()):
+        for budget, params in control.budgets.items():
+            shared = params.keys() & SelfSpec.budgets[budget].keys() - {"retrieval"}
+            assert {k: params[k] for k in shared} == {
+                k: SelfSpec.budgets[budget][k] for k in shared
+            }
+            assert shared >= {"learning_rate", "epochs", "batch", "lora_rank", "max_length"}
