@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -605,6 +606,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _quiet_libraries(environment: Any) -> None:
     """Our own progress is the only one; set before the libraries are imported."""
+    # Libraries' notes to each other's developers; the tests show them.
+    warnings.filterwarnings("ignore", category=FutureWarning)
     for key, value in _QUIET.items():
         environment.setdefault(key, value)
 
