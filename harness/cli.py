@@ -480,7 +480,7 @@ def _model_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--dtype",
         default="",
-        choices=["", "auto", "float32", "bfloat16", "float16"],
+        choices=["", "auto", "fastest", "float32", "bfloat16", "float16"],
         help="numerics of every model (default: the model's own)",
     )
 

@@ -26,7 +26,7 @@ _KEYS: dict[str, Kind] = {
     "licence": TEXT,
     "accept": TEXT,
     "parameters": TEXT,
-    "dtype": one_of("auto", "float32", "bfloat16", "float16"),
+    "dtype": one_of("auto", "fastest", "float32", "bfloat16", "float16"),
     "quantisation": one_of("", "nf4"),
     "engine": one_of("auto", "hf", "vllm", "openai"),
     "engine_args": Kind("a table", lambda v: isinstance(v, dict)),

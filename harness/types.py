@@ -28,7 +28,8 @@ class ModelSpec:
         parts: further `pypi:` packages the source is assembled from.
         licence: SPDX identifier or the licence's common name.
         accept: "" or the word a user must put into BENCH_ACCEPT to agree to the terms.
-        dtype: "auto" (fp32 on a CPU, bf16 on a GPU), "float32", "bfloat16", "float16".
+        dtype: "auto" (fp32 on a CPU, bf16 on a GPU), "fastest" (measured once per machine),
+            "float32", "bfloat16", "float16".
         quantisation: "" or "nf4".
         engine: "auto", "hf", "vllm" or "openai".
         engine_args: passed to the engine as they are.
