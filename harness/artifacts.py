@@ -67,14 +67,20 @@ def _value_like(key: str, text: str, example: Any) -> Any:
 
 
 def artifact_digest(
-    specializer: Specializer, base_digest: str, domain: Domain, params: Mapping[str, Any]
+    specializer: Specializer, base: BaseModel, domain: Domain, params: Mapping[str, Any]
 ) -> str:
-    """What the artifact will be, known before it is made."""
+    """What the artifact will be, known before it is made.
+
+    The base's numerics and its spec's sampling count too: both change what it
+    writes.
+    """
     return digest(
         {
             "specializer": specializer.name,
             "version": specializer.version,
-            "base": base_digest,
+            "base": base.local.digest,
+            "numerics": dict(base.numerics),
+            "sampling": dict(base.local.spec.sampling),
             "domain": domain.digest,
             "params": dict(params),
         }
@@ -96,7 +102,7 @@ def ensure(
     Args:
         root: folder of all artifacts (`bench-out/artifacts`).
     """
-    key = artifact_digest(specializer, base.local.digest, domain, params)
+    key = artifact_digest(specializer, base, domain, params)
     name = f"{specializer.name}-{base.name}"
     folder = root / f"{name}-{key[:12]}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -112,6 +118,8 @@ def ensure(
                 "kind": specializer.kind,
                 "base": base.name,
                 "base_digest": base.local.digest,
+                "numerics": dict(base.numerics),
+                "sampling": dict(base.local.spec.sampling),
                 "domain": domain.name,
                 "domain_digest": domain.digest,
                 "params": dict(params),

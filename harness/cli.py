@@ -14,7 +14,7 @@ import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from harness.errors import UserError
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from harness.config import Config
     from harness.leakage import LeakReport
     from harness.registry import Registry
-    from harness.types import Artifact, Domain, Progress, Record
+    from harness.types import Artifact, Domain, Progress, PromptSpecializer, Record
     from leaderboards.spec import BoardSpec
 
 
@@ -177,6 +177,13 @@ def _run(args: argparse.Namespace) -> int:
             artifact = artifacts[r.name]
             if artifact is not None:
                 leaks[r.name] = check_artifact(items, artifact, session.domain(r.domain))
+    rewrites = {
+        name: cast("PromptSpecializer", registry.specializer(artifact.specializer)).rewrite_input(
+            artifact.folder
+        )
+        for name, artifact in artifacts.items()
+        if artifact is not None and artifact.kind == "prompt"
+    }
     records = []
     for number, job in enumerate(jobs, 1):
         spec = registry.resolve(job.model).model
@@ -193,6 +200,7 @@ def _run(args: argparse.Namespace) -> int:
                 session.pool.local(spec),
                 artifact,
                 leaks.get(job.model),
+                rewrites.get(job.model),
                 session.out / "runs",
             )
         )

@@ -8,9 +8,10 @@ base, so each is loaded once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from harness.ask import Asker
 from harness.engines.base import Engine, GenerateRequest
@@ -122,6 +123,11 @@ class PooledBase:
     def has_chat_template(self) -> bool:
         """Whether the tokenizer carries a chat template."""
         return self._pool.engine(self._spec).tokens.has_chat_template
+
+    @property
+    def numerics(self) -> Mapping[str, Any]:
+        """The engine and its numerics."""
+        return self._pool.engine(self._spec).numerics
 
     def generate(
         self,

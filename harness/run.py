@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
 from hashlib import sha256
@@ -38,6 +38,7 @@ def run_job(
     local: LocalModel,
     artifact: Artifact | None,
     leaks: LeakReport | None,
+    rewrite: Callable[[str], str] | None,
     runs: Path,
 ) -> Record:
     """Answer, score and record one job.
@@ -49,6 +50,7 @@ def run_job(
         local: the base model.
         artifact: the specialised model's artifact, or None for a base.
         leaks: the test items that the artifact's making holds, or None for a base.
+        rewrite: what an item's input becomes (artifacts of kind "prompt").
         runs: folder of all records.
     """
     folder = record_folder(runs, job)
@@ -58,7 +60,9 @@ def run_job(
         before = asdict(lm.counts)
         chat = lm.has_chat_template if job.chat == "auto" else job.chat == "on"
         _build_requests(task, job, lm, chat)
-        cut = _fit_window(task, job.shots, lm)
+        if rewrite is not None:
+            _rewrite_inputs(task, rewrite)
+        cut = _fit_window(task, job.shots, lm, rewrite)
         responses = _respond(task, lm)
         items, metrics = _score(task, responses, cut)
         if leaks is not None:
@@ -84,7 +88,19 @@ def _build_requests(task: Any, job: Job, lm: StoredLM, chat: bool) -> None:
     )
 
 
-def _fit_window(task: Any, shots: int, lm: StoredLM) -> dict[int, int]:
+def _rewrite_inputs(task: Any, rewrite: Callable[[str], str]) -> None:
+    """Put the rewritten input in the place of each item's own, in its prompts."""
+    for instance in task.instances:
+        own = str(instance.doc.get("input", ""))
+        prompt, *rest = instance.args
+        head, mark, tail = prompt.rpartition(own) if own else (prompt, "", "")
+        if mark:
+            instance.arguments = (head + rewrite(own) + tail, *rest)
+
+
+def _fit_window(
+    task: Any, shots: int, lm: StoredLM, rewrite: Callable[[str], str] | None
+) -> dict[int, int]:
     """Shorten over-long prompts in place; tokens cut per item."""
     count = lm.count_tokens
     shown = list(task.fewshot_docs())[:shots] if shots else []
@@ -101,6 +117,7 @@ def _fit_window(task: Any, shots: int, lm: StoredLM) -> dict[int, int]:
         if not shortened[room] and count(prompt) <= room:
             continue
         own = str(instance.doc.get("input", ""))
+        own = rewrite(own) if rewrite is not None and own else own
         fitted = fit_prompt(prompt, own, shortened[room], room, count)
         instance.arguments = (fitted, rest)
         cut[instance.doc_id] = count(prompt) - count(fitted)

@@ -6,7 +6,7 @@ Frozen data only. Everything here is JSON-representable through
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -213,6 +213,10 @@ class BaseModel(Protocol):
     def local(self) -> LocalModel: ...
     @property
     def has_chat_template(self) -> bool: ...
+    @property
+    def numerics(self) -> Mapping[str, Any]:
+        """The engine, its dtype and quantisation: what generations depend on beside the weights."""
+        ...
 
     def generate(
         self,
@@ -261,4 +265,12 @@ class Specializer(Protocol):
         the same digest: they must be used, not repeated. Stage files are
         written whole (`harness.files.write_text`).
         """
+        ...
+
+
+class PromptSpecializer(Specializer, Protocol):
+    """A specializer of kind "prompt": nothing is trained, inputs are rewritten."""
+
+    def rewrite_input(self, folder: Path) -> Callable[[str], str]:
+        """For an artifact's folder: what an item's input becomes."""
         ...

@@ -21,7 +21,7 @@ from specializers.selfspec.budgets import BUDGETS, CHOICES
 from specializers.stages import read_report
 
 SETTINGS = "rag.json"
-# A question is at the end of a few-shot prompt; what is further back is other items.
+# A question stands at the end of an input; what is far before it is its context.
 QUERY_WORDS = 120
 
 
@@ -61,31 +61,32 @@ class Rag:
         write_json(out / SETTINGS, {**params, "corpus": str(domain.corpus.absolute())})
         return {"corpus": domain.corpus.name}
 
+    def rewrite_input(self, folder: Path) -> Callable[[str], str]:
+        """A function that puts passages before an item's input.
 
-def rewrite_prompt(folder: Path) -> Callable[[str], str]:
-    """A function that puts passages before the last paragraph of a prompt.
+        Instruction and demonstrations stay as they are and so stay common to
+        all items.
 
-    What comes before, such as demonstrations, stays as it is and so stays
-    common to all items.
+        Raises:
+            UserError: the corpus of the artifact is gone.
+        """
+        settings = read_report(folder / SETTINGS)
+        corpus = Path(settings["corpus"])
+        if not corpus.is_file():
+            raise UserError(
+                f"{folder / SETTINGS}: found no corpus at {corpus}, expected the one the artifact "
+                "was made with. Put it back, or delete the artifact's folder and run again."
+            )
+        retriever: Retriever = open_retriever(
+            settings["retrieval"], corpus, cache_folder() / "indexes", NullProgress()
+        )
 
-    Raises:
-        UserError: the corpus of the artifact is gone.
-    """
-    settings = read_report(folder / SETTINGS)
-    corpus = Path(settings["corpus"])
-    if not corpus.is_file():
-        raise UserError(f"{folder / SETTINGS}: corpus {corpus} is not there any more.")
-    retriever: Retriever = open_retriever(
-        settings["retrieval"], corpus, cache_folder() / "indexes", NullProgress()
-    )
+        def rewrite(text: str) -> str:
+            query = " ".join(text.split()[-QUERY_WORDS:])
+            passages = [
+                f"Background: {' '.join(passage.text.split()[: settings['passage_words']])}\n"
+                for passage in retriever.search(query, settings["passages"])
+            ]
+            return "".join(passages) + text
 
-    def rewrite(prompt: str) -> str:
-        before, gap, question = prompt.rpartition("\n\n")
-        query = " ".join(question.split()[-QUERY_WORDS:])
-        passages = [
-            f"Background: {' '.join(passage.text.split()[: settings['passage_words']])}\n"
-            for passage in retriever.search(query, settings["passages"])
-        ]
-        return f"{before}{gap}{''.join(passages)}{question}"
-
-    return rewrite
+        return rewrite

@@ -17,7 +17,14 @@ DOMAIN = Domain("d", "D", "", "", (), (), None, digest="domain-digest")
 
 class Base:
     name = "tiny"
-    local = LocalModel(ModelSpec("tiny", "path:x"), Path("x"), "base-digest")
+
+    def __init__(self, digest="base-digest", sampling=None, dtype="float32"):
+        spec = ModelSpec("tiny", "path:x", sampling=sampling or {})
+        self.local = LocalModel(spec, Path("x"), digest)
+        self.numerics = {"dtype": dtype}
+
+
+BASE = Base()
 
 
 class TwoStages:
@@ -67,14 +74,16 @@ def test_an_interrupted_one_goes_on_and_ends_the_same(tmp_path):
 @pytest.mark.parametrize(
     "change",
     [
-        {"base": "other"},
+        {"base": Base(digest="other")},
+        {"base": Base(sampling={"temperature": 0.5})},
+        {"base": Base(dtype="bfloat16")},
         {"domain": replace(DOMAIN, digest="other")},
         {"params": {"examples": 5}},
         {"version": 2},
     ],
 )
 def test_whatever_makes_it_another_model_changes_the_digest(change):
-    def key(base="base", domain=DOMAIN, params=None, version=1):
+    def key(base=BASE, domain=DOMAIN, params=None, version=1):
         specializer = TwoStages()
         specializer.version = version
         return artifact_digest(specializer, base, domain, params or {"examples": 4})

@@ -15,7 +15,7 @@ from harness.types import Domain
 from specializers.dapt import Dapt
 from specializers.domain import load_domain
 from specializers.generic import Generic
-from specializers.rag import Rag, rewrite_prompt
+from specializers.rag import Rag
 from specializers.seedsft import SeedSft
 from specializers.selfspec.specializer import SelfSpec
 from tests.specializers.test_selfspec import willing
@@ -88,22 +88,19 @@ def test_a_control_that_needs_a_corpus_says_so(
         control.specialize(base, bare, control.budgets["tiny"], tmp_path, NullProgress())
 
 
-def test_rag_puts_passages_before_the_last_paragraph(
+def test_rag_puts_passages_before_the_input(
     base: ScriptedBase, domain: Domain, tmp_path: Path
 ) -> None:
     params = {"retrieval": "bm25", "passages": 1, "passage_words": 5}
     Rag().specialize(base, domain, params, tmp_path, NullProgress())
-    rewrite = rewrite_prompt(tmp_path)
-    shots = "Question: mint tea?\nAnswer: yes\n\n"
-    asked = rewrite(f"{shots}Question: does garlic oil help?\nAnswer:")
-    assert asked == (
-        f"{shots}Background: Passage 4 says what garlic\nQuestion: does garlic oil help?\nAnswer:"
-    )
+    rewrite = Rag().rewrite_input(tmp_path)
+    asked = rewrite("Question: does garlic oil help?")
+    assert asked == "Background: Passage 4 says what garlic\nQuestion: does garlic oil help?"
     assert rewrite("zeppelin") == "zeppelin"
     assert domain.corpus is not None
     domain.corpus.unlink()
-    with pytest.raises(UserError, match="is not there any more"):
-        rewrite_prompt(tmp_path)
+    with pytest.raises(UserError, match="found no corpus at"):
+        Rag().rewrite_input(tmp_path)
 
 
 def test_the_controls_train_as_the_method_does() -> None:
