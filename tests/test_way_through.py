@@ -23,7 +23,8 @@ COMMAND = [
     "--models", "smollm2,selfspec-smollm2",
     "--tasks", "mini_ner_disease,mini_yesno,mini_yesno_rank",
     "--shots", "0,2", "--limit", "3",
-    "--set", "examples=3", "--set", "max_calls=16",
+    "--set", "examples=3", "--set", "max_calls=12", "--set", "calls_per_round=12",
+    "--set", "instruction_tokens=112",
 ]  # fmt: skip
 
 
@@ -83,7 +84,7 @@ def test_the_board_has_both_models_and_every_task(undisturbed):
 def test_the_specialised_model_is_another_model(undisturbed):
     (manifest,) = undisturbed.glob("artifacts/*/manifest.json")
     facts = json.loads(manifest.read_text())["facts"]
-    assert facts["examples"] == 3
+    assert 1 <= facts["examples"] <= 3
 
     def first_score(model: str) -> float:
         items = undisturbed / "runs" / model / "mini_yesno_rank@0.0" / "items.jsonl"
@@ -95,15 +96,17 @@ def test_the_specialised_model_is_another_model(undisturbed):
 def test_killed_three_times_and_resumed_it_ends_the_same(undisturbed, tmp_path):
     out = tmp_path / "out"
     total = len(stored_calls(undisturbed))
-    assert total > 6
-    # Killed in the middle of generation, of training or between, and of scoring.
-    for share in (0.2, 0.5, 0.8):
+    moments = {
+        "while answers to its own tasks are written": lambda: len(stored_calls(out)) >= 1,
+        "when training begins": lambda: any(out.glob("artifacts/*/data.jsonl")),
+        "in the middle of scoring": lambda: len(stored_calls(out)) > 0.6 * total,
+    }
+    for moment, reached in moments.items():
         process = start(out)
-        while process.poll() is None and len(stored_calls(out)) < share * total:
+        while process.poll() is None and not reached():
             time.sleep(0.05)
-        assert process.poll() is None, "the run ended before it could be killed"
+        assert process.poll() is None, f"the run ended before it could be killed {moment}"
         process.send_signal(signal.SIGKILL)
-        process.wait()
         process.communicate()
     finish(start(out))
     assert made(out) == made(undisturbed)
