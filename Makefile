@@ -29,7 +29,7 @@ check: lint test
 
 ## Speed, as ratios measured in one run (minutes to hours; not part of the tests).
 bench: $(READY)
-	$(BIN)/python -m benchmarks.engine
+	PYTHONPATH=. $(BIN)/python benchmarks/engine.py "$$($(BIN)/bench models path smollm2 --quiet)"
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info
