@@ -35,7 +35,7 @@ class TrainParams:
     """How to train. Steps count optimizer updates of `batch` examples.
 
     target_modules: "all-linear" or names with commas between them.
-    schedule: "constant", "linear" or "cosine", after `warmup_steps`.
+    schedule: "constant", "linear" or "cosine", after `warmup_steps`, at most half of the run.
     micro_batch: examples in one forward pass; gradients add up to `batch`.
     max_length: tokens; what is longer loses the beginning of its prompt.
     quantisation: "" or "nf4" (the frozen base in 4 bits: QLoRA).
@@ -300,7 +300,8 @@ def _trainer(
         lr_scheduler_type={"constant": "constant_with_warmup"}.get(
             params.schedule, params.schedule
         ),
-        warmup_steps=params.warmup_steps,
+        # The first step of a warm-up has rate 0: one as long as the run would train nothing.
+        warmup_steps=min(params.warmup_steps, len(ordered) // params.batch // 2),
         weight_decay=0.0,
         optim="adamw_torch",
         seed=params.seed,

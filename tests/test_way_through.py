@@ -53,12 +53,19 @@ def stored_calls(out: Path) -> list[str]:
 
 def made(out: Path) -> dict[str, bytes]:
     """Everything that must not depend on interruptions: records, board, artifact."""
-    patterns = ("runs/*/*/record.json", "runs/*/*/items.jsonl", "board/*", "artifacts/*/data.jsonl",
-                "artifacts/*/manifest.json", "artifacts/*/adapter/*.safetensors")  # fmt: skip
+    patterns = (
+        "runs/*/*/record.json",
+        "runs/*/*/items.jsonl",
+        "board/**/*",
+        "artifacts/*/data.jsonl",
+        "artifacts/*/manifest.json",
+        "artifacts/*/adapter/*.safetensors",
+    )
     return {
         str(path.relative_to(out)): path.read_bytes()
         for pattern in patterns
         for path in out.glob(pattern)
+        if path.is_file()
     }
 
 
@@ -84,7 +91,7 @@ def test_the_board_has_both_models_and_every_task(undisturbed):
 def test_the_specialised_model_is_another_model(undisturbed):
     (manifest,) = undisturbed.glob("artifacts/*/manifest.json")
     facts = json.loads(manifest.read_text())["facts"]
-    assert 1 <= facts["examples"] <= 3
+    assert 1 <= facts["training"]["examples"] <= 3
 
     def first_score(model: str) -> float:
         items = undisturbed / "runs" / model / "mini_yesno_rank@0.0" / "items.jsonl"

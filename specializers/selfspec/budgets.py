@@ -103,9 +103,9 @@ TINY: dict[str, Any] = {
     "response_demonstrations": 3,
     "response_tokens": 48,
     "responses_per_round": 32,
-    "warmup_steps": 1,
-    "epochs": 1,
-    "batch": 8,
+    "warmup_steps": 0,  # the first step of a warm-up has rate 0, and there are few steps
+    "epochs": 3,
+    "batch": 4,
     "max_length": 192,
     "checkpoint_steps": 1,
 }

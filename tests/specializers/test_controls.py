@@ -21,8 +21,6 @@ from specializers.selfspec.specializer import SelfSpec
 from tests.specializers.test_selfspec import willing
 from tests.specializers.tiny import ScriptedBase, save_domain, save_model
 
-pytest.importorskip("bm25s")
-
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,8 +13,6 @@ import pytest
 from harness.progress import NullProgress
 from specializers.retrieval import open_retriever
 
-pytest.importorskip("bm25s")
-
 TEXTS = {
     "a": ("Willow bark", "Willow bark eases pain and fever."),
     "b": ("Ginger", "Ginger root settles nausea; ginger tea warms."),

@@ -18,8 +18,6 @@ from specializers.selfspec.draws import deal
 from specializers.selfspec.specializer import SelfSpec, make_data
 from tests.specializers.tiny import ScriptedBase, generation, hashed, save_domain, save_model
 
-pytest.importorskip("bm25s")
-
 VERBS = ("Name", "List", "Explain", "Compare", "Describe", "Judge", "Rank", "Count")
 HERBS = ("sage", "mint", "ginger", "willow", "garlic", "thyme", "fennel", "anise", "clove")
 ENDS = ("for a cough", "against fever", "at night", "in winter", "after meals", "on the skin")
@@ -234,7 +232,6 @@ def test_the_deck_shows_all_seeds_and_mixes_their_kinds(domain: Domain) -> None:
 
 
 def test_the_way_through_ends_with_an_adapter(domain: Domain, tmp_path: Path) -> None:
-    pytest.importorskip("peft")
     folder = save_model(tmp_path / "model", chat=True)
     out = tmp_path / "out"
     out.mkdir()

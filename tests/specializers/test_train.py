@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from harness.files import sha256_file
 from harness.progress import NullProgress
@@ -27,9 +28,6 @@ from specializers.train import (
 )
 from specializers.training_data import TrainingExample
 from tests.specializers.tiny import save_model
-
-torch = pytest.importorskip("torch")
-pytest.importorskip("peft")
 
 PARAMS = TrainParams(
     seed=3,
@@ -190,6 +188,19 @@ def test_training_lowers_the_loss_and_the_adapter_loads(llama: Path, tmp_path: P
     assert not torch.allclose(before, after)
 
 
+def test_a_single_step_trains_whatever_the_warm_up(llama: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+
+    params = replace(PARAMS, warmup_steps=10, epochs=1, batch=len(EXAMPLES), micro_batch=2)
+    report = train(llama, tmp_path, params)
+    assert report["steps"] == 1
+    (weights,) = tmp_path.glob("**/adapter_model.safetensors")
+    # LoRA's B matrices begin at zero; untouched they leave the base as it is.
+    learnt = [t.abs().max() > 0 for name, t in load_file(weights).items() if "lora_B" in name]
+    assert learnt
+    assert all(learnt)
+
+
 def test_micro_batches_change_nothing_but_rounding(llama: Path, tmp_path: Path) -> None:
     from safetensors.torch import load_file
 
@@ -264,7 +275,7 @@ def test_the_same_seed_makes_the_same_adapter_and_another_seed_another(
 
 
 def test_four_bit_gradients_are_those_of_the_dequantised_model(llama: Path) -> None:
-    bitsandbytes = pytest.importorskip("bitsandbytes")
+    import bitsandbytes
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
 
@@ -308,7 +319,6 @@ def test_four_bit_gradients_are_those_of_the_dequantised_model(llama: Path) -> N
 
 
 def test_a_four_bit_base_is_trained(llama: Path, tmp_path: Path) -> None:
-    pytest.importorskip("bitsandbytes")
     report = train(
         llama, tmp_path, replace(PARAMS, quantisation="nf4", gradient_checkpointing=True)
     )

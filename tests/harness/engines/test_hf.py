@@ -278,7 +278,8 @@ def test_bfloat16_is_as_near_to_float32_as_the_plain_path(folders: dict[str, Pat
 
 
 def test_nf4_weights_stay_trainable(folders: dict[str, Path]) -> None:
-    bitsandbytes = pytest.importorskip("bitsandbytes")
+    import bitsandbytes
+
     engine = HFEngine(folders["llama"], quantisation="nf4")
     asked = requests(engine, pairs(seed=13))
     found = answers(engine.score(asked), len(asked))
