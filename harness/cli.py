@@ -83,6 +83,7 @@ class _Session:
         self.args = args
         self.config = load_config()
         self.registry = _open_registry(self.config)
+        self._domains: dict[str, Domain] = {}
         self.out = _out(args, self.config)
         self.progress: Progress = open_progress(args.quiet)
         self.pool = ModelPool(
@@ -108,10 +109,12 @@ class _Session:
         return ensure(specializer, base, domain, params, root, self.progress)
 
     def domain(self, name: str) -> Domain:
-        """The named domain, or the one asked for on the command line."""
-        default = self.args.domain or self.config.defaults.domain or "biomed"
-        corpus = self.args.corpus or self.config.defaults.corpus
-        return _open_domain(self.config, name or default, corpus)
+        """The named domain, or the one asked for on the command line; read once."""
+        if name not in self._domains:
+            default = self.args.domain or self.config.defaults.domain or "biomed"
+            corpus = self.args.corpus or self.config.defaults.corpus
+            self._domains[name] = _open_domain(self.config, name or default, corpus)
+        return self._domains[name]
 
 
 def _out(args: argparse.Namespace, config: Config) -> Path:
