@@ -1,7 +1,7 @@
 """Name -> plug-in: built in, from `bench.toml`, or from an installed package's entry point.
 
 Built-in plug-ins other than models are named by the composition root
-(`harness/cli.py`), since the harness imports none of them. A package adds its
+(`harness/commands/session.py`), since the harness imports none of them. A package adds its
 own with entry points of the groups `selfspec_bench.models` (a `ModelSpec`),
 `.specializers` (a class or an instance), `.suites` (a folder)
 and `.boards` (a TOML file). They are loaded when they are asked for, not before.

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 
 import tasks as tasks_package
-from harness.cli import _open_registry
+from harness.commands.session import open_registry
 from harness.config import Config
 from tasks.cards import Card, load_card, load_cards
 from tasks.validate import validate
 
-SUITES: dict[str, Path] = _open_registry(Config()).suites()
+SUITES: dict[str, Path] = open_registry(Config()).suites()
 PACKAGE = Path(tasks_package.__file__).parent
 
 

@@ -1,0 +1,59 @@
+"""`bench data`: which data sets are here, and the rest fetched."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from harness.commands.options import data_options, names
+from harness.commands.session import open_registry
+
+NAME = "data"
+HELP = "show which data sets are here, or fetch them"
+
+
+def options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("action", choices=["status", "fetch"])
+    sub.add_argument("names", type=names, nargs="?", help="tasks, groups or suites (default: all)")
+    sub.add_argument("--json", action="store_true", help="print JSON")
+    data_options(sub)
+
+
+def call(args: argparse.Namespace) -> int:
+    from harness.config import load_config
+    from harness.suites import SuiteIndex
+    from tasks import origins
+    from tasks.cards import load_cards
+
+    config = load_config()
+    registry = open_registry(config)
+    every = load_cards(registry.suites().values())
+    names = SuiteIndex(registry.suites()).expand(args.names) if args.names else list(every)
+    cards = [every[name] for name in names if name in every]
+    rows: list[tuple[str, str, str]]
+    if args.action == "fetch":
+        reports = origins.fetch_all(cards)
+        rows = [(r.dataset, r.outcome, r.message) for r in reports]
+        failed = any(report.outcome == "failed" for report in reports)
+    else:
+        mirror = args.data or config.defaults.data
+        states = origins.status(cards, str(mirror) if mirror else None)
+        rows = [
+            (s.dataset, s.place, f"{s.n_test} test, {s.n_train} train, {s.sha256[:12]} {s.note}")
+            if s.folder
+            else (s.dataset, s.place, s.note)
+            for s in states
+        ]
+        failed = False
+    if args.json:
+        keys = ("dataset", "state", "message")
+        print(json.dumps([dict(zip(keys, row, strict=True)) for row in rows], indent=2))
+    else:
+        from rich.console import Console
+        from rich.table import Table
+
+        table = Table(box=None, pad_edge=False, show_header=False)
+        for row in rows:
+            table.add_row(*row)
+        Console().print(table)
+    return 2 if failed else 0

@@ -1,0 +1,59 @@
+"""Options that several commands share, and how their values are read."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def names(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def shots(text: str) -> tuple[int, ...]:
+    try:
+        shots = tuple(int(part) for part in names(text))
+    except ValueError:
+        shots = (-1,)
+    if not shots or min(shots) < 0:
+        raise argparse.ArgumentTypeError(f"'{text}': expected numbers of shots such as 0,5")
+    return shots
+
+
+def count(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"'{text}': expected a whole number, 0 or more")
+    return int(text)
+
+
+def output_options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--out", type=Path, help="folder of all results (default: bench-out)")
+    sub.add_argument("--json", action="store_true", help="print JSON")
+    sub.add_argument("--quiet", action="store_true", help="no progress, no table")
+
+
+def board_format(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--markdown", action="store_true", help="print the board as Markdown")
+
+
+def data_options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--data", type=Path, help="local mirror of data sets (or BENCH_DATA)")
+
+
+def model_options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--budget", default="tiny", help="tiny, small or paper (default: tiny)")
+    sub.add_argument("--domain", default="", help="domain to specialise in (default: biomed)")
+    sub.add_argument("--corpus", type=Path, help="JSONL passages instead of the domain's own")
+    sub.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change one parameter of the budget; may be repeated",
+    )
+    sub.add_argument(
+        "--dtype",
+        default="",
+        choices=["", "auto", "fastest", "float32", "bfloat16", "float16"],
+        help="numerics of every model (default: the model's own)",
+    )

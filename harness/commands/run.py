@@ -1,0 +1,151 @@
+"""`bench run`: models over tasks, recorded, and their board."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
+
+from harness.commands.board import write_board_of
+from harness.commands.options import (
+    board_format,
+    count,
+    data_options,
+    model_options,
+    names,
+    output_options,
+    shots,
+)
+from harness.commands.session import Session
+
+if TYPE_CHECKING:
+    from harness.leakage import LeakReport
+    from harness.types import PromptSpecializer, Record
+
+NAME = "run"
+HELP = "run models over tasks, record, and show the board"
+
+
+def options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--models", type=names, required=True, help="A,selfspec-A,...")
+    sub.add_argument("--tasks", type=names, required=True, help="tasks, groups or suites")
+    sub.add_argument("--shots", type=shots, help="numbers of demonstrations (default: 0)")
+    sub.add_argument("--draws", type=count, default=1, help="repeat with other demonstrations")
+    sub.add_argument("--limit", type=count, default=0, help="first N items of each task only")
+    sub.add_argument("--chat", choices=["auto", "on", "off"], default="auto")
+    model_options(sub)
+    data_options(sub)
+    output_options(sub)
+    board_format(sub)
+
+
+def call(args: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from harness.leak_check import check_artifact, index_tasks
+    from harness.lm import StoredLM
+    from harness.plan import plan_jobs
+    from harness.record import read_records
+    from harness.run import run_job
+    from harness.suites import SuiteIndex
+    from leaderboards.spec import board_of
+    from tasks.cards import load_cards
+
+    session = Session(args)
+    config, registry, progress = session.config, session.registry, session.progress
+    index = SuiteIndex(registry.suites())
+    resolved = [registry.resolve(name) for name in args.models]
+    tasks = index.expand(args.tasks)
+    cards = load_cards(registry.suites().values())
+    data = args.data or config.defaults.data
+    shots = args.shots or config.defaults.shots or (0,)
+    jobs = plan_jobs(
+        [(r.name, r.model.name, r.specializer) for r in resolved],
+        tasks,
+        suite_of=lambda task: index.place(task).suite,
+        shots=shots,
+        draws=args.draws,
+        limit=args.limit,
+        chat=args.chat,
+    )
+    # Everything that can be wrong with the tasks is told before any model loads.
+    built = {
+        (k, draw): index.load(tasks, shots=k, draw=draw, data=data)
+        for k, draw in dict.fromkeys((job.shots, job.draw) for job in jobs)
+    }
+    if args.domain or any(r.specializer for r in resolved):
+        for item in resolved:
+            session.domain(item.domain)
+    artifacts = {r.name: session.artifact(r.name) for r in resolved}
+    leaks: dict[str, LeakReport] = {}
+    if any(artifacts.values()):
+        items = index_tasks(next(iter(built.values())))
+        for r in resolved:
+            artifact = artifacts[r.name]
+            if artifact is not None:
+                leaks[r.name] = check_artifact(items, artifact, session.domain(r.domain))
+    rewrites = {
+        name: cast("PromptSpecializer", registry.specializer(artifact.specializer)).rewrite_input(
+            artifact.folder
+        )
+        for name, artifact in artifacts.items()
+        if artifact is not None and artifact.kind == "prompt"
+    }
+    records = []
+    for number, job in enumerate(jobs, 1):
+        spec = registry.resolve(job.model).model
+        artifact = artifacts[job.model]
+        label = f"[{number}/{len(jobs)}] {job.model} {job.task}@{job.shots}"
+        lm = StoredLM(session.pool.asker(spec, artifact), label)
+        task = built[job.shots, job.draw][job.task]
+        records.append(
+            run_job(
+                job,
+                task,
+                asdict(cards[job.task]) if job.task in cards else {},
+                lm,
+                session.pool.local(spec),
+                artifact,
+                leaks.get(job.model),
+                rewrites.get(job.model),
+                session.out / "runs",
+            )
+        )
+        progress.say(f"{label}: {_summary_line(records[-1])}")
+    progress.say(_work_line(records))
+    # The board is of all records there, as `bench board` would rebuild it.
+    everything = read_records(session.out / "runs")
+    return write_board_of(args, everything, board_of(everything), session.out / "board")
+
+
+def _summary_line(record: Record) -> str:
+    main, summary = record.manifest["main_metric"], record.summary
+    value = summary["metrics"].get(main)
+    shown = "no score" if value is None else f"{main} {100 * value:.1f}"
+    return f"{shown}, n {summary['n']}, unparseable {summary['n_unparseable']}"
+
+
+def _work_line(records: Sequence[Record]) -> str:
+    """How much was asked, computed and reused, as a person would want it."""
+    reports = [record.manifest["engine_report"] for record in records]
+    total = {
+        key: sum(report.get(key, 0) for report in reports)
+        for key in ("asked", "reused", "calls", "tokens_asked", "tokens_computed",
+                    "tokens_generated", "seconds_prefill", "seconds_decode")
+    }  # fmt: skip
+    line = f"{total['asked']} requests, {total['reused']} answered from the store or shared"
+    if total["calls"]:
+        less = total["tokens_asked"] / max(total["tokens_computed"], 1)
+        line += (
+            f"; {total['calls']} model calls: asked {_tokens(total['tokens_asked'])} tokens, "
+            f"computed {_tokens(total['tokens_computed'])} ({less:.1f}x less), "
+            f"generated {_tokens(total['tokens_generated'])}; "
+            f"prefill {total['seconds_prefill']:.0f} s, decode {total['seconds_decode']:.0f} s"
+        )
+    else:
+        line += "; no model call"
+    return line + "."
+
+
+def _tokens(count: float) -> str:
+    return f"{count / 1e6:.2f} M" if count >= 1e6 else f"{count / 1e3:.1f} k"

@@ -1,0 +1,124 @@
+"""What the commands share: registry, domains, folders, models.
+
+The composition root: with the other commands the only place in the harness that
+may import the other three packages, and each does so inside the function that
+needs them, so that `bench --help` loads none.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import UserError
+
+if TYPE_CHECKING:
+    from harness.config import Config
+    from harness.registry import Registry
+    from harness.types import Artifact, Domain, Progress
+
+
+def open_registry(config: Config) -> Registry:
+    """Everything registered: built in, in bench.toml, by entry points."""
+    import specializers
+    import tasks
+    from harness.registry import Registry
+    from leaderboards.spec import builtin_boards
+
+    return Registry.build(
+        specializers=specializers.BUILT_IN,
+        suites=_folders(tasks, "*/*.card.toml"),
+        boards=builtin_boards(),
+        config=config,
+    )
+
+
+def _folders(package: Any, pattern: str) -> dict[str, Path]:
+    """Folder name -> folder, for the folders of a package that hold matching files."""
+    root = Path(package.__file__).parent
+    return {path.parent.name: path.parent for path in sorted(root.glob(pattern))}
+
+
+def domain_folders(config: Config) -> dict[str, Path]:
+    import specializers
+
+    root = Path(specializers.__file__).parent / "domains"
+    built_in = {path.parent.name: path.parent for path in sorted(root.glob("*/domain.toml"))}
+    return built_in | dict(config.domains)
+
+
+def open_domain(config: Config, name: str, corpus: Path | None) -> Domain:
+    from harness.errors import did_you_mean
+    from specializers.domain import load_domain
+
+    folders = domain_folders(config)
+    if name not in folders:
+        raise UserError(
+            f"unknown domain '{name}'.{did_you_mean(name, folders)} "
+            f"It is one of: {', '.join(folders)}; bench.toml adds others under [domains]."
+        )
+    return load_domain(folders[name], corpus)
+
+
+class Session:
+    """What the commands that run models share: folders, registry, pool, progress."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        from harness.config import load_config
+        from harness.pool import ModelPool
+        from harness.progress import open_progress
+        from harness.sources import fetch
+
+        self.args = args
+        self.config = load_config()
+        self.registry = open_registry(self.config)
+        self._domains: dict[str, Domain] = {}
+        self.out = out_folder(args, self.config)
+        self.progress: Progress = open_progress(args.quiet)
+        self.pool = ModelPool(
+            lambda spec: fetch(spec, progress=self.progress),
+            self.out / "responses",
+            self.progress,
+            args.dtype,
+        )
+
+    def artifact(self, name: str) -> Artifact | None:
+        """The artifact behind a model's name, made if needed; None for a base."""
+        from harness.artifacts import ensure, parameters
+        from harness.pool import PooledBase
+
+        resolved = self.registry.resolve(name)
+        if not resolved.specializer:
+            return None
+        specializer = self.registry.specializer(resolved.specializer)
+        domain = self.domain(resolved.domain)
+        params = parameters(specializer, self.args.budget, _settings(self.args.set))
+        base = PooledBase(self.pool, resolved.model)
+        root = self.out / "artifacts"
+        return ensure(specializer, base, domain, params, root, self.progress)
+
+    def domain(self, name: str) -> Domain:
+        """The named domain, or the one asked for on the command line; read once."""
+        if name not in self._domains:
+            default = self.args.domain or self.config.defaults.domain or "biomed"
+            corpus = self.args.corpus or self.config.defaults.corpus
+            self._domains[name] = open_domain(self.config, name or default, corpus)
+        return self._domains[name]
+
+
+def out_folder(args: argparse.Namespace, config: Config) -> Path:
+    chosen = args.out or os.environ.get("BENCH_OUT") or config.defaults.out or "bench-out"
+    return Path(chosen)
+
+
+def _settings(pairs: Sequence[str]) -> dict[str, str]:
+    settings = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise UserError(f"--set {pair}: expected KEY=VALUE, such as --set examples=50.")
+        settings[key] = value
+    return settings

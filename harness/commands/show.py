@@ -1,0 +1,34 @@
+"""`bench show`: the prompt of one item."""
+
+from __future__ import annotations
+
+import argparse
+
+from harness.commands.options import count, data_options
+from harness.commands.session import open_registry
+
+NAME = "show"
+HELP = "print the prompt of one item"
+
+
+def options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("task")
+    sub.add_argument("--shots", type=count, default=0)
+    sub.add_argument("--draw", type=count, default=0)
+    sub.add_argument("--item", type=count, default=0)
+    data_options(sub)
+
+
+def call(args: argparse.Namespace) -> int:
+    from harness.config import load_config
+    from harness.suites import SuiteIndex
+    from tasks.show import render
+
+    config = load_config()
+    index = SuiteIndex(open_registry(config).suites())
+    (name,) = index.expand([args.task])
+    loaded = index.load(
+        [name], shots=args.shots, draw=args.draw, data=args.data or config.defaults.data
+    )
+    print(render(loaded[name], args.shots, args.item))
+    return 0

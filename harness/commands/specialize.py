@@ -1,0 +1,30 @@
+"""`bench specialize`: one specialised model, made or found."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from harness.commands.options import model_options, output_options
+from harness.commands.session import Session
+
+NAME = "specialize"
+HELP = "make a specialised model, print its folder"
+
+
+def options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("specializer")
+    sub.add_argument("--model", required=True)
+    model_options(sub)
+    output_options(sub)
+
+
+def call(args: argparse.Namespace) -> int:
+    session = Session(args)
+    artifact = session.artifact(f"{args.specializer}-{args.model}")
+    assert artifact is not None  # a specializer was named
+    if args.json:
+        print(json.dumps(dict(artifact.manifest), indent=2, sort_keys=True))
+    else:
+        print(artifact.folder)
+    return 0
