@@ -171,6 +171,7 @@ def _score(
             {
                 "id": str(doc.get("id", doc_id)),
                 "status": status,
+                "input": str(doc.get("input", "")),
                 "answer": _answer(task, doc, instances, flat),
                 "target": _target(task, doc),
                 "metrics": values,
