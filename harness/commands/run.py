@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from harness.commands.board import write_board_of
 from harness.commands.options import (
@@ -16,11 +16,11 @@ from harness.commands.options import (
     output_options,
     shots,
 )
+from harness.commands.scoring import load_tasks, record_jobs
 from harness.commands.session import Session
 
 if TYPE_CHECKING:
-    from harness.leakage import LeakReport
-    from harness.types import PromptSpecializer, Record
+    from harness.types import Record
 
 NAME = "run"
 HELP = "run models over tasks, record, and show the board"
@@ -40,13 +40,9 @@ def options(sub: argparse.ArgumentParser) -> None:
 
 
 def call(args: argparse.Namespace) -> int:
-    from dataclasses import asdict
-
-    from harness.leak_check import check_artifact, index_tasks
-    from harness.lm import StoredLM
+    from harness.leak_check import index_tasks
     from harness.plan import plan_jobs
     from harness.record import read_records
-    from harness.run import run_job
     from harness.suites import SuiteIndex
     from leaderboards.spec import board_of
     from tasks.cards import load_cards
@@ -57,7 +53,6 @@ def call(args: argparse.Namespace) -> int:
     resolved = [registry.resolve(name) for name in args.models]
     tasks = index.expand(args.tasks)
     cards = load_cards(registry.suites().values())
-    data = args.data or config.defaults.data
     shots = args.shots or config.defaults.shots or (0,)
     jobs = plan_jobs(
         [(r.name, r.model.name, r.specializer) for r in resolved],
@@ -69,60 +64,17 @@ def call(args: argparse.Namespace) -> int:
         chat=args.chat,
     )
     # Everything that can be wrong with the tasks is told before any model loads.
-    built = {
-        (k, draw): index.load(tasks, shots=k, draw=draw, data=data)
-        for k, draw in dict.fromkeys((job.shots, job.draw) for job in jobs)
-    }
+    built = load_tasks(session, index, jobs, tasks)
     if args.domain or any(r.specializer for r in resolved):
         for item in resolved:
             session.domain(item.domain)
     artifacts = {r.name: session.artifact(r.name) for r in resolved}
-    leaks: dict[str, LeakReport] = {}
-    if any(artifacts.values()):
-        items = index_tasks(next(iter(built.values())))
-        for r in resolved:
-            artifact = artifacts[r.name]
-            if artifact is not None:
-                leaks[r.name] = check_artifact(items, artifact, session.domain(r.domain))
-    rewrites = {
-        name: cast("PromptSpecializer", registry.specializer(artifact.specializer)).rewrite_input(
-            artifact.folder
-        )
-        for name, artifact in artifacts.items()
-        if artifact is not None and artifact.kind == "prompt"
-    }
-    records = []
-    for number, job in enumerate(jobs, 1):
-        spec = registry.resolve(job.model).model
-        artifact = artifacts[job.model]
-        label = f"[{number}/{len(jobs)}] {job.model} {job.task}@{job.shots}"
-        lm = StoredLM(session.pool.asker(spec, artifact), label)
-        task = built[job.shots, job.draw][job.task]
-        records.append(
-            run_job(
-                job,
-                task,
-                asdict(cards[job.task]) if job.task in cards else {},
-                lm,
-                session.pool.local(spec),
-                artifact,
-                leaks.get(job.model),
-                rewrites.get(job.model),
-                session.out / "runs",
-            )
-        )
-        progress.say(f"{label}: {_summary_line(records[-1])}")
+    items = index_tasks(next(iter(built.values()))) if any(artifacts.values()) else None
+    records = record_jobs(session, jobs, built, cards, artifacts, items, session.out / "runs")
     progress.say(_work_line(records))
     # The board is of all records there, as `bench board` would rebuild it.
     everything = read_records(session.out / "runs")
     return write_board_of(args, everything, board_of(everything), session.out / "board")
-
-
-def _summary_line(record: Record) -> str:
-    main, summary = record.manifest["main_metric"], record.summary
-    value = summary["metrics"].get(main)
-    shown = "no score" if value is None else f"{main} {100 * value:.1f}"
-    return f"{shown}, n {summary['n']}, unparseable {summary['n_unparseable']}"
 
 
 def _work_line(records: Sequence[Record]) -> str:
