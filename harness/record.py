@@ -7,12 +7,15 @@ A record is a folder `runs/<model>/<task>@<shots>.<draw>/`:
   sums), `document` (the cluster an interval resamples), `responses` (what the
   model gave to each request of the item), `prompt_sha256`, `cut_tokens`.
 - `record.json`: the manifest (what the numbers were made from), the summary,
-  recomputed from the rows, and the SHA-256 of items.jsonl. It is written last:
-  a folder without it is an unfinished record.
+  recomputed from the rows, the SHA-256 of items.jsonl, and a digest of all
+  these. It is written last: a folder without it is an unfinished record.
+  A record with any byte changed is refused by name.
 
 Run facts that differ between two equal runs (seconds, tokens computed, whether
 answers came from the store) are in `run.json` beside it, so that a resumed run
-ends with the very bytes of an undisturbed one.
+ends with the very bytes of an undisturbed one. Its "spent" adds up what every
+finished run of this very record took: answering again from the store takes
+nothing, and the seconds of the first run are not forgotten.
 """
 
 from __future__ import annotations
@@ -28,7 +31,8 @@ from harness.errors import UserError, UserErrors
 from harness.files import write_bytes, write_json
 from harness.types import Job, Json, Record
 
-FORMAT = 1
+FORMAT = 2
+_SPENT = ("seconds", "calls", "tokens_computed", "tokens_generated")
 Aggregation = Callable[[Sequence[Any]], float]
 
 
@@ -77,33 +81,37 @@ def write_record(
     """Write a record whole: items first, record.json last."""
     lines = "".join(json.dumps(item, ensure_ascii=False) + "\n" for item in items)
     data = lines.encode("utf-8", "replace")
-    (folder / "record.json").unlink(missing_ok=True)
+    content: Json = {
+        "format": FORMAT,
+        "manifest": manifest,
+        "summary": summary,
+        "items_sha256": sha256(data).hexdigest(),
+    }
+    text = _canonical(content | {"sha256": _seal(content)})
+    path = folder / "record.json"
+    again = path.exists() and path.read_bytes() == text
+    before = _run_facts(folder).get("spent", {}) if again else {}
+    spent = {key: before.get(key, 0) + run_facts.get(key, 0) for key in _SPENT}
+    path.unlink(missing_ok=True)
     write_bytes(folder / "items.jsonl", data)
-    write_json(folder / "run.json", run_facts)
-    write_json(
-        folder / "record.json",
-        {
-            "format": FORMAT,
-            "manifest": manifest,
-            "summary": summary,
-            "items_sha256": sha256(data).hexdigest(),
-        },
-    )
+    write_json(folder / "run.json", {**run_facts, "spent": spent})
+    write_bytes(path, text)
     return read_record(folder)
 
 
 def read_record(folder: Path) -> Record:
-    """Read one record and check that its rows are the ones it was written with.
+    """Read one record and check that it is, byte for byte, as it was written.
 
     The manifest gets the run's facts under "engine_report".
 
     Raises:
-        UserError: record.json is damaged, of another format, or its items
-            changed since it was written.
+        UserError: record.json is damaged, of another format, or it or its items
+            changed since they were written.
     """
     path = folder / "record.json"
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_bytes()
+        content = json.loads(text)
         data = (folder / "items.jsonl").read_bytes()
         if content["format"] != FORMAT:
             raise UserError(
@@ -111,25 +119,43 @@ def read_record(folder: Path) -> Record:
                 "Run 'bench run' again: stored answers are reused."
             )
         manifest, summary = dict(content["manifest"]), dict(content["summary"])
-        expected = content["items_sha256"]
+        expected, seal = content["items_sha256"], content.pop("sha256")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(
             f"{path}: not a record ({type(error).__name__}: {error}). "
             "Delete its folder and run 'bench run' again: stored answers are reused."
         ) from error
+    if _seal(content) != seal or _canonical(content | {"sha256": seal}) != text:
+        raise _changed(path, _seal(content), seal)
     found = sha256(data).hexdigest()
     if found != expected:
-        raise UserError(
-            f"{folder / 'items.jsonl'}: changed since the record was written "
-            f"(SHA-256 {found[:12]}..., expected {expected[:12]}...). "
-            "Delete the folder and run 'bench run' again: stored answers are reused."
-        )
+        raise _changed(folder / "items.jsonl", found, expected)
     items = tuple(json.loads(line) for line in data.decode("utf-8").split("\n") if line)
-    run_path = folder / "run.json"
-    manifest["engine_report"] = (
-        json.loads(run_path.read_text(encoding="utf-8")) if run_path.exists() else {}
-    )
+    manifest["engine_report"] = _run_facts(folder)
     return Record(manifest=manifest, items=items, summary=summary)
+
+
+def _canonical(content: Json) -> bytes:
+    """The one way a record.json is written, so that no byte of it can change unseen."""
+    text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    return text.encode("utf-8", "replace")
+
+
+def _seal(content: Json) -> str:
+    return sha256(_canonical(content)).hexdigest()
+
+
+def _run_facts(folder: Path) -> Json:
+    path = folder / "run.json"
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+
+
+def _changed(path: Path, found: str, expected: str) -> UserError:
+    return UserError(
+        f"{path}: changed since the record was written "
+        f"(SHA-256 {found[:12]}..., expected {str(expected)[:12]}...). "
+        "Delete the folder and run 'bench run' again: stored answers are reused."
+    )
 
 
 def read_records(runs: Path) -> list[Record]:

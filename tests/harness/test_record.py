@@ -49,7 +49,7 @@ def test_round_trip_and_place(tmp_path):
     folder = tmp_path / "selfspec-m" / "t@2.1"
     assert read_record(folder) == written
     assert written.items[0]["answer"] == "a\u2028b\x00?"
-    assert written.manifest["engine_report"] == {"calls": 1}
+    assert written.manifest["engine_report"]["calls"] == 1
     assert read_records(tmp_path) == [written]
 
 
@@ -61,12 +61,42 @@ def test_equal_runs_give_equal_bytes(tmp_path):
         assert one.read_bytes() == two.read_bytes()
 
 
-def test_one_changed_byte_is_refused_by_name(tmp_path):
+@pytest.mark.parametrize("name", ["record.json", "items.jsonl"])
+def test_one_changed_byte_anywhere_is_refused_by_name(tmp_path, name):
     write(tmp_path)
-    items = tmp_path / "selfspec-m" / "t@2.1" / "items.jsonl"
-    items.write_bytes(items.read_bytes().replace(b'"acc": 0', b'"acc": 1'))
-    with pytest.raises(UserErrors, match=r"t@2\.1/items\.jsonl: changed since"):
+    path = tmp_path / "selfspec-m" / "t@2.1" / name
+    data = path.read_bytes()
+    for place in range(len(data)):
+        path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+        with pytest.raises(UserErrors, match=rf"t@2\.1/(record\.json|{name}): "):
+            read_records(tmp_path)
+
+
+def test_other_white_space_is_another_record(tmp_path):
+    write(tmp_path)
+    path = tmp_path / "selfspec-m" / "t@2.1" / "record.json"
+    path.write_text(path.read_text() + "\n")
+    with pytest.raises(UserErrors, match=r"record\.json: changed"):
         read_records(tmp_path)
+
+
+def test_a_score_changed_with_its_digest_left_alone_is_refused(tmp_path):
+    write(tmp_path)
+    path = tmp_path / "selfspec-m" / "t@2.1" / "record.json"
+    path.write_text(path.read_text().replace('"acc": 0.5', '"acc": 0.9'))
+    with pytest.raises(UserErrors, match=r"record\.json: changed since the record was written"):
+        read_records(tmp_path)
+
+
+def test_seconds_of_the_first_run_are_not_forgotten(tmp_path):
+    folder = record_folder(tmp_path, JOB)
+    summary = summarise(ROWS, {"acc": mean}, 5)
+    for seconds in (300.0, 0.5):
+        found = write_record(folder, {"model": "m"}, ROWS, summary, {"seconds": seconds})
+    assert found.manifest["engine_report"]["seconds"] == 0.5
+    assert found.manifest["engine_report"]["spent"]["seconds"] == 300.5
+    other = write_record(folder, {"model": "n"}, ROWS, summary, {"seconds": 1.0})
+    assert other.manifest["engine_report"]["spent"]["seconds"] == 1.0
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": 99}', '{"format": 1}', "{"])
