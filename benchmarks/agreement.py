@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 from harness import cli
+from harness.commands.session import open_registry
 from harness.config import load_config
 from harness.record import read_records
 from harness.sources import fetch
@@ -73,7 +74,7 @@ def lm_eval_results(args, tasks, shots, cells):  # type: ignore[no-untyped-def]
     import lm_eval
     from lm_eval.tasks import TaskManager
 
-    registry = cli._open_registry(load_config())
+    registry = open_registry(load_config())
     manager = TaskManager(
         include_path=[str(path) for path in registry.suites().values()],
         include_defaults=False,

@@ -29,12 +29,12 @@ class Asker:
 
     Args:
         engine: computes what is missing; its weights load only then.
-        store: the responses of exactly this engine, model and adapter.
+        store: the responses of exactly this engine, model and adapter; None keeps none.
         adapter: a peft folder, or None for the base itself.
     """
 
     def __init__(
-        self, engine: Engine, store: ResponseStore, adapter: Path | None, progress: Progress
+        self, engine: Engine, store: ResponseStore | None, adapter: Path | None, progress: Progress
     ) -> None:
         self.engine = engine
         self.counts = AskCounts()
@@ -56,8 +56,7 @@ class Asker:
         keys = [request_key(request) for request in requests]
         unique = dict(zip(keys, requests, strict=True))
         order = list(unique)
-        self._store.refresh()
-        answers = {key: r for key in order if (r := self._store.get(key)) is not None}
+        answers = self._stored(order)
         answered = {index for index, key in enumerate(order) if key in answers}
         self.counts.asked += len(requests)
         self.counts.reused += len(requests) - (len(order) - len(answered))
@@ -72,7 +71,14 @@ class Asker:
             with Step(self._progress, label, missing, "answers") as step:
                 for call in calls:
                     kept = [(order[index], response) for index, response in call]
-                    self._store.put(kept)
+                    if self._store is not None:
+                        self._store.put(kept)
                     answers.update(kept)
                     step.advance(len(kept))
         return [answers[key] for key in keys]
+
+    def _stored(self, keys: Sequence[str]) -> dict[str, Response]:
+        if self._store is None:
+            return {}
+        self._store.refresh()
+        return {key: r for key in keys if (r := self._store.get(key)) is not None}

@@ -1,14 +1,16 @@
-"""The lm-eval model that answers from the store and asks an engine for what is missing.
+"""An engine as a model of lm-eval's: what turns lm-eval's requests into tokens, once.
 
-lm-eval builds the prompts and scores the answers; this class turns its
-Instances into token ids by lm-eval's own rules (`TemplateLM`), so that a score
-here equals one from lm-eval's transformers backend.
+lm-eval builds the prompts and scores the answers; this class turns its Instances
+into token ids by lm-eval's own rules (`TemplateLM`, and those of its transformers
+backend), so that a score here equals one from there. `bench run` uses it over the
+response store, `bench-hf` (harness.engines.lmeval) without one.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import lru_cache
 from math import nan
 from typing import Any
@@ -38,22 +40,26 @@ class StoredLM(TemplateLM):  # type: ignore[misc]
         self._label = label
         self._tokens = asker.engine.tokens
         # The shots are encoded once, not once per choice.
-        self._encode = lru_cache(maxsize=4096)(asker.engine.tokens.encode)
+        self._encode = lru_cache(maxsize=4096)(self._tokens.encode)
 
     def respond(self, instances: Sequence[Any]) -> list[list[Response]]:
         """All responses of each lm-eval Instance (one, but for rolling windows)."""
         kind = request_type(instances)
         if kind == "generate_until":
-            prompts = [self._generate_request(instance) for instance in instances]
+            prompts = self._generate_requests(instances)
             return [[r] for r in self._asker.generate(prompts, self._label)]
         if kind == "loglikelihood":
-            pairs = [self._score_request(*instance.args) for instance in instances]
-            return [[r] for r in self._asker.score(pairs, self._label)]
+            # lm-eval splits context and continuation, and hands the ids to the method below.
+            return [[r] for r in super().loglikelihood(instances, disable_tqdm=True)]
         if not kind:
             return []
         windows = [self._rolling_requests(instance.args[0]) for instance in instances]
         answers = iter(self._asker.score([w for group in windows for w in group], self._label))
         return [[next(answers) for _ in group] for group in windows]
+
+    def _loglikelihood_tokens(self, requests: Any, **_: Any) -> list[Response]:
+        pairs = [ScoreRequest(tuple(context), tuple(rest)) for _, context, rest in requests]
+        return self._asker.score(pairs, self._label)
 
     @property
     def counts(self) -> AskCounts:
@@ -88,15 +94,25 @@ class StoredLM(TemplateLM):  # type: ignore[misc]
         self, requests: list[Any], disable_tqdm: bool = False
     ) -> list[tuple[float, bool]]:
         """(log-probability in nats, is greedy) per request."""
-        return [as_result(request_type(requests), r) for r in self.respond(requests)]
+        return self._results("loglikelihood", requests)
 
     def loglikelihood_rolling(self, requests: list[Any], disable_tqdm: bool = False) -> list[float]:
         """Log-probability of each whole string, in windows of the model's length."""
-        return [as_result(request_type(requests), r) for r in self.respond(requests)]
+        return self._results("loglikelihood_rolling", requests)
 
     def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
         """The text generated for each request, cut at its first stop string."""
-        return [as_result(request_type(requests), r) for r in self.respond(requests)]
+        return self._results("generate_until", requests)
+
+    def _results(self, kind: str, requests: list[Any]) -> list[Any]:
+        """Results as lm-eval wants them; it has no place for a failed call, which ends the run."""
+        results = []
+        for request, responses in zip(requests, self.respond(requests), strict=True):
+            if failed := [response for response in responses if response.status == "error"]:
+                raise UserError(f"request {len(results)} ({kind}): {failed[0].error}")
+            results.append(as_result(kind, responses))
+            self.cache_hook.add_partial(kind, request.args, results[-1])
+        return results
 
     @property
     def eot_token_id(self) -> int:
@@ -112,6 +128,11 @@ class StoredLM(TemplateLM):  # type: ignore[misc]
         return self._asker.engine.max_length
 
     @property
+    def max_gen_toks(self) -> int:
+        """New tokens where a task names no number."""
+        return DEFAULT_MAX_TOKENS
+
+    @property
     def tokenizer_name(self) -> str:
         return self._label
 
@@ -120,8 +141,10 @@ class StoredLM(TemplateLM):  # type: ignore[misc]
         """Whether the tokenizer carries a chat template."""
         return self._tokens.has_chat_template
 
-    def chat_template(self, chat_template: bool | str = False) -> str | None:
-        return "" if self._tokens.has_chat_template else None
+    @property
+    def takes_system_turn(self) -> bool:
+        """Whether the chat template has a place for a system turn (see harness.engines.tokens)."""
+        return self._tokens.takes_system_turn
 
     def apply_chat_template(
         self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True
@@ -134,27 +157,13 @@ class StoredLM(TemplateLM):  # type: ignore[misc]
         """Token ids by lm-eval's rules for special tokens."""
         return self._encode(string, add_special_tokens)
 
-    def _loglikelihood_tokens(self, requests: Any, **kwargs: Any) -> Any:
-        raise NotImplementedError("StoredLM answers loglikelihood() itself")
-
     # -- lm-eval Instances -> token requests --------------------------------
-
-    def _score_request(self, context: str, continuation: str) -> ScoreRequest:
-        if context:
-            context_ids, continuation_ids = self._encode_pair(context, continuation)
-        else:
-            continuation_ids = self.tok_encode(continuation, add_special_tokens=False)
-            if continuation_ids[0] == self.prefix_token_id:
-                context_ids, continuation_ids = continuation_ids[:1], continuation_ids[1:]
-            else:
-                context_ids = [self.prefix_token_id]
-        return ScoreRequest(tuple(context_ids), tuple(continuation_ids))
 
     def _rolling_requests(self, text: str) -> list[ScoreRequest]:
         from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 
         windows = get_rolling_token_windows(
-            token_list=self.tok_encode(text, add_special_tokens=False),
+            token_list=self.tok_encode(text),
             prefix_token=self.prefix_token_id,
             max_seq_len=self.max_length,
             context_len=1,
@@ -162,38 +171,48 @@ class StoredLM(TemplateLM):  # type: ignore[misc]
         pairs = [make_disjoint_window(window) for window in windows]
         return [ScoreRequest(tuple(context), tuple(rest)) for context, rest in pairs]
 
-    def _generate_request(self, instance: Any) -> GenerateRequest:
-        context, options = instance.args
-        return GenerateRequest(tuple(self.tok_encode(context)), decoding_of(options))
+    def _generate_requests(self, instances: Sequence[Any]) -> list[GenerateRequest]:
+        """Equal requests (lm-eval's `repeats`) get seeds one apart, so that samples differ."""
+        seen: Counter[GenerateRequest] = Counter()
+        requests = []
+        for instance in instances:
+            context, options = instance.args
+            request = GenerateRequest(tuple(self.tok_encode(context)), decoding_of(options))
+            decoding = replace(request.decoding, seed=request.decoding.seed + seen[request])
+            seen[request] += 1
+            requests.append(replace(request, decoding=decoding))
+        return requests
 
 
 def decoding_of(options: dict[str, Any]) -> Decoding:
-    """lm-eval's generation_kwargs as a Decoding.
+    """lm-eval's generation_kwargs as a Decoding, normalised as its transformers backend does.
 
     Raises:
-        UserError: an option that this harness does not pass on.
+        UserError: an option that is not passed on, or sampling without a temperature.
     """
-    rest = dict(options)
-    until = rest.pop("until", None) or []
-    max_tokens = int(rest.pop("max_gen_toks", DEFAULT_MAX_TOKENS))
-    temperature = float(rest.pop("temperature", 0.0) or 0.0)
-    do_sample = rest.pop("do_sample", None)
-    if do_sample is False:
-        temperature = 0.0
-    elif do_sample and temperature == 0.0:
-        temperature = 1.0
-    top_p = float(rest.pop("top_p", 1.0))
+    from lm_eval.models.utils import normalize_gen_kwargs
+
+    rest: dict[str, Any] = {**normalize_gen_kwargs(options, DEFAULT_MAX_TOKENS)}
+    sample, asked = rest.pop("do_sample"), float(rest.pop("temperature", 0.0))
+    temperature = asked if sample else 0.0
+    if sample and temperature <= 0.0:
+        raise UserError(
+            "generation_kwargs: do_sample is true but there is no temperature above 0. "
+            "Set one, or do_sample: false."
+        )
+    decoding = Decoding(
+        max_tokens=rest.pop("max_gen_toks"),
+        stop=tuple(stop for stop in rest.pop("until") if stop),
+        temperature=temperature,
+        top_p=float(rest.pop("top_p", 1.0)),
+        seed=int(rest.pop("seed", 0)),
+    )
     if rest:
         raise UserError(
             f"generation_kwargs: unknown {', '.join(sorted(rest))}; expected until, "
-            "max_gen_toks, do_sample, temperature, top_p. Remove them from the task's YAML."
+            "max_gen_toks, do_sample, temperature, top_p, seed. Remove them from the task's YAML."
         )
-    return Decoding(
-        max_tokens=max_tokens,
-        stop=(until,) if isinstance(until, str) else tuple(until),
-        temperature=temperature,
-        top_p=top_p,
-    )
+    return decoding
 
 
 def request_type(instances: Sequence[Any]) -> str:

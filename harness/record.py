@@ -3,9 +3,10 @@
 A record is a folder `runs/<model>/<task>@<shots>.<draw>/`:
 
 - `items.jsonl`: a row per item: `id`, `status` ("ok", "unparseable", "error"),
-  `input` (the item's own, without instruction), `answer`, `target`, `metrics` (a number, or the counts a corpus-level metric
-  sums), `document` (the cluster an interval resamples), `responses` (what the
-  model gave to each request of the item), `prompt_sha256`, `cut_tokens`.
+  `input` (the item's own, without instruction), `answer`, `target`, `metrics`
+  (a number, or the counts a corpus-level metric sums), `document` (the cluster
+  an interval resamples), `responses` (what the model gave to each request of
+  the item), `prompt_sha256`, `cut_tokens`.
 - `record.json`: the manifest (what the numbers were made from), the summary,
   recomputed from the rows, the SHA-256 of items.jsonl, and a digest of all
   these. It is written last: a folder without it is an unfinished record.

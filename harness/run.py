@@ -256,6 +256,8 @@ def _manifest(
         "redistribute": bool(card.get("redistribute", False)),
         "n_full": len(task.eval_docs),
         "chat": chat,
+        # Where a chat template had the instruction: some have no system turn.
+        "chat_instruction": ("system" if lm.takes_system_turn else "user") if chat else "",
         "decoding": dict(options or {}),
         "numerics": lm.numerics,
         "packages": _packages(),

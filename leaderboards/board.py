@@ -56,7 +56,9 @@ class Cell:
 
     `score` is None where no item was scored; `interval` where the metric cannot
     be resampled. `complete` is False when a call failed. `rank` is the range of
-    places the model may hold. `draws` are the demonstration draws averaged over.
+    places the model may hold. `draws` are the demonstration draws averaged over,
+    `by_draw` the score with each: their spread is how much the choice of
+    demonstrations matters. `to_best` is the difference to the task's best model.
     `leaked` counts the items found in what either of two compared models was made
     from; `clean` is the difference without them, where there are any.
     """
@@ -70,9 +72,11 @@ class Cell:
     n_cut: int
     complete: bool
     draws: tuple[int, ...]
+    by_draw: tuple[float, ...]
     documents: int
     rank: tuple[int, int] | None = None
     difference: Difference | None = None
+    to_best: Difference | None = None
     leaked: int = 0
     clean: Difference | None = None
 
@@ -129,7 +133,12 @@ class Part:
 
 @dataclass(frozen=True)
 class Row:
-    """A model in one table; `cells` has an entry per column, None where nothing was run."""
+    """A model in one table; `cells` has an entry per column, None where nothing was run.
+
+    `origin` is "" for what was run here, else where its records were imported
+    from. `cost` holds what is the same in every run: tokens generated in this
+    table, and what the specialisation took.
+    """
 
     label: str
     model: str
@@ -137,6 +146,7 @@ class Row:
     specializer: str
     artifact: str
     kind: str
+    origin: str
     numerics: Mapping[str, Any]
     cells: tuple[Cell | None, ...]
     average: Average | None

@@ -9,13 +9,19 @@ from leaderboards.averages import averages
 from leaderboards.board import Average, Board, Cell, Column, Part, Row, Section
 from leaderboards.columns import corrected, score_column
 from leaderboards.decompose import decompose
-from leaderboards.gather import RawSection, gather
+from leaderboards.gather import RawColumn, RawSection, gather
 from leaderboards.notes import board_notes
 from leaderboards.references import load_references
 from leaderboards.spec import BoardSpec
 
-# What a specialisation cost: the training report's names -> the board's.
-_COSTS = {"examples": "examples", "tokens": "training_tokens", "parameters": "trained_parameters"}
+# What a specialisation cost, where the artifact's facts say -> the board's name.
+_COSTS = {
+    ("training", "examples"): "examples",
+    ("training", "tokens"): "training_tokens",
+    ("training", "parameters"): "trained_parameters",
+}
+# The stages in which a model writes its own examples.
+_WRITING = ("instructions", "responses")
 
 
 def build(records: Iterable[Record], spec: BoardSpec) -> Board:
@@ -45,7 +51,7 @@ def _section(raw: RawSection, spec: BoardSpec) -> Section:
     means = averages(columns, scored, others, spec.resamples)
     parts = decompose(raw.columns, others, spec.resamples)
     rows = [
-        _row(label, record, columns, cells, means.get(label), parts.get(label, ()))
+        _row(label, record, raw.columns, cells, means.get(label), parts.get(label, ()))
         for label, record in raw.rows.items()
     ]
     title = f"{shots}-shot"
@@ -82,19 +88,19 @@ def _others(rows: Mapping[str, Record], spec: BoardSpec) -> dict[str, str]:
 def _row(
     label: str,
     record: Record,
-    columns: Sequence[Column],
+    raw: Sequence[RawColumn],
     cells: Sequence[Mapping[str, Cell]],
     average: Average | None,
     parts: tuple[Part, ...],
 ) -> Row:
     manifest = record.manifest
+    columns = [column.column for column in raw]
     mine = tuple(column.get(label) for column in cells)
     counted = [
         (column, cell) for column, cell in zip(columns, mine, strict=True) if column.in_average
     ]
     present = [cell for _, cell in counted if cell is not None]
     asked = sum(cell.n for cell in present)
-    training: Json = dict(manifest["artifact_facts"].get("training", {}))
     return Row(
         label=label,
         model=manifest["model"],
@@ -102,6 +108,7 @@ def _row(
         specializer=manifest["specializer"],
         artifact=manifest["artifact"],
         kind=manifest["model_kind"],
+        origin=manifest.get("origin", ""),
         numerics=dict(manifest["numerics"]),
         cells=mine,
         average=average,
@@ -109,9 +116,31 @@ def _row(
             column.task for column, cell in counted if cell is None or cell.score is None
         ),
         unparseable=sum(cell.n_unparseable for cell in present) / asked if asked else None,
-        cost={name: training[key] for key, name in _COSTS.items() if key in training},
+        cost=_cost(manifest["artifact_facts"], label, raw),
         parts=parts,
     )
+
+
+def _cost(facts: Json, label: str, raw: Sequence[RawColumn]) -> dict[str, int]:
+    """Tokens generated on the tasks, and what the specialisation took, as far as recorded."""
+    cost = {
+        "generated_tokens": sum(
+            int(response["tokens"])
+            for column in raw
+            for record in column.cells.get(label, {}).values()
+            for item in record.items
+            for response in item["responses"]
+            if "finish" in response  # a generation; scored answers have no end
+        )
+    }
+    written = [facts[stage]["tokens"] for stage in _WRITING if "tokens" in facts.get(stage, {})]
+    if written:
+        cost["specialising_tokens"] = sum(written)
+    return cost | {
+        name: facts[stage][key]
+        for (stage, key), name in _COSTS.items()
+        if key in facts.get(stage, {})
+    }
 
 
 def _ordered(rows: Sequence[Row]) -> tuple[Row, ...]:

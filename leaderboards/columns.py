@@ -1,4 +1,4 @@
-"""One task's column: every model's score with its interval, and its difference to its base."""
+"""One task's column: every model's score, its difference to its base and to the best."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from leaderboards.compare import (
     Mask,
     Sheet,
     View,
+    by_draw,
     contrast,
     documents_of,
     estimate,
@@ -64,14 +65,20 @@ def score_column(raw: RawColumn, others: Mapping[str, str], resamples: int) -> S
         if leaked.any()
         if (views := paired_views(table, label, others[label], ~leaked)) is not None
     }
-    compare = [*pairs.values(), *clean.values()]
+    ranked = list(whole)
+    sign = 1 if column.higher_is_better else -1
+    scores = {label: estimate(table, view) for label, view in whole.items()}
+    best = max(ranked, key=lambda label: sign * scores[label])
+    to_best = {
+        label: views
+        for label in ranked
+        if label != best and (views := paired_views(table, label, best)) is not None
+    }
+    compare = [*pairs.values(), *clean.values(), *to_best.values()]
     wanted = [*whole.values(), *(view for views in compare for view in views)]
     samples = resample(table, wanted, resamples)
     compared = contrast(table, compare, samples, resamples)
     contrasts = {label: compared[views] for label, views in pairs.items()}
-    ranked = list(whole)
-    sign = 1 if column.higher_is_better else -1
-    scores = {label: estimate(table, view) for label, view in whole.items()}
     ranks = rank_ranges(
         [sign * scores[label] for label in ranked],
         np.stack([sign * samples[whole[label]] for label in ranked]),
@@ -87,6 +94,8 @@ def score_column(raw: RawColumn, others: Mapping[str, str], resamples: int) -> S
             cell = replace(cell, leaked=int(leaks[label].sum()))
         if label in clean:
             cell = replace(cell, clean=_difference(others[label], compared[clean[label]]))
+        if label in to_best:
+            cell = replace(cell, to_best=_difference(best, compared[to_best[label]]))
         cells[label] = cell
     by_label = {label: samples[view] for label, view in whole.items()}
     return ScoredColumn(cells, by_label, contrasts)
@@ -100,13 +109,14 @@ def _cell(draws: ByDraw, metric: str) -> Cell:
     """Counts of a cell, and the records' own score, which cannot be resampled."""
     summaries = [record.summary for record in draws.values()]
     values = [summary["metrics"].get(metric) for summary in summaries]
-    known = [value for value in values if value is not None]
+    known = [float(value) for value in values if value is not None]
+    whole = bool(known) and len(known) == len(values)
 
     def total(key: str) -> int:
         return sum(int(summary[key]) for summary in summaries)
 
     return Cell(
-        score=sum(known) / len(known) if known and len(known) == len(values) else None,
+        score=sum(known) / len(known) if whole else None,
         interval=None,
         n=total("n"),
         n_scored=total("n_scored"),
@@ -115,6 +125,7 @@ def _cell(draws: ByDraw, metric: str) -> Cell:
         n_cut=total("n_cut"),
         complete=all(bool(summary["complete"]) for summary in summaries),
         draws=tuple(draws),
+        by_draw=tuple(known) if whole else (),
         documents=0,
     )
 
@@ -124,7 +135,11 @@ def _with_statistics(
 ) -> Cell:
     documents = documents_of(table, view)
     return replace(
-        cell, score=score, documents=documents, interval=interval(samples[view], score, documents)
+        cell,
+        score=score,
+        by_draw=tuple(float(value) for value in by_draw(table, view)),
+        documents=documents,
+        interval=interval(samples[view], score, documents),
     )
 
 
@@ -142,16 +157,16 @@ def _difference(other: str, found: Contrast) -> Difference:
 
 
 def corrected(columns: Sequence[Mapping[str, Cell]]) -> list[dict[str, Cell]]:
-    """Holm's correction over every difference to a base in the table."""
-    places = [
-        (number, label, cell.difference)
-        for number, cells in enumerate(columns)
-        for label, cell in cells.items()
-        if cell.difference is not None
-    ]
+    """Holm's correction over every difference of a kind in the table: to a base, to the best."""
     result = [dict(cells) for cells in columns]
-    corrected = holm([difference.p for _, _, difference in places])
-    for (number, label, difference), p in zip(places, corrected, strict=True):
-        cell = result[number][label]
-        result[number][label] = replace(cell, difference=replace(difference, p_holm=p))
+    for kind in ("difference", "to_best"):
+        places = [
+            (cells, label, found)
+            for cells in result
+            for label, cell in cells.items()
+            if (found := getattr(cell, kind)) is not None
+        ]
+        p_values = holm([found.p for _, _, found in places])
+        for (cells, label, found), p in zip(places, p_values, strict=True):
+            cells[label] = replace(cells[label], **{kind: replace(found, p_holm=p)})
     return result

@@ -97,10 +97,15 @@ def paired_views(
     return View(first, common.tobytes(), draws), View(second, common.tobytes(), draws)
 
 
+def by_draw(sheet: Sheet, view: View) -> Floats:
+    """The score with each draw of demonstrations: (draws,)."""
+    sums = _by_document(sheet, [view])[1].sum(axis=0)
+    return score_of_sums(sheet.aggregation, sums)[0]
+
+
 def estimate(sheet: Sheet, view: View) -> float:
     """The score, averaged over draws."""
-    sums = _by_document(sheet, [view])[1].sum(axis=0)
-    return float(np.mean(score_of_sums(sheet.aggregation, sums)))
+    return float(np.mean(by_draw(sheet, view)))
 
 
 def documents_of(sheet: Sheet, view: View) -> int:

@@ -9,18 +9,20 @@ that already starts with the prefix token gets no second one.
 
 from __future__ import annotations
 
-import logging
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from harness.errors import MissingExtra, UserError
 
-log = logging.getLogger(__name__)
-
 
 class HFTokens:
     """The tokenizer of a transformers folder; needs transformers, not torch.
+
+    Args:
+        add_bos: None leaves BOS to the tokenizer's habit; else it is always, or never, prepended.
+        prefix_id: instead of the tokenizer's own (see below).
 
     Attributes:
         eos_id: the end-of-text token, -1 where the tokenizer has none.
@@ -28,7 +30,13 @@ class HFTokens:
         bos_id: the beginning-of-text token, -1 where the tokenizer has none.
     """
 
-    def __init__(self, folder: Path, trust_remote_code: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        trust_remote_code: bool = False,
+        add_bos: bool | None = None,
+        prefix_id: int | None = None,
+    ) -> None:
         try:
             from transformers import AutoTokenizer
         except ImportError as error:
@@ -40,18 +48,21 @@ class HFTokens:
             )
         self.folder = folder
         self.trust_remote_code = trust_remote_code
+        self._add_bos = add_bos
+        bos_option = {} if add_bos is None else {"add_bos_token": add_bos}
         self.tokenizer: Any = AutoTokenizer.from_pretrained(
-            str(folder), trust_remote_code=trust_remote_code
+            str(folder), trust_remote_code=trust_remote_code, **bos_option
         )
         eos, bos = self.tokenizer.eos_token_id, self.tokenizer.bos_token_id
-        if eos is None and bos is None:
+        if eos is None and bos is None and prefix_id is None:
             raise UserError(
                 f"the tokenizer in {folder} names neither eos_token nor bos_token; one of them "
                 "is needed as prefix of empty contexts. Add it to tokenizer_config.json."
             )
         self.eos_id: int = -1 if eos is None else int(eos)
         self.bos_id: int = -1 if bos is None else int(bos)
-        self.prefix_id: int = int(eos if bos is None else bos)
+        own_prefix = eos if bos is None else bos
+        self.prefix_id: int = int(own_prefix if prefix_id is None else prefix_id)
         self._prefix_text: str = self.tokenizer.decode(self.prefix_id)
 
     @property
@@ -67,8 +78,9 @@ class HFTokens:
             add_special_tokens: None leaves it to the tokenizer, except for a
                 text that already starts with the prefix token.
         """
-        if add_special_tokens is None and text.startswith(self._prefix_text):
-            add_special_tokens = False
+        if add_special_tokens is None:
+            begun = text.startswith(self._prefix_text)
+            add_special_tokens = False if begun else self._add_bos
         options = {} if add_special_tokens is None else {"add_special_tokens": add_special_tokens}
         return list(self.tokenizer.encode(text, **options))
 
@@ -89,28 +101,50 @@ class HFTokens:
         """The template's text, "" where there is none."""
         return str(self.tokenizer.chat_template or "")
 
+    @functools.cached_property
+    def takes_system_turn(self) -> bool:
+        """Whether the chat template writes a system turn; some refuse it, some just drop it."""
+        from jinja2.exceptions import TemplateError
+
+        turns = [{"role": "system", "content": "1st?"}, {"role": "user", "content": "2nd?"}]
+        try:
+            return "1st?" in self._render(turns, True)
+        except TemplateError:
+            return False
+
     def apply_chat_template(
         self, messages: Sequence[dict[str, str]], add_generation_prompt: bool = True
     ) -> str:
         """Write `messages` as the model was trained to read them.
 
-        A template that refuses a system turn gets the messages without it, as in lm-eval.
+        A template without a place for a system turn (Gemma's) gets its text at the head of
+        the first user turn, so that the model is told the same. lm-eval leaves it out there.
         """
-        from jinja2.exceptions import TemplateError
-
         if not self.has_chat_template:
             raise UserError(f"the model in {self.folder} has no chat template; use --chat off.")
-        options = {
-            "tokenize": False,
-            "add_generation_prompt": add_generation_prompt,
-            "continue_final_message": not add_generation_prompt,
-        }
-        try:
-            return str(self.tokenizer.apply_chat_template(list(messages), **options))
-        except TemplateError:
-            log.warning("the chat template takes no system turn; it is left out")
-            rest = [message for message in messages if message["role"] != "system"]
-            return str(self.tokenizer.apply_chat_template(rest, **options))
+        turns = list(messages)
+        if turns and turns[0]["role"] == "system" and not self.takes_system_turn:
+            turns = fold_system_turn(turns)
+        return self._render(turns, add_generation_prompt)
+
+    def _render(self, turns: list[dict[str, str]], add_generation_prompt: bool) -> str:
+        return str(
+            self.tokenizer.apply_chat_template(
+                turns,
+                tokenize=False,
+                add_generation_prompt=add_generation_prompt,
+                continue_final_message=not add_generation_prompt,
+            )
+        )
+
+
+def fold_system_turn(messages: Sequence[dict[str, str]]) -> list[dict[str, str]]:
+    """The messages with the system turn's text at the head of the first user turn."""
+    system, *rest = messages
+    text = system["content"].rstrip()
+    if not rest or rest[0]["role"] != "user":
+        return [{"role": "user", "content": text}, *rest]
+    return [{**rest[0], "content": f"{text}\n\n{rest[0]['content']}"}, *rest[1:]]
 
 
 def longest_input(tokens: HFTokens) -> int:

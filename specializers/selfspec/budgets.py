@@ -21,6 +21,7 @@ PAPER: dict[str, Any] = {
     "calls_per_round": 256,  # ours: how often the filters are asked whether there is enough
     "surplus": 0.15,  # ours: accepted beyond `examples`, since some answers will be dropped
     "demonstrations": 3,  # M
+    "demonstration_kinds": "mixed",  # M: drawn at random; "one" shows seeds of one task type
     "wish": "none",  # M: topics are listed; "topic" or "kind+topic" name one for the next task
     "tasks_per_call": 0,  # C: as many as fit; 0 = until instruction_tokens
     "instruction_tokens": 1024,  # ours
@@ -31,6 +32,7 @@ PAPER: dict[str, Any] = {
     "min_words": 4,  # C: three words or fewer are dropped
     "max_words": 150,  # C
     "max_sentences": 3,  # ours: M asks for one or two; seeds that list labels need a third
+    "min_input_words": 4,  # ours: M asks for a substantial input
     "max_input_words": 400,  # ours
     "novelty": "instruction",  # C
     "novelty_threshold": 0.7,  # C: ROUGE-L F1
@@ -40,7 +42,8 @@ PAPER: dict[str, Any] = {
     "retrieval": "bm25",  # R, P; BM25 from a secondary source
     "passages": 3,  # U: the paper's k is not known
     "passage_words": 120,  # ours
-    "retrieval_input_words": 400,  # ours: inputs longer than this answer for themselves
+    "retrieve_for": "all",  # P: retrieval serves responses; "open": tasks without a text of their own
+    "retrieval_input_words": 40,  # ours: for "open", an input longer than this answers for itself
     "response_demonstrations": 5,  # M
     "demonstration_choice": "draw",  # M; "nearest" takes the seeds with the likest instruction
     "response_tokens": 512,  # ours
@@ -68,6 +71,7 @@ SMALL: dict[str, Any] = {
     "examples": 200,
     "max_calls": 320,
     "calls_per_round": 32,
+    "demonstration_kinds": "one",
     "wish": "kind+topic",
     "tasks_per_call": 2,
     "instruction_tokens": 224,
@@ -77,7 +81,7 @@ SMALL: dict[str, Any] = {
     "label_floor": 8,
     "passages": 1,
     "passage_words": 60,
-    "retrieval_input_words": 40,
+    "retrieve_for": "open",
     "demonstration_choice": "nearest",
     "response_tokens": 128,
     "responses_per_round": 64,
@@ -113,6 +117,8 @@ TINY: dict[str, Any] = {
 BUDGETS = {"tiny": TINY, "small": SMALL, "paper": PAPER}
 
 CHOICES = {
+    "demonstration_kinds": ("mixed", "one"),
+    "retrieve_for": ("all", "open"),
     "wish": ("none", "topic", "kind+topic"),
     "demonstration_choice": ("draw", "nearest"),
     "novelty": ("instruction", "instruction+input"),

@@ -14,12 +14,15 @@ def number(*what: object) -> int:
     return int(digest([str(part) for part in what])[:8], 16) >> 1
 
 
-def deal(seeds: Sequence[Seed], count: int, *what: object) -> Iterator[tuple[Seed, ...]]:
+def deal(
+    seeds: Sequence[Seed], count: int, *what: object, one_kind: bool = False
+) -> Iterator[tuple[Seed, ...]]:
     """Yield hands of `count` demonstrations, for ever.
 
     Seeds are dealt from a shuffled deck, reshuffled when it runs out, so that
-    all are shown about equally often; within a hand the task types differ as far
-    as the deck allows, so that a hand does not suggest one kind of task.
+    all are shown about equally often. Within a hand the task types differ as far
+    as the deck allows, so that a hand does not suggest one kind of task; with
+    `one_kind` they are the same as far as the seeds allow, so that it does.
     """
     count = min(count, len(seeds))
     rng = random.Random(number(*what))
@@ -29,10 +32,10 @@ def deal(seeds: Sequence[Seed], count: int, *what: object) -> Iterator[tuple[See
             fresh = list(seeds)
             rng.shuffle(fresh)
             deck += fresh
-        hand: list[Seed] = []
+        hand = [deck.pop(0)]
         while len(hand) < count:
             types = {seed.task_type for seed in hand}
             unseen = [place for place, seed in enumerate(deck) if seed not in hand]
-            other = (place for place in unseen if deck[place].task_type not in types)
-            hand.append(deck.pop(next(other, unseen[0])))
+            fitting = (p for p in unseen if (deck[p].task_type in types) == one_kind)
+            hand.append(deck.pop(next(fitting, unseen[0])))
         yield tuple(hand)

@@ -37,6 +37,7 @@ class InstructionParams:
     calls_per_round: int
     surplus: float
     demonstrations: int
+    demonstration_kinds: str
     wish: str
     tasks_per_call: int
     instruction_tokens: int
@@ -46,6 +47,7 @@ class InstructionParams:
     min_words: int
     max_words: int
     max_sentences: int
+    min_input_words: int
     max_input_words: int
     novelty: str
     novelty_threshold: float
@@ -77,12 +79,19 @@ def write_instructions(
         min_words=params.min_words,
         max_words=params.max_words,
         max_sentences=params.max_sentences,
+        min_input_words=params.min_input_words,
         max_input_words=params.max_input_words,
         novelty=params.novelty,
         threshold=params.novelty_threshold,
     )
     wanted = -int(-params.examples * (1 + params.surplus) // 1)
-    hands = deal(domain.seeds, params.demonstrations, "instructions", params.seed)
+    hands = deal(
+        domain.seeds,
+        params.demonstrations,
+        "instructions",
+        params.seed,
+        one_kind=params.demonstration_kinds == "one",
+    )
     rows: list[Json] = []
     accepted = calls = tokens = errors = 0
     while accepted < wanted and calls < params.max_calls:

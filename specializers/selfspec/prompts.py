@@ -129,7 +129,8 @@ def respond_prompt(
     return "\n".join(lines)
 
 
-RESPOND_STOP = (f"\n{SEPARATOR}", SEPARATOR, "\nInstruction:")
+# What the prompt itself would go on with: an answer that reaches it is whole.
+RESPOND_STOP = (SEPARATOR, "\nInstruction:", "\nInput:", "\nBackground:", "\nAnswer:")
 
 
 def _task(instruction: str, input_text: str) -> list[str]:

@@ -16,8 +16,10 @@ from harness.types import BaseModel, Decoding, Domain, Json, Progress, Seed
 from specializers.retrieval import Passage, Retriever
 from specializers.rouge import rouge_l
 from specializers.selfspec.draws import deal
-from specializers.selfspec.filters import ResponseFilters
+from specializers.selfspec.answer_filters import LABEL_WORDS, ResponseFilters
+from specializers.selfspec.filters import speaks_of_a_text
 from specializers.selfspec.prompts import RESPOND_STOP, respond_prompt
+from specializers.selfspec.wording import plain
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class ResponseParams:
     examples: int
     passages: int
     passage_words: int
+    retrieve_for: str
     retrieval_input_words: int
     response_demonstrations: int
     demonstration_choice: str
@@ -81,7 +84,11 @@ def write_responses(
                 break
             task, output = batch[index], (response.text or "").strip()
             refusal = filters.judge(
-                task["instruction"], task["input"], output, cut=response.finish == "length"
+                task["instruction"],
+                task["input"],
+                output,
+                cut=response.finish == "length",
+                shown=[seed.output for seed in shown[index]],
             )
             kept += refusal is None
             rows.append(
@@ -110,13 +117,34 @@ def write_responses(
 
 
 def _nearest(seeds: Sequence[Seed], instruction: str, count: int) -> tuple[Seed, ...]:
-    """The seeds whose instruction is most like this one (ROUGE-L), the nearest last."""
+    """The seeds whose instruction is most like this one (ROUGE-L), the nearest last.
+
+    Of seeds with the same label only the nearest is taken while there are others:
+    three demonstrations that all say "yes" teach to say "yes".
+    """
     ranked = sorted(seeds, key=lambda seed: -rouge_l(seed.instruction, instruction))
-    return tuple(reversed(ranked[:count]))
+    first: list[Seed] = []
+    later: list[Seed] = []
+    for seed in ranked:
+        is_label = len(seed.output.split()) <= LABEL_WORDS
+        told = is_label and plain(seed.output) in {plain(other.output) for other in first}
+        (later if told else first).append(seed)
+    return tuple(reversed([*first, *later][:count]))
 
 
 def _look_up(task: Json, retriever: Retriever | None, params: ResponseParams) -> Sequence[Passage]:
-    if retriever is None or len(task["input"].split()) > params.retrieval_input_words:
+    """Passages for one task: for every one, or where it has no text of its own to go by.
+
+    A task is left to its own text when its instruction speaks of that text
+    (a passage from elsewhere would bring in other mentions and findings), or when
+    the input is longer than `retrieval_input_words`.
+    """
+    if retriever is None:
+        return ()
+    own_text = task["input"] and speaks_of_a_text(task["instruction"])
+    if params.retrieve_for == "open" and (
+        own_text or len(task["input"].split()) > params.retrieval_input_words
+    ):
         return ()
     return retriever.search(f"{task['instruction']} {task['input']}", params.passages)
 

@@ -18,6 +18,7 @@ class CharTokens:
     eos_id = 0
     prefix_id = 0
     has_chat_template = False
+    takes_system_turn = True
 
     def encode(self, text, add_special_tokens=None):
         return [ord(c) for c in text]
