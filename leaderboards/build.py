@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from harness.types import Json, Record
 from leaderboards.averages import averages
-from leaderboards.board import Average, Board, Cell, Column, Part, Row, Section
+from leaderboards.board import Average, Board, Cell, Part, Row, Section
 from leaderboards.columns import corrected, score_column
 from leaderboards.decompose import decompose
 from leaderboards.gather import RawColumn, RawSection, gather

@@ -12,6 +12,7 @@ def item(index, value, *, status="ok", document=None, metric="accuracy", flags=(
         "metrics": {} if status == "error" else {metric: value, "unparseable": 0, **more},
         "document": document or f"d{index:04}",
         "flags": list(flags),
+        "responses": [{"tokens": 3, "text": "yes", "finish": "eos"}],
     }
 
 

@@ -155,6 +155,7 @@ def test_draws_are_pooled():
     cell = row(only_section(records), "tiny").cells[0]
     assert cell.score == pytest.approx(0.5)
     assert cell.draws == (0, 1)
+    assert cell.by_draw == (0.25, 0.75)
     single = row(only_section(records[:1]), "tiny").cells[0]
     assert cell.interval.high - cell.interval.low > 0
     assert single.draws == (0,)
@@ -253,5 +254,33 @@ def test_leaked_items_are_counted_and_the_difference_shown_without_them():
 def test_a_row_states_what_its_specialisation_cost():
     section = only_section(pair())
     cost = {"examples": 24, "trained_parameters": 512, "training_tokens": 900}
-    assert row(section, "selfspec-tiny").cost == cost
-    assert row(section, "tiny").cost == {}
+    assert row(section, "selfspec-tiny").cost == cost | {"generated_tokens": 8 * 3}
+    assert row(section, "tiny").cost == {"generated_tokens": 8 * 3}
+
+
+def test_scored_answers_generate_no_tokens_and_written_examples_do():
+    rows = [item(0, 1) | {"responses": [{"tokens": 2, "loglikelihood": -1.0, "greedy": True}]}]
+    facts = {"instructions": {"tokens": 40}, "responses": {"tokens": 2}, "training": {}}
+    made = record_of("selfspec-tiny", "one", rows, artifact_facts=facts)
+    cost = row(only_section([made]), "selfspec-tiny").cost
+    assert cost == {"generated_tokens": 0, "specialising_tokens": 42}
+
+
+def test_every_model_is_compared_with_the_tasks_best():
+    section = only_section([*pair(), record("other", "one", [1, 1, 1, 0, 0, 0, 0, 0])])
+    cells = {entry.label: entry.cells[0] for entry in section.rows}
+    assert cells["selfspec-tiny"].to_best is None
+    for label, gap in (("tiny", -5 / 8), ("other", -4 / 8)):
+        found = cells[label].to_best
+        assert found.other == "selfspec-tiny"
+        assert found.value == pytest.approx(gap)
+        assert found.p_holm >= found.p
+
+
+def test_the_best_of_a_task_where_less_is_better():
+    records = [record("tiny", "one", [1, 1, 1, 0]), record("other", "one", [0, 0, 1, 0])]
+    for made in records:
+        made.manifest["metrics"]["accuracy"]["higher_is_better"] = False
+    cells = {entry.label: entry.cells[0] for entry in only_section(records).rows}
+    assert cells["other"].to_best is None
+    assert cells["tiny"].to_best.value == pytest.approx(0.5)
