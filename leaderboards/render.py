@@ -16,6 +16,7 @@ from rich.text import Text
 
 from harness.files import write_text
 from leaderboards.board import Board, Difference, as_json
+from leaderboards.details import COSTS, detail_grids, draw_spread
 from leaderboards.tables import Grid, legend, section_grids
 
 _CSV = (
@@ -36,6 +37,9 @@ _CSV = (
     "n_error",
     "complete",
     "draws",
+    "draw_low",
+    "draw_high",
+    "draw_sd",
     "documents",
     "best_rank",
     "worst_rank",
@@ -48,6 +52,13 @@ _CSV = (
     "test",
     "detectable",
     "n_paired",
+    "best",
+    "to_best",
+    "to_best_low",
+    "to_best_high",
+    "to_best_p_holm",
+    "origin",
+    *COSTS,
 )
 
 
@@ -55,7 +66,7 @@ def render_terminal(board: Board) -> RenderableType:
     """The board for a terminal of 80 to 100 columns; print it with a rich Console."""
     parts: list[RenderableType] = [Text(board.title, style="bold"), Text()]
     for section in board.sections:
-        for grid in section_grids(section, details=False):
+        for grid in section_grids(section):
             parts += [Text(grid.title, style="bold"), _rich_table(grid), Text()]
     if not board.sections:
         parts.append(Text("No records for this board yet."))
@@ -94,7 +105,8 @@ def render_markdown(board: Board) -> str:
     if not board.sections:
         lines += ["No records for this board yet.", ""]
     for section in board.sections:
-        for number, grid in enumerate(section_grids(section, details=True)):
+        grids = [*section_grids(section), *detail_grids(section)]
+        for number, grid in enumerate(grids):
             lines += [f"{'##' if number == 0 else '###'} {_escaped(grid.title)}", ""]
             lines += [*_markdown_table(grid), ""]
     if board.references:
@@ -111,8 +123,6 @@ def render_markdown(board: Board) -> str:
         "- A column holds one task, version, metric and decoding; a table one number of"
         " demonstrations, one use of the chat template and one item limit. Draws of"
         " demonstrations are pooled.",
-        "- Detectable: the smallest true difference found in 80% of cases with this many"
-        " documents.",
     ]
     if board.notes:
         lines += ["", "## Notes", "", *(f"- {_escaped(note)}" for note in board.notes)]
@@ -169,11 +179,17 @@ def render_csv(board: Board) -> str:
                     "n_error": cell.n_error,
                     "complete": cell.complete,
                     "draws": " ".join(map(str, cell.draws)),
+                    "draw_low": min(cell.by_draw, default=None),
+                    "draw_high": max(cell.by_draw, default=None),
+                    "draw_sd": draw_spread(cell.by_draw),
                     "documents": cell.documents,
                     "best_rank": cell.rank[0] if cell.rank else None,
                     "worst_rank": cell.rank[1] if cell.rank else None,
+                    "origin": row.origin,
+                    **row.cost,
                 }
                 line |= _difference_fields(cell.difference) if cell.difference else {}
+                line |= _best_fields(cell.to_best) if cell.to_best else {}
                 table.writerow(
                     {
                         key: round(value, 6) + 0.0 if isinstance(value, float) else value
@@ -194,6 +210,16 @@ def _difference_fields(found: Difference) -> dict[str, object]:
         "test": found.test,
         "detectable": found.detectable,
         "n_paired": found.n,
+    }
+
+
+def _best_fields(found: Difference) -> dict[str, object]:
+    return {
+        "best": found.other,
+        "to_best": found.value,
+        "to_best_low": found.interval.low,
+        "to_best_high": found.interval.high,
+        "to_best_p_holm": found.p_holm,
     }
 
 

@@ -77,14 +77,11 @@ def places(rank: tuple[int, int] | None) -> str:
     return str(rank[0]) if rank[0] == rank[1] else f"{rank[0]}–{rank[1]}"
 
 
-def section_grids(section: Section, *, details: bool) -> list[Grid]:
-    """All tables of a section; `details` adds the tests behind each difference."""
+def section_grids(section: Section) -> list[Grid]:
+    """The tables of a section; `leaderboards.details` has those behind them."""
     few = len(section.rows) <= FEW_MODELS
     grids = [_by_task(section)] if few else [_overview(section), *_matrices(section)]
-    grids += _parts(section)
-    if details:
-        grids += [_tests(section, row) for row in section.rows if _compared(row)]
-    return grids
+    return grids + _parts(section)
 
 
 def legend(board: Board) -> list[str]:
@@ -94,10 +91,14 @@ def legend(board: Board) -> list[str]:
         "Scores are in points of 100; [ ] is the 95% interval from resampling documents"
         f" ({board.resamples} resamples)."
     ]
-    if any(_compared(row) for row in rows):
+    if any(compared(row) for row in rows):
         lines.append(
             "* differs from its base: p < 0.05 in a paired test, corrected (Holm) for all"
             " comparisons of the table."
+        )
+        lines.append(
+            "Detectable: the smallest true difference found in 80% of cases with this many"
+            " documents; what is smaller may be there unseen."
         )
     averages = [row.average for row in rows if row.average]
     if averages:
@@ -116,11 +117,12 @@ def legend(board: Board) -> list[str]:
     return lines
 
 
-def _compared(row: Row) -> bool:
+def compared(row: Row) -> bool:
+    """Whether a row has a difference to a base anywhere."""
     return any(cell and cell.difference for cell in row.cells)
 
 
-def _name(column: Column, columns: Sequence[Column]) -> str:
+def task_name(column: Column, columns: Sequence[Column]) -> str:
     """The task; with version and decoding where it stands in several columns."""
     same = [other for other in columns if other.task == column.task]
     if len(same) == 1:
@@ -140,9 +142,9 @@ def _n(cells: Sequence[Cell | None]) -> str:
 
 def _by_task(section: Section) -> Grid:
     rows = section.rows
-    compared = [row for row in rows if _compared(row)]
+    special = [row for row in rows if compared(row)]
     header = ["task", "n", *(row.label for row in rows)]
-    header += ["difference" if len(compared) == 1 else f"{row.label} − base" for row in compared]
+    header += ["difference" if len(special) == 1 else f"{row.label} − base" for row in special]
     lines: list[list[str]] = []
     strong: set[int] = set()
     rules: set[int] = set()
@@ -150,9 +152,9 @@ def _by_task(section: Section) -> Grid:
     def task_lines(columns: Sequence[int]) -> None:
         for number in columns:
             cells = [row.cells[number] for row in rows]
-            line = [_name(section.columns[number], section.columns), _n(cells)]
+            line = [task_name(section.columns[number], section.columns), _n(cells)]
             line += [score(cell) for cell in cells]
-            for row in compared:
+            for row in special:
                 cell = row.cells[number]
                 line.append(difference(cell.difference if cell else None))
             lines.append(line)
@@ -163,37 +165,38 @@ def _by_task(section: Section) -> Grid:
     if any(averages):
         strong.add(len(lines))
         rules.add(len(lines))
-        lines.append(_average_line(averages, [row.average for row in compared]))
+        gaps = [row.average.difference if row.average else None for row in special]
+        lines.append(_average_line(averages, gaps))
         if any(average and average.beyond for average in averages):
-            lines.append(_beyond_line(averages, [row.average for row in compared]))
+            lines.append(_beyond_line(averages, gaps))
+        if any(gap and gap.detectable for gap in gaps):
+            smallest = [points(gap.detectable) if gap else "" for gap in gaps]
+            lines.append(["  detectable", "", *[""] * len(rows), *smallest])
     rules.add(len(lines))
     task_lines([n for n in range(len(section.columns)) if n not in counted])
     rules.add(len(lines))
     if any(row.unparseable is not None for row in rows):
         shares = [points(row.unparseable) for row in rows]
-        lines.append(["unparseable, %", "", *shares, *[""] * len(compared)])
+        lines.append(["unparseable, %", "", *shares, *[""] * len(special)])
     body = tuple(map(tuple, lines))
     return Grid(section.title, tuple(header), body, frozenset(strong), frozenset(rules))
 
 
 def _average_line(
-    averages: Sequence[Average | None], compared: Sequence[Average | None]
+    averages: Sequence[Average | None], gaps: Sequence[Difference | None]
 ) -> list[str]:
     line = ["average", ""]
     for average in averages:
         line.append(f"{points(average.score)} {limits(average.interval)}" if average else NOTHING)
-    return line + [difference(average.difference if average else None) for average in compared]
+    return line + [difference(gap) for gap in gaps]
 
 
 def _beyond_line(
-    averages: Sequence[Average | None], compared: Sequence[Average | None]
+    averages: Sequence[Average | None], gaps: Sequence[Difference | None]
 ) -> list[str]:
     line = ["  tasks like these", ""]
     line += [limits(average.beyond) if average else "" for average in averages]
-    for average in compared:
-        gap = average.difference if average else None
-        line.append(limits(gap.beyond, sign=True) if gap else "")
-    return line
+    return line + [limits(gap.beyond, sign=True) if gap else "" for gap in gaps]
 
 
 def _overview(section: Section) -> Grid:
@@ -229,7 +232,7 @@ def _matrices(section: Section) -> list[Grid]:
                 failed = "" if cell is None or cell.complete else "†"
                 line.append(f"{points(cell.score) if cell else NOTHING}{failed}{mark}")
             lines.append(tuple(line))
-        names = [_name(section.columns[number], section.columns) for number in numbers]
+        names = [task_name(section.columns[number], section.columns) for number in numbers]
         title = f"{section.title}: tasks {numbers[0] + 1} to {numbers[-1] + 1}"
         grids.append(Grid(title, ("model", *names), tuple(lines)))
     return grids
@@ -254,35 +257,3 @@ def _parts(section: Section) -> list[Grid]:
             title = f"{section.title}: what {row.label} gained"
             grids.append(Grid(title, header, tuple(lines)))
     return grids
-
-
-def _tests(section: Section, row: Row) -> Grid:
-    lines = []
-    for column, cell in zip(section.columns, row.cells, strict=True):
-        if cell is not None and cell.difference is not None:
-            name = _name(column, section.columns)
-            lines.append(_test_line(f"{name} ({column.metric})", cell.difference))
-    strong: frozenset[int] = frozenset()
-    if row.average is not None and row.average.difference is not None:
-        strong = frozenset({len(lines)})
-        lines.append(_test_line("average", row.average.difference))
-    for column, cell in zip(section.columns, row.cells, strict=True):
-        if cell is not None and cell.clean is not None:
-            name = _name(column, section.columns)
-            lines.append(_test_line(f"{name}, without {cell.leaked} leaked", cell.clean))
-    others = {cell.difference.other for cell in row.cells if cell and cell.difference}
-    header = ("task (metric)", "n", "difference", "p", "p (Holm)", "detectable", "test")
-    title = f"{section.title}: {row.label} against {', '.join(sorted(others))}"
-    return Grid(title, header, tuple(lines), strong)
-
-
-def _test_line(name: str, found: Difference) -> tuple[str, ...]:
-    return (
-        name,
-        str(found.n),
-        difference(found),
-        probability(found.p),
-        probability(found.p_holm),
-        points(found.detectable),
-        found.test,
-    )

@@ -99,3 +99,28 @@ def test_written_files_are_the_same_twice(tmp_path):
     second = write_board(board(), tmp_path / "b")
     assert [path.name for path in first] == ["README.md", "board.json", "scores.csv"]
     assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]
+
+
+def test_markdown_shows_draws_costs_and_the_best():
+    records = [
+        record(model, "one", values, draw=draw)
+        for model, draws in {
+            "tiny": ([1, 0, 0, 0], [1, 1, 0, 0]),
+            "other": ([1] * 4, [1] * 4),
+        }.items()
+        for draw, values in enumerate(draws)
+    ]
+    text = render_markdown(build(records, SPEC))
+    assert "| tiny | one | 2 | 25.0 | 50.0 | 17.7 |" in text  # two draws, 25 points apart
+    assert "| one | other |" in text
+    assert "| tiny | 24 |" in text  # eight answers of three tokens
+    lines = {
+        row["model"]: row for row in csv.DictReader(render_csv(build(records, SPEC)).splitlines())
+    }
+    assert (lines["tiny"]["best"], lines["other"]["best"]) == ("other", "")
+    assert (lines["tiny"]["draw_low"], lines["tiny"]["draw_high"]) == ("0.25", "0.5")
+    assert lines["tiny"]["generated_tokens"] == "24"
+
+
+def test_the_smallest_detectable_difference_is_shown_on_the_terminal():
+    assert "detectable" in terminal(board(), 100)
