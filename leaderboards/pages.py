@@ -1,28 +1,33 @@
 """A board as a static site: overview, a page per task and per model, no server, no network.
 
-Everything a model wrote is data, never markup: templates escape it, item data
-lies in scripts of plain JSON that pages load when asked and show as text.
+Everything a model wrote is data, never markup: templates escape it and show
+control and direction marks by their numbers; item data lies in scripts of plain
+JSON that pages load when asked and show as text.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from harness.files import write_text
-from harness.leakage import LEAKED
 from harness.types import Json, Record
-from leaderboards.board import Average, Board, Cell, Column, Row
-from leaderboards.gather import ByDraw, gather
+from leaderboards import figures
+from leaderboards.board import Average, Board, Cell, Column, Row, Section
+from leaderboards.gather import RawColumn, RawSection, gather
+from leaderboards.items import Nearest, task_scripts
+from leaderboards.kept import EXAMPLES_SHOWN, Kept, read_kept
+from leaderboards.nearest import Near, WordIndex, read_explained
+from leaderboards.plots import Curve
+from leaderboards.site import visible, write_site
 from leaderboards.spec import BoardSpec
 from leaderboards.tables import difference, legend, limits, places, points, probability
 
 FOLDER = Path(__file__).parent / "templates"
-_ASSETS = ("board.css", "board.js")
+EXAMPLES_A_PAGE = 50
 
 
 @dataclass(frozen=True)
@@ -33,16 +38,195 @@ class Place:
     data: str
 
 
+@dataclass(frozen=True)
+class ModelPages:
+    """A model's pages and what its making left.
+
+    `examples` is the stem of its example pages, "" where there are none;
+    `page_of` says on which of them an example is.
+    """
+
+    page: str
+    record: Record
+    kept: Kept | None
+    examples: str
+    page_of: Mapping[str, int]
+
+
 def write_pages(
-    board: Board, records: Iterable[Record], spec: BoardSpec, out: Path, *, published: bool = False
+    board: Board,
+    records: Iterable[Record],
+    spec: BoardSpec,
+    out: Path,
+    *,
+    published: bool = False,
+    home: Path | None = None,
+    curves: Sequence[Curve] = (),
 ) -> list[Path]:
-    """Write the site of `board` into `out`; return the pages, the overview first.
+    """Write the site of `board` into `out`; return its pages, the overview first.
+
+    Pages of an earlier build that this one did not write are removed.
 
     Args:
         records, spec: what the board was built from; the items come from here.
         published: leave out answers and targets of tasks whose text may not be
             passed on (`redistribute` on their card).
+        home: the folder with `artifacts/` and `explain/` beside `runs/`: adds
+            training curves, examples and the way from an item to an example.
+        curves: scores over the number of training examples, for the overview.
     """
+    site = _Site(board, list(records), spec, published, home, curves)
+    names = write_site(out, site.files())
+    return [out / name for name in names if name.endswith(".html")]
+
+
+class _Site:
+    """What the pages of one board share."""
+
+    def __init__(
+        self,
+        board: Board,
+        records: Sequence[Record],
+        spec: BoardSpec,
+        published: bool,
+        home: Path | None,
+        curves: Sequence[Curve],
+    ) -> None:
+        self.board, self.published, self.home, self.curves = board, published, home, curves
+        self.raw = gather(records, spec)
+        self.models = self._models()
+        self.places = [
+            [_place(number, index, column) for index, column in enumerate(section.columns)]
+            for number, section in enumerate(board.sections)
+        ]
+        self.environment = _environment()
+        self.environment.globals |= {
+            "board": board,
+            "models": self.models,
+            "figures": figures,
+            "verdicts": verdicts,
+        }
+
+    def _models(self) -> dict[str, ModelPages]:
+        by_label = {label: record for raw in self.raw for label, record in raw.rows.items()}
+        models = {}
+        for number, (label, record) in enumerate(sorted(by_label.items())):
+            manifest = record.manifest
+            kept = read_kept(self.home, manifest["model"], manifest["artifact"])
+            name = f"{number}-{_slug(label)}"
+            examples = kept.examples if kept else ()
+            models[label] = ModelPages(
+                page=f"model-{name}.html",
+                record=record,
+                kept=kept,
+                examples=f"examples-{name}" if examples else "",
+                page_of={e.id: place // EXAMPLES_A_PAGE for place, e in enumerate(examples)},
+            )
+        return models
+
+    def files(self) -> Iterator[tuple[str, str]]:
+        """Name and text of every file, the overview first."""
+        yield "index.html", self._page(
+            "overview.html", places=self.places, legend=legend(self.board), curves=self.curves
+        )
+        for number, (section, raw) in enumerate(zip(self.board.sections, self.raw, strict=True)):
+            for index in range(len(section.columns)):
+                yield from self._task(section, raw, index, self.places[number][index])
+        for label, model in self.models.items():
+            yield from self._model(label, model)
+        for path in sorted([*FOLDER.glob("*.css"), *FOLDER.glob("*.js")]):
+            yield path.name, path.read_text(encoding="utf-8")
+
+    def _page(self, template: str, **values: Any) -> str:
+        return self.environment.get_template(template).render(**values)
+
+    def _task(
+        self, section: Section, raw: RawSection, index: int, place: Place
+    ) -> Iterator[tuple[str, str]]:
+        column, shown = section.columns[index], self._shown(section.columns[index])
+        rows = [(row, cell) for row in section.rows if (cell := row.cells[index]) is not None]
+        cells = raw.columns[index].cells
+        numbers = {label: number for number, label in enumerate(cells)}
+        data: Json = {
+            "folder": place.data,
+            "shown": shown,
+            "models": [
+                {
+                    "label": row.label,
+                    "data": f"{place.data}/{numbers[row.label]}",
+                    "other": cell.difference.other if cell.difference else "",
+                    "examples": self.models[row.label].examples,
+                }
+                for row, cell in rows
+            ],
+        }
+        first, second = _beside(rows)
+        yield place.page, self._page(
+            "task.html",
+            section=section, column=column, rows=rows, shown=shown,
+            data=data, first=first, second=second,
+        )  # fmt: skip
+        nearest = self._nearest(raw.columns[index], section.shots)
+        yield from task_scripts(cells, column.metric, place.data, nearest, shown=shown)
+
+    def _shown(self, column: Column) -> bool:
+        return column.redistribute or not self.published
+
+    def _nearest(self, raw: RawColumn, shots: int) -> dict[str, Nearest]:
+        """For each model with examples: which of them are nearest to an item."""
+        found = {}
+        for label in raw.cells:
+            model = self.models[label]
+            if model.kept is None or not model.examples or self.home is None:
+                continue
+            name = model.record.manifest["model"]
+            explained = read_explained(self.home, name, raw.column.task, shots)
+            found[label] = _look_up(explained, model)
+        return found
+
+    def _model(self, label: str, model: ModelPages) -> Iterator[tuple[str, str]]:
+        parts = [
+            (section, row, self.places[number])
+            for number, section in enumerate(self.board.sections)
+            for row in section.rows
+            if row.label == label
+        ]
+        yield model.page, self._page(
+            "model.html", label=label, model=model, found=parts, facts=_facts(parts[0][1], model)
+        )
+        examples = model.kept.examples if model.kept else ()
+        pages = range(0, len(examples), EXAMPLES_A_PAGE)
+        for number, start in enumerate(pages):
+            yield f"{model.examples}-{number}.html", self._page(
+                "examples.html",
+                label=label, model=model, number=number, pages=len(pages), start=start,
+                examples=examples[start : start + EXAMPLES_A_PAGE],
+            )  # fmt: skip
+
+
+def _look_up(explained: Mapping[str, Sequence[Near]] | None, model: ModelPages) -> Nearest:
+    """An item's nearest examples as explained, else by shared words; with each one's page."""
+    index = None
+
+    def nearest(item: Mapping[str, Any]) -> list[tuple[str, float, int]]:
+        nonlocal index
+        if explained is not None and str(item["id"]) in explained:
+            found = list(explained[str(item["id"])])
+        else:
+            if index is None and model.kept is not None:
+                index = WordIndex({example.id: example.text for example in model.kept.examples})
+            text = " ".join([str(item.get("input", "")), *map(str, item.get("target", ()))])
+            found = index.nearest(text) if index is not None else []
+        return [
+            (near.example, near.similarity, model.page_of[near.example])
+            for near in found
+            if near.example in model.page_of
+        ]
+
+    return nearest
+
+
+def _environment() -> Any:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -51,108 +235,29 @@ def write_pages(
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        # Whatever a template prints: marks that hide or reorder text are shown by number.
+        finalize=lambda value: visible(value) if type(value) is str else value,
     )
     environment.filters |= {
         "points": points, "limits": limits, "places": places, "difference": difference,
         "probability": probability, "bar": bar, "gap_bar": gap_bar, "meaning": meaning,
+        "breakable": breakable, "address": lambda text: quote(text, safe=""),
     }  # fmt: skip
-    labels = sorted({row.label for section in board.sections for row in section.rows})
-    model_pages = {
-        label: f"model-{number}-{_slug(label)}.html" for number, label in enumerate(labels)
-    }
-    places_of = [
-        [_place(number, index, column) for index, column in enumerate(section.columns)]
-        for number, section in enumerate(board.sections)
-    ]
-    shared = {"board": board, "model_pages": model_pages, "legend": legend(board)}
-    written = {
-        "index.html": environment.get_template("overview.html").render(**shared, places=places_of)
-    }
-    for section, raw, section_places in zip(
-        board.sections, gather(records, spec), places_of, strict=True
-    ):
-        for index, (column, cells) in enumerate(zip(section.columns, raw.columns, strict=True)):
-            place = section_places[index]
-            shown = column.redistribute or not published
-            rows = [(row, row.cells[index]) for row in section.rows if row.cells[index]]
-            files = {row.label: f"{place.data}/{number}.js" for number, (row, _) in enumerate(rows)}
-            first, second = _beside([(row, row.cells[index]) for row in section.rows])
-            written[place.page] = environment.get_template("task.html").render(
-                **shared,
-                section=section, column=column, rows=rows, shown=shown,
-                first=first, second=second,
-                files=[{"label": label, "file": file} for label, file in files.items()],
-            )  # fmt: skip
-            for label, file in files.items():
-                items = item_data(cells.cells[label], column.metric, shown=shown)
-                written[file] = _script(file, items)
-    for label, page in model_pages.items():
-        found = [
-            (section, row, places_of[number])
-            for number, section in enumerate(board.sections)
-            for row in section.rows
-            if row.label == label
-        ]
-        written[page] = environment.get_template("model.html").render(
-            **shared, label=label, found=found, facts=_facts(found[0][1])
-        )
-    for name in _ASSETS:
-        written[name] = (FOLDER / name).read_text(encoding="utf-8")
-    for name, text in written.items():
-        write_text(out / name, text)
-    return [out / name for name in written if name.endswith(".html")]
+    environment.globals |= {"examples_shown": EXAMPLES_SHOWN}
+    return environment
 
 
-def _beside(rows: Iterable[tuple[Row, Cell | None]]) -> tuple[str, str]:
+def _beside(rows: Sequence[tuple[Row, Cell]]) -> tuple[str, str]:
     """The two models a task's page opens with: a base and what was made of it, if any."""
-    present = [(row.label, cell) for row, cell in rows if cell is not None]
-    compared = [(cell.difference.other, label) for label, cell in present if cell.difference]
-    return compared[0] if compared else (present[0][0], present[-1][0])
-
-
-def item_data(draws: ByDraw, metric: str, *, shown: bool) -> list[Json]:
-    """A model's items on a task, one object each, in the order of their ids."""
-    rows = []
-    for draw, record in draws.items():
-        for item in record.items:
-            row: Json = {
-                "id": str(item["id"]),
-                "draw": draw,
-                "status": item["status"],
-                "score": item["metrics"].get(metric),
-                "right": _right(item["metrics"].get(metric), _aggregation(record, metric)),
-                "leaked": LEAKED in item.get("flags", ()),
-            }
-            if shown:
-                row |= {"answer": str(item["answer"]), "target": list(map(str, item["target"]))}
-            rows.append(row)
-    return sorted(rows, key=lambda row: (row["id"], row["draw"]))
-
-
-def _aggregation(record: Record, metric: str) -> str:
-    return str(record.manifest["metrics"][metric]["aggregation"])
-
-
-def _right(value: Any, aggregation: str) -> bool | None:
-    """Whether an answer is wholly right; None where nothing was scored."""
-    if value is None:
-        return None
-    if isinstance(value, list | tuple):
-        if aggregation == "macro_f1":  # gold and predicted label
-            return bool(value[0] == value[1])
-        # true positives, false positives, false negatives, perhaps per label
-        return not any(count for place, count in enumerate(value) if place % 3)
-    return bool(value >= 1)
+    compared = [(cell.difference.other, row.label) for row, cell in rows if cell.difference]
+    return compared[0] if compared else (rows[0][0].label, rows[-1][0].label)
 
 
 def bar(cell: Cell | Average | None) -> str:
     """Where score and interval lie on a scale of 0 to 100, as CSS variables."""
     if cell is None or cell.score is None or cell.interval is None:
         return ""
-    return (
-        f"--low:{100 * cell.interval.low:.1f};--high:{100 * cell.interval.high:.1f};"
-        f"--at:{100 * cell.score:.1f}"
-    )
+    return _bar(100 * cell.interval.low, 100 * cell.interval.high, 100 * cell.score)
 
 
 def gap_bar(cell: Cell | Average | None) -> str:
@@ -163,31 +268,78 @@ def gap_bar(cell: Cell | Average | None) -> str:
     low, high, at = (
         50 + 50 * value for value in (found.interval.low, found.interval.high, found.value)
     )
-    return f"--low:{low:.1f};--high:{high:.1f};--at:{at:.1f}"
+    return _bar(low, high, at)
+
+
+def _bar(low: float, high: float, at: float) -> str:
+    """Width of the band, its place as `background-position` counts it, place of the mark."""
+    width = min(max(high - low, 0.5), 100.0)
+    place = 0.0 if width >= 100 else min(100 * max(low, 0.0) / (100 - width), 100.0)
+    return f"--w:{width:.1f}%;--p:{place:.1f}%;--m:{at:.1f}%"
 
 
 def meaning(cell: Cell) -> str:
-    """A cell in words: what hovering shows and a screen reader says."""
-    text = f"{points(cell.score)} points, 95% interval {limits(cell.interval) or 'not known'}; "
+    """A cell in words: what hovering and focus show."""
+    text = f"{points(cell.score)} {limits(cell.interval)}; ".replace(" ;", ";")
     text += f"{cell.n_scored} of {cell.n} items scored, {cell.n_unparseable} unparseable"
     if cell.n_error:
         text += f", {cell.n_error} calls failed"
+    if cell.leaked:
+        text += f", {cell.leaked} leaked"
     gap = cell.difference
     if gap is not None:
-        verdict = "differs" if gap.significant else "does not differ significantly"
+        verdict = "significant" if gap.significant else "not significant"
         text += (
             f". {points(gap.value, sign=True)} {limits(gap.interval, sign=True)} against "
-            f"{gap.other}: {verdict}, p {probability(gap.p_holm)} after correction ({gap.test})"
+            f"{gap.other}: {verdict}, p {probability(gap.p_holm)} corrected ({gap.test})"
         )
     return text + "."
 
 
-def _facts(row: Row) -> Mapping[str, Any]:
-    facts: Json = {"model": row.model, "kind": row.kind}
+def verdicts(section: Section) -> list[Json]:
+    """What the table says of each compared model, in words: the average and the counts."""
+    found = []
+    for row in section.rows:
+        gaps = [
+            (cell.difference, 1 if column.higher_is_better else -1)
+            for column, cell in zip(section.columns, row.cells, strict=True)
+            if cell and cell.difference
+        ]
+        if not gaps:
+            continue
+        sure = [sign * gap.value for gap, sign in gaps if gap.significant]
+        found.append(
+            {
+                "row": row,
+                "other": gaps[0][0].other,
+                "average": row.average.difference if row.average else None,
+                "better": sum(gap > 0 for gap in sure),
+                "worse": sum(gap < 0 for gap in sure),
+                "tasks": len(gaps),
+            }
+        )
+    return found
+
+
+def breakable(name: str) -> Any:
+    """A name that may break after its underscores and hyphens."""
+    from markupsafe import Markup, escape
+
+    parts = re.split(r"(?<=[_-])", visible(name))
+    return Markup("<wbr>").join(escape(part) for part in parts)
+
+
+def _facts(row: Row, model: ModelPages) -> Mapping[str, Any]:
+    """What a model is, from its record: nothing that differs between equal runs."""
+    manifest = model.record.manifest
+    facts: Json = {"model": row.model, "kind": row.kind, "source": manifest.get("model_source", "")}
+    facts["weights"] = manifest["model_digest"][:16]
     if row.specializer:
-        facts |= {"base": row.base, "specializer": row.specializer, "artifact": row.artifact}
+        facts |= {"base": row.base, "specializer": row.specializer, "artifact": row.artifact[:16]}
+    facts |= {key.replace("_", " "): value for key, value in row.cost.items()}
     facts |= row.numerics
-    return facts | {key.replace("_", " "): value for key, value in row.cost.items()}
+    facts |= manifest["packages"]
+    return {key: value for key, value in facts.items() if value != ""}
 
 
 def _place(section: int, index: int, column: Column) -> Place:
@@ -197,9 +349,3 @@ def _place(section: int, index: int, column: Column) -> Place:
 
 def _slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:60]
-
-
-def _script(key: str, value: Any) -> str:
-    """JSON a page can load from disk: no markup, line separators or broken text in it."""
-    content = json.dumps(value, ensure_ascii=True, separators=(",", ":")).replace("<", "\\u003c")
-    return f"benchItems({json.dumps(key)}, {content});\n"

@@ -1,0 +1,145 @@
+"""Which plots a board's pages show: board -> `leaderboards.plots`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from markupsafe import Markup
+
+from leaderboards.board import Average, Cell, Row, Section
+from leaderboards.plots import Bar, Curve, Stack, curves, forest, stacks
+from leaderboards.tables import limits, points
+
+MOST_BARS = 40  # a longer plot is no picture any more; the table has the rest
+_FIRST = f"The first {MOST_BARS} of {{}}; the table has all."
+
+
+def average_differences(key: str, section: Section) -> Markup | None:
+    """Forest plot: each compared model's average difference."""
+    found = [(row.label, row.average) for row in section.rows]
+    return _forest(
+        key,
+        "Difference to the base, on average",
+        "Points of 100 with 95% intervals; filled where significant.",
+        found,
+    )
+
+
+def task_differences(key: str, row: Row, section: Section) -> Markup | None:
+    """Forest plot: one model's difference on each task, and on average."""
+    found: list[tuple[str, Cell | Average | None]] = [
+        (column.task, cell) for column, cell in zip(section.columns, row.cells, strict=True)
+    ]
+    return _forest(
+        key,
+        "Difference to the base, by task",
+        "Points of 100 with 95% intervals; filled where significant after correction.",
+        [*found, ("average", row.average)],
+    )
+
+
+def model_differences(key: str, rows: Iterable[tuple[Row, Cell]]) -> Markup | None:
+    """Forest plot: each compared model's difference on one task."""
+    return _forest(
+        key,
+        "Difference of each model to its base",
+        "Points of 100 with 95% intervals; filled where significant after correction.",
+        [(row.label, cell) for row, cell in rows],
+    )
+
+
+def _forest(
+    key: str, title: str, description: str, found: Sequence[tuple[str, Cell | Average | None]]
+) -> Markup | None:
+    bars = [
+        Bar(
+            label=label,
+            value=100 * gap.value,
+            low=100 * gap.interval.low,
+            high=100 * gap.interval.high,
+            sure=gap.significant,
+        )
+        for label, cell in found
+        if cell is not None and (gap := cell.difference) is not None
+    ]
+    if not bars:
+        return None
+    if len(bars) > MOST_BARS:
+        description = f"{description} {_FIRST.format(len(bars))}"
+    return forest(key, title, description, bars[:MOST_BARS])
+
+
+def score_against_cost(key: str, section: Section) -> Markup | None:
+    """Each model's average over the tokens its specialisation trained on; bases stand at 0."""
+    clouds = []
+    for row in section.rows:
+        if row.average is not None:
+            low, high = (
+                (100 * row.average.interval.low, 100 * row.average.interval.high)
+                if row.average.interval
+                else (None, None)
+            )
+            cost = float(row.cost.get("training_tokens", 0))
+            clouds.append(Curve(row.label, ((cost, 100 * row.average.score, low, high),)))
+    if not any(cloud.points[0][0] for cloud in clouds):
+        return None
+    return curves(
+        key,
+        "Score against cost",
+        "Average score with 95% interval over the tokens trained on (logarithmic).",
+        ("tokens trained on", "average score"),
+        clouds,
+        joined=False,
+        log=True,
+    )
+
+
+def gain_parts(key: str, row: Row) -> Markup | None:
+    """Format and knowledge part of each gain, stacked."""
+    if not row.parts:
+        return None
+    found = [
+        Stack(
+            label=part.task,
+            parts=(100 * part.format, 100 * part.knowledge),
+            texts=(
+                f"{points(part.gain, sign=True)} {limits(part.gain_interval, sign=True)}",
+                f"{points(part.format, sign=True)} {limits(part.format_interval, sign=True)}",
+                f"{points(part.knowledge, sign=True)} "
+                f"{limits(part.knowledge_interval, sign=True)}",
+            ),
+        )
+        for part in row.parts
+    ]
+    return stacks(
+        key,
+        "Where the gain comes from",
+        "Knowledge: what is gained where labels are ranked and no format can help. "
+        "Format: the rest. The line marks their sum.",
+        ("format", "knowledge"),
+        found,
+    )
+
+
+def training_curve(key: str, curve: Curve) -> Markup:
+    """The loss over the steps of a training."""
+    return curves(
+        key,
+        "Training curve",
+        "Loss in nats per response token after each step.",
+        ("step", "loss"),
+        [curve],
+    )
+
+
+def data_efficiency(key: str, found: Sequence[Curve]) -> Markup | None:
+    """Scores over the number of training examples."""
+    if not any(curve.points for curve in found):
+        return None
+    return curves(
+        key,
+        "What more data brings",
+        "Score with 95% interval over the number of training examples.",
+        ("training examples", "score"),
+        found,
+    )

@@ -1,0 +1,148 @@
+"""What the making of a specialised model left on disk: manifest, training curve, examples.
+
+A board shows them where they are; a record alone, passed on without the
+artifact's folder, still makes a board.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from harness.errors import UserError
+from harness.types import Json
+from leaderboards.plots import Curve
+
+EXAMPLES_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Source:
+    """A seed or passage an example was made from; `text` is "" where only its id is known."""
+
+    id: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Example:
+    """A training example and its lineage.
+
+    `sources` has an entry per role ("instruction seeds", "passages", ...);
+    `settings` one line per call that wrote it.
+    """
+
+    id: str
+    instruction: str
+    input: str
+    output: str
+    sources: tuple[tuple[str, tuple[Source, ...]], ...]
+    settings: tuple[tuple[str, str], ...]
+
+    @property
+    def text(self) -> str:
+        return f"{self.instruction}\n{self.input}\n{self.output}"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """An artifact's manifest, its loss curve if it was trained, and its examples."""
+
+    manifest: Json
+    curve: Curve | None
+    examples: tuple[Example, ...]
+
+    def counts(self) -> list[tuple[str, Any]]:
+        """What the stages reported, flat: ("responses, dropped, cut", 3)."""
+        return list(_flat("", self.manifest.get("facts", {})))
+
+    def some_examples(self) -> list[Example]:
+        """Ten of them, spread evenly over all."""
+        count = min(EXAMPLES_SHOWN, len(self.examples))
+        return [self.examples[number * len(self.examples) // count] for number in range(count)]
+
+
+def read_kept(home: Path | None, model: str, digest: str) -> Kept | None:
+    """What `home/artifacts/` keeps of an artifact, or None where it has nothing.
+
+    Raises:
+        UserError: a file cannot be read, or the examples are not those the
+            manifest was written with.
+    """
+    folder = None if home is None else home / "artifacts" / f"{model}-{digest[:12]}"
+    if folder is None or not digest or not (folder / "manifest.json").is_file():
+        return None
+    try:
+        manifest: Json = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        if manifest["digest"] != digest:
+            return None
+        sources = _json(folder / "sources.json")
+        return Kept(manifest, _curve(folder), tuple(_examples(folder, manifest, sources)))
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise UserError(
+            f"{folder}: cannot be read ({type(error).__name__}: {error}). "
+            "Delete it; the next run makes it again."
+        ) from error
+
+
+def _flat(stem: str, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        name = f"{stem}, {key}" if stem else key
+        if isinstance(value, Mapping):
+            yield from _flat(name, value)
+        else:
+            yield name.replace("_", " "), value
+
+
+def _json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def _curve(folder: Path) -> Curve | None:
+    points = _json(folder / "training.json").get("curve", [])
+    shown = [(float(p["step"]), float(p["loss"]), None, None) for p in points]
+    return Curve("loss", tuple(shown)) if shown else None
+
+
+def _examples(folder: Path, manifest: Json, sources: Json) -> Iterator[Example]:
+    path = folder / "data.jsonl"
+    if not path.is_file():
+        return
+    data = path.read_bytes()
+    if sha256(data).hexdigest() != manifest["files"]["data.jsonl"]:
+        raise UserError(
+            f"{path}: changed since the artifact was made. Delete {folder}; "
+            "the next run makes it again."
+        )
+    for line in data.decode("utf-8").split("\n"):
+        if line:
+            yield _example(json.loads(line), sources)
+
+
+def _example(row: Json, sources: Json) -> Example:
+    seeds = row.get("seeds") or {}
+    roles = [(f"seeds shown for the {part}", "seeds", ids) for part, ids in seeds.items()]
+    roles.append(("passages shown", "passages", row.get("documents") or []))
+    return Example(
+        id=str(row["id"]),
+        instruction=str(row.get("instruction", "")),
+        input=str(row.get("input", row.get("text", ""))),
+        output=str(row.get("output", "")),
+        sources=tuple(
+            (role, tuple(Source(str(i), str(sources.get(kind, {}).get(i, ""))) for i in ids))
+            for role, kind, ids in roles
+            if ids
+        ),
+        settings=tuple(
+            (part, ", ".join(f"{key} {_plain(value)}" for key, value in sorted(how.items())))
+            for part, how in (row.get("decoding") or {}).items()
+        ),
+    )
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,75 @@
+"""Write a site's files, and remove those of an earlier build that this one did not write."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from harness.files import write_bytes, write_text
+
+# Names the files a build wrote, so that the next one knows which it may remove.
+LIST = "pages.txt"
+
+# Characters that hide or reorder text, and those no page may hold.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
+)
+
+
+def visible(text: str) -> str:
+    """The text with control, direction and invisible characters shown by their numbers."""
+    return _UNSEEN.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", text)
+
+
+def script(key: str, value: Any) -> str:
+    """Data a page can load from disk: plain JSON in a call, no markup in it.
+
+    A page opened from disk may not fetch files, but it may load scripts.
+    """
+    content = json.dumps(value, ensure_ascii=True, separators=(",", ":")).replace("<", "\\u003c")
+    return f"benchData({json.dumps(key)}, {content});\n"
+
+
+def write_site(out: Path, files: Iterable[tuple[str, str]]) -> list[str]:
+    """Write (name, text) pairs under `out`; return the names.
+
+    Files that are there with the same content are left alone. Files of an earlier
+    build that are not among these are removed, and folders this empties; nothing
+    that no build wrote is ever touched.
+    """
+    earlier = _listed(out)
+    names = []
+    for name, text in files:
+        data = text.encode("utf-8", "replace")
+        path = out / name
+        if not path.is_file() or path.read_bytes() != data:
+            write_bytes(path, data)
+        names.append(name)
+    for name in sorted(earlier - set(names)):
+        _remove(out, name)
+    write_text(out / LIST, "".join(f"{name}\n" for name in sorted(names)))
+    return names
+
+
+def _listed(out: Path) -> set[str]:
+    path = out / LIST
+    return set(path.read_text(encoding="utf-8").splitlines()) if path.is_file() else set()
+
+
+def _remove(out: Path, name: str) -> None:
+    """Remove a file we wrote. The list is a file anyone can edit: names that lead away count not."""
+    inner = PurePosixPath(name)
+    path = out / inner
+    home = out.resolve()
+    if inner.is_absolute() or ".." in inner.parts or name == LIST or not path.is_file():
+        return
+    if not path.parent.resolve().is_relative_to(home):
+        return
+    path.unlink()
+    for folder in list(path.parents)[: len(inner.parts) - 1]:
+        with contextlib.suppress(OSError):  # not empty
+            folder.rmdir()
