@@ -15,7 +15,7 @@ from harness.types import BaseModel, Domain, Json, Progress
 from specializers.parameters import check
 from specializers.selfspec.budgets import CHOICES, training_budgets
 from specializers.stages import adapter_stage
-from specializers.training_data import render, resolve_template
+from specializers.training_data import form_facts, render, resolve_template
 
 
 class SeedSft:
@@ -56,6 +56,6 @@ class SeedSft:
             render(template, seed.instruction, seed.input, seed.output) for seed in domain.seeds
         ]
         return {
-            "template": template,
+            **form_facts(params["template"], base.has_chat_template),
             "training": adapter_stage(base, examples, params, out, progress),
         }

@@ -11,7 +11,8 @@ from typing import Any
 from harness.files import read_jsonl, write_json, write_jsonl
 from harness.types import BaseModel, Json, Progress
 from specializers.parameters import take
-from specializers.train import TrainParams, train_lora
+from specializers.training.params import TrainParams
+from specializers.training.trainer import train_lora
 from specializers.training_data import TrainingExample
 
 # Seconds differ from run to run, so they are kept apart from what is digested.
@@ -39,7 +40,7 @@ def adapter_stage(
     out: Path,
     progress: Progress,
 ) -> Json:
-    """Train `out/adapter` unless it is there; what training.json says, the curve apart."""
+    """Train `out/adapter` unless it is there; what training.json says."""
     if not (out / "training.json").is_file():
         base.release()
         began = time.monotonic()
@@ -53,8 +54,7 @@ def adapter_stage(
             trust_remote_code=base.local.spec.trust_remote_code,
         )
         note_seconds(out, "training", time.monotonic() - began)
-    report = read_report(out / "training.json")
-    return {key: value for key, value in report.items() if key != "curve"}
+    return read_report(out / "training.json")
 
 
 def note_seconds(out: Path, stage: str, seconds: float) -> None:

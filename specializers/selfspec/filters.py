@@ -145,6 +145,8 @@ class InstructionFilters:
             yield Refusal("copy", f"of {seed}")
 
     def _unusable(self, instruction: str, input_text: str) -> Iterator[Refusal]:
+        if is_foreign(f"{instruction} {input_text}"):
+            yield Refusal("language", "not English")
         if not is_order_or_question(instruction):
             yield Refusal("statement", "neither an order nor a question")
         if word := _BLACKLIST.search(instruction):
@@ -157,8 +159,6 @@ class InstructionFilters:
             yield Refusal("missing_input", "speaks of two texts, and one is there")
         if is_chatter(f"{instruction}\n{input_text}"):
             yield Refusal("chatter", "an assistant speaks of itself")
-        if is_foreign(f"{instruction} {input_text}"):
-            yield Refusal("language", "not English")
         if is_loop(input_text) or is_loop(instruction):
             yield Refusal("loop", "repeats itself")
 

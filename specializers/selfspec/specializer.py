@@ -22,7 +22,7 @@ from specializers.selfspec.budgets import BUDGETS, CHOICES
 from specializers.selfspec.instructions import InstructionParams, write_instructions
 from specializers.selfspec.responses import ResponseParams, write_responses
 from specializers.stages import adapter_stage, read_report, rows_stage
-from specializers.training_data import render, resolve_template
+from specializers.training_data import form_facts, render, resolve_template
 
 
 class SelfSpec:
@@ -57,7 +57,11 @@ class SelfSpec:
             render(template, row["instruction"], row["input"], row["output"]) for row in data
         ]
         training = adapter_stage(base, examples, params, out, progress)
-        return {**data_facts(out), "template": template, "training": training}
+        return {
+            **data_facts(out),
+            **form_facts(params["template"], base.has_chat_template),
+            "training": training,
+        }
 
 
 def make_data(

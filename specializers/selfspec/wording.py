@@ -18,11 +18,11 @@ _ORDERS = frozenset(
     collect combine comment compare complete compose compute conclude condense confirm consider
     construct contrast convert copy correct count create critique debate decide deduce define
     describe design detail detect determine develop devise diagnose differentiate discuss
-    distinguish divide draft edit elaborate enumerate estimate evaluate examine expand explain
+    distinguish divide draft draw edit elaborate enumerate estimate evaluate examine expand explain
     explore express extract figure fill find flag follow forecast format formulate generate give
     gather go grade group guess help highlight hold identify illustrate imagine indicate infer inspect interpret
     introduce invent judge justify label link list locate look make map mark match mention merge
-    modify name normalise normalize note number offer order organise organize outline paraphrase
+    modify name normalise normalize note number offer open order organise organize outline paraphrase
     perform pick pinpoint place plan point predict prepare present produce propose prove provide
     put quote rank rate read reason recall recognise recognize recommend record reduce rephrase replace
     reply report resolve respond restate return review reword rewrite round say score select

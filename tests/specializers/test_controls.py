@@ -44,7 +44,7 @@ def test_seedsft_trains_on_the_seeds_and_asks_the_model_nothing(
     rows = list(read_jsonl(tmp_path / "data.jsonl"))
     assert [row["id"] for row in rows] == [seed.id for seed in domain.seeds]
     assert facts["training"]["examples"] == len(domain.seeds)
-    assert facts["template"] == "alpaca"
+    assert (facts["template"], facts["asked_in_this_form"]) == ("plain", True)
     assert (tmp_path / "adapter" / "adapter_model.safetensors").is_file()
     assert base.asked == []
 

@@ -6,12 +6,9 @@ import pytest
 
 from harness.types import Seed
 from specializers.domain import find_domain, load_domain
-from specializers.selfspec.filters import (
-    InstructionFilters,
-    ResponseFilters,
-    is_foreign,
-    is_loop,
-)
+from specializers.selfspec.answer_filters import ResponseFilters
+from specializers.selfspec.filters import InstructionFilters
+from specializers.selfspec.wording import is_foreign, is_loop, is_order_or_question, restates
 
 SEED = Seed("s1", "Name the remedy in the sentence.", "Mint helps a cough.", "mint", "ner", "teas")
 SEEDS = (SEED, Seed("s2", "What is sage good for?", "", "throats", "factoid", "teas"))
@@ -24,6 +21,7 @@ def filters(novelty: str = "instruction") -> InstructionFilters:
         min_words=4,
         max_words=20,
         max_sentences=2,
+        min_input_words=3,
         max_input_words=60,
         novelty=novelty,
         threshold=0.7,
@@ -36,17 +34,31 @@ def filters(novelty: str = "instruction") -> InstructionFilters:
         ("Name a tea.", "", "length"),
         ("Name one tea " + "and another one " * 10, "", "length"),
         ("Say which herbs are dried.", "word " * 61, "input_length"),
+        ("Say which herbs are dried.", "Sage alone", "input_length"),
         ("- Say which herbs are dried.", "", "first_character"),
         ("Über herbs say something wise.", "", "first_character"),
         ("Sage is grey. Mint is green. Ginger?", "", "sentences"),
-        ("Say which of these it is:", "sage", "open_end"),
+        ("Say which of these it is:", "sage or mint", "open_end"),
         ("Draw me a big sage leaf.", "", "blacklist"),
-        ("Explain what is in the picture.", "sage", "blacklist"),
+        ("Explain what is in the picture.", "sage and mint", "blacklist"),
         ("Say which herbs are dried.", "[insert herbs here]", "placeholder"),
-        ("Say which herbs are dried.", "<text>", "placeholder"),
+        ("Say which herbs are dried.", "<text on dried herbs>", "placeholder"),
         ("Say what the passage is about.", "", "missing_input"),
         ("Which of the following is a herb?", "", "missing_input"),
+        ("From the article on sage, compare tea with balm.", "", "missing_input"),
+        ("Summarise what is known of sage.", "", "missing_input"),
+        ("Compare the two statements on sage.", "Sage is a grey herb.", "missing_input"),
         ("The patient drank a lot of sage tea.", "", "statement"),
+        ("You have a normal day. You have tea.", "", "statement"),
+        ("In recent years, sage has become popular.", "", "statement"),
+        ("What is the best tea for a cough?", "The best tea for a cough is sage.", "restated"),
+        ("Explain how sage helps a cough.", "Does ginger do so too?", "restated"),
+        ("Say which herbs are dried.", "I am here to assist with herbs.", "chatter"),
+        (
+            "Say which herbs are dried.",
+            "The sage was dried in May. The sage was dried in late May. It was good.",
+            "loop",
+        ),
         ("Dites quelles plantes sont dans les jardins pour une tisane.", "", "language"),
         ("Say which herbs are dried.", LOOP, "loop"),
         ("Say which herbs are dried.", "say which herbs are dried", "copy"),
@@ -69,6 +81,8 @@ def test_a_candidate_is_dropped_for_a_stated_reason(instruction: str, text: str,
         ("Which herbs contain rosmarinic acid?", ""),
         ("The ointment or the tea, which acts faster?", ""),
         ("Explain how profile matching and filed claims differ.", ""),
+        ("Is sage safe? Say yes or no, from the passage.", "Sage is safe in tea."),
+        ("Answer the question on teas.", "Does ginger tea help a cough?"),
         ("Mark each remedy as mention <Remedy>.", "Ginger root was boiled for TNF-α research."),
     ],
 )
@@ -94,6 +108,19 @@ def test_novelty_may_count_the_input() -> None:
     assert again.filter == "copy"
 
 
+def test_what_an_order_is() -> None:
+    for text in ("Given a note, mark true or false.", "How does it act", "Please rank the teas."):
+        assert is_order_or_question(text), text
+    for text in ("Sage is grey.", "A tea was drunk, and it helped.", ""):
+        assert not is_order_or_question(text), text
+
+
+def test_restating_is_saying_most_of_it_at_once() -> None:
+    asked = "Indicate the most common side effects of a tea."
+    assert restates("The most common side effects of the tea are few.", asked)
+    assert not restates("A tea was drunk. " * 9 + "It had side effects.", asked)
+
+
 def answers(share: float = 1.0, floor: int = 0) -> ResponseFilters:
     return ResponseFilters(label_share=share, label_floor=floor)
 
@@ -117,17 +144,23 @@ def answers(share: float = 1.0, floor: int = 0) -> ResponseFilters:
         ),
         ("Name the herb.", "", LOOP, False, "loop"),
         ("Name the herb.", "Sage is grey.", "no", False, "verdict"),
+        ("Name the herb.", "Sage is grey.", "I'm sorry, but I cannot.", False, "chatter"),
+        ("Name the herb.", "Sage is grey.", "12", False, "number"),
+        ("Name the herb.", "Sage is grey.", "fennel", False, "echo"),
+        ("Call it Good, Bad or Neither.", "Sage is grey.", "positive", False, "label"),
+        ("Write each as mention <Herb>.", "Sage is grey.", "mint <Herb>", False, "ungrounded"),
+        ("Extract the herbs.", "Sage is grey.", "mint, ginger, sage", False, "ungrounded"),
     ],
 )
 def test_an_answer_is_dropped_for_a_stated_reason(
     instruction: str, text: str, output: str, cut: bool, name: str
 ) -> None:
-    found = answers().judge(instruction, text, output, cut)
+    found = answers().judge(instruction, text, output, cut=cut, shown=["Fennel."])
     if name == "copied" and "afraid" in instruction:
         # Five words or fewer may be a label of the instruction.
         assert found is None
         found = answers().judge(
-            "Say if it is so: I am very much afraid of sage.", "", "I am very much afraid of", False
+            "Say if it is so: I am very much afraid of sage.", "", "I am very much afraid of"
         )
     assert found is not None
     assert found.filter == name
@@ -138,24 +171,39 @@ def test_an_answer_is_dropped_for_a_stated_reason(
     ["Is sage a herb?", "Decide: herb or not.", "Answer true or false.", "Sage: is it grey?"],
 )
 def test_a_verdict_answers_a_question_of_its_kind(instruction: str) -> None:
-    assert answers().judge(instruction, "", "Yes.", False) is None
+    assert answers().judge(instruction, "", "Yes.") is None
+
+
+@pytest.mark.parametrize(
+    ("instruction", "text", "output"),
+    [
+        ("Call it Good, Bad or Neither.", "Sage is grey.", "Good"),
+        ("Is it a herb? Choose yes or no.", "Sage is grey.", "no"),
+        ("Name the herb.", "Fennel is tall.", "fennel"),
+        ("Write each as mention <Herb>.", "Sage is grey.", "Sage <Herb>"),
+        ("Write each as mention <Herb>, or None.", "Grass is green.", "None"),
+        ("What share of the herbs was dried?", "Give a percentage of the 40.", "25%"),
+    ],
+)
+def test_an_answer_of_the_kind_asked_for_is_kept(instruction: str, text: str, output: str) -> None:
+    assert answers().judge(instruction, text, output, shown=["fennel", "no", "Good"]) is None
 
 
 def test_a_number_is_an_answer() -> None:
-    assert answers().judge("How many herbs are there?", "", "25", False) is None
+    assert answers().judge("How many herbs are there?", "", "25") is None
 
 
 def test_no_short_answer_crowds_out_the_others() -> None:
     judge = answers(share=0.5, floor=2)
     kept = [
-        judge.judge("Is it so?", str(n), label, False) is None
+        judge.judge("Is it so?", str(n), label) is None
         for n, label in enumerate(["yes", "Yes.", "yes", "no", "no", "yes", "yes"])
     ]
     assert kept == [True, True, False, True, True, False, False]
-    assert judge.judge("Is it so?", "", "mint", False) is None
-    assert judge.judge("Is it so?", "", "yes", False) is None
+    assert judge.judge("Is it so?", "", "mint") is None
+    assert judge.judge("Is it so?", "", "yes") is None
     long = "a long answer that is no label"
-    assert all(judge.judge("Explain.", str(n), long, False) is None for n in range(5))
+    assert all(judge.judge("Explain.", str(n), long) is None for n in range(5))
 
 
 def test_loops_and_languages() -> None:
@@ -175,13 +223,14 @@ def test_no_filter_would_drop_a_hand_written_seed(name: str) -> None:
         min_words=4,
         max_words=150,
         max_sentences=3,
+        min_input_words=4,
         max_input_words=160,
         novelty="instruction+input",
         threshold=0.7,
     )
     judged = {
         seed.id: judge.judge(seed.id, seed.instruction, seed.input)
-        or answers().judge(seed.instruction, seed.input, seed.output, False)
+        or answers().judge(seed.instruction, seed.input, seed.output)
         for seed in seeds
     }
     assert {name: refusal for name, refusal in judged.items() if refusal} == {}

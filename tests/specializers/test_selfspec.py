@@ -40,7 +40,7 @@ def willing(prompt: str, decoding: Decoding) -> Response:
     bad = "Draw an image of it" if hashed("c", decoding.seed) % 2 else second
     return generation(
         f"\nInstruction: {first}.\nInput: <none>\n###\nTask 5\nInstruction: {bad}.\n"
-        f"Input: text {decoding.seed}\n###\nTask 6\nInstruction: cut off",
+        f"Input: a short text {decoding.seed}\n###\nTask 6\nInstruction: cut off",
         finish="length",
     )
 

@@ -13,19 +13,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness.files import sha256_file
+from harness.files import read_jsonl, sha256_file
 from harness.progress import NullProgress
-from specializers.train import (
-    IGNORED,
-    Tokens,
-    TrainParams,
-    collate,
-    encode,
-    in_order,
-    response_loss,
-    train_lora,
-    with_adapter,
-)
+from specializers.training.adapter import keep_true_gradients, nf4, with_adapter
+from specializers.training.packing import IGNORED, collate, response_loss
+from specializers.training.params import TrainParams
+from specializers.training.targets import Tokens, encode, in_order
+from specializers.training.trainer import train_lora
 from specializers.training_data import TrainingExample
 from tests.specializers.tiny import save_model
 
@@ -41,6 +35,7 @@ PARAMS = TrainParams(
     epochs=2,
     batch=4,
     micro_batch=2,
+    row_tokens=0,
     max_length=32,
     quantisation="",
     gradient_checkpointing=False,
@@ -171,8 +166,9 @@ def test_training_lowers_the_loss_and_the_adapter_loads(llama: Path, tmp_path: P
     from transformers import AutoModelForCausalLM
 
     report = train(llama, tmp_path, replace(PARAMS, epochs=12))
-    curve = report["curve"]
-    assert isinstance(curve, list)
+    curve = list(read_jsonl(tmp_path / "training.jsonl"))
+    assert sum(point["tokens"] for point in curve) == report["tokens"]
+    assert sum(point["response_tokens"] for point in curve) == report["response_tokens"]
     assert [point["step"] for point in curve] == list(range(1, 19))
     assert curve[-1]["epoch"] == pytest.approx(12)
     assert curve[-1]["loss"] < 0.9 * curve[0]["loss"]
@@ -218,7 +214,7 @@ def test_micro_batches_change_nothing_but_rounding(llama: Path, tmp_path: Path) 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from specializers import train
+from specializers.training.trainer import train_lora
 from tests.specializers.test_train import PARAMS, EXAMPLES
 
 class Killer:
@@ -231,7 +227,7 @@ class Killer:
         if self.steps >= {step}:
             os.kill(os.getpid(), signal.SIGKILL)
 
-train.train_lora(Path(sys.argv[1]), "tiny", EXAMPLES, Path(sys.argv[2]), PARAMS, Killer())
+train_lora(Path(sys.argv[1]), "tiny", EXAMPLES, Path(sys.argv[2]), PARAMS, Killer())
 """
 
 
@@ -254,6 +250,8 @@ def test_killed_in_mid_training_and_resumed_it_makes_the_same_adapter(
     assert any((out / "checkpoints").glob("checkpoint-[12]"))
     resumed = train(llama, out)
     assert resumed == undisturbed
+    curves = [(folder / "training.jsonl").read_bytes() for folder in (out, tmp_path / "whole")]
+    assert curves[0] == curves[1]
     assert adapter_digest(out) == adapter_digest(tmp_path / "whole")
 
 
@@ -279,12 +277,10 @@ def test_four_bit_gradients_are_those_of_the_dequantised_model(llama: Path) -> N
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
 
-    from specializers.train import _nf4, keep_true_gradients
-
     batch = collate([encode(tokenizer(llama), example, 32)[0] for example in EXAMPLES])
     labels = batch.pop("labels")
     quantised = AutoModelForCausalLM.from_pretrained(
-        llama, quantization_config=_nf4(torch.float32), dtype=torch.float32
+        llama, quantization_config=nf4(torch.float32), dtype=torch.float32
     )
     for module in quantised.modules():
         if isinstance(module, bitsandbytes.nn.Linear4bit):
@@ -322,6 +318,6 @@ def test_a_four_bit_base_is_trained(llama: Path, tmp_path: Path) -> None:
     report = train(
         llama, tmp_path, replace(PARAMS, quantisation="nf4", gradient_checkpointing=True)
     )
-    curve = report["curve"]
-    assert isinstance(curve, list)
+    curve = list(read_jsonl(tmp_path / "training.jsonl"))
     assert curve[-1]["loss"] < curve[0]["loss"]
+    assert report["quantisation"] == "nf4"

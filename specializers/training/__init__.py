@@ -1,0 +1,1 @@
+"""LoRA and QLoRA on a base model, for every specializer that trains."""

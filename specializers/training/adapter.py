@@ -1,0 +1,94 @@
+"""The base model under a fresh LoRA adapter; and the adapter as it is kept."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from harness.errors import MissingExtra
+from harness.files import write_json
+from specializers.training.params import TrainParams
+
+
+def with_adapter(folder: Path, params: TrainParams, trust_remote_code: bool = False) -> Any:
+    """The base model, frozen and if asked for in 4 bits, under a fresh LoRA adapter."""
+    import peft
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    gpu = torch.cuda.is_available()
+    dtype = torch.bfloat16 if gpu and torch.cuda.is_bf16_supported() else torch.float32
+    model = AutoModelForCausalLM.from_pretrained(
+        folder,
+        dtype=dtype,
+        device_map={"": 0} if gpu else None,
+        quantization_config=nf4(dtype) if params.quantisation == "nf4" else None,
+        trust_remote_code=trust_remote_code,
+    )
+    # Nothing is generated here, and packed examples are told apart only without a cache.
+    model.config.use_cache = False
+    if params.quantisation == "nf4":
+        keep_true_gradients(model)
+        # Makes the layers that stay unquantised fp32.
+        model = peft.prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
+    if params.gradient_checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+        # The embeddings are frozen, and a checkpointed block needs an input with a gradient.
+        model.enable_input_require_grads()
+    names = params.target_modules
+    config = peft.LoraConfig(
+        r=params.lora_rank,
+        lora_alpha=params.lora_alpha,
+        lora_dropout=params.lora_dropout,
+        target_modules=names if names == "all-linear" else names.split(","),
+        task_type="CAUSAL_LM",
+    )
+    return peft.get_peft_model(model, config)
+
+
+def nf4(dtype: Any) -> Any:
+    """4-bit NormalFloat with double quantisation. Source: Dettmers et al. 2023 (QLoRA)."""
+    try:
+        import bitsandbytes  # noqa: F401
+    except ImportError as error:
+        raise MissingExtra("bitsandbytes", "train", "Training in 4 bits (nf4)") from error
+    from transformers import BitsAndBytesConfig
+
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+    )
+
+
+def keep_true_gradients(model: Any) -> None:
+    """Forbid bitsandbytes to repack 4-bit weights on a CPU.
+
+    A forward pass in eval mode repacks them for AVX512-BF16; a later training
+    pass reads them as if they were not, and its gradients are wrong.
+    """
+    import bitsandbytes
+
+    for module in model.modules():
+        if isinstance(module, bitsandbytes.nn.Linear4bit):
+            module.support_avx512bf16_for_cpu = False
+
+
+def save_adapter(model: Any, folder: Path, base_name: str) -> None:
+    """Write the adapter whole, with a configuration that is the same on every machine."""
+    work = folder.with_name(".adapter")
+    shutil.rmtree(work, ignore_errors=True)
+    model.save_pretrained(work, save_embedding_layers=False)
+    (work / "README.md").unlink(missing_ok=True)
+    config = json.loads((work / "adapter_config.json").read_text(encoding="utf-8"))
+    config["base_model_name_or_path"] = base_name
+    # peft keeps a set, whose order changes from process to process.
+    if isinstance(config["target_modules"], list):
+        config["target_modules"].sort()
+    write_json(work / "adapter_config.json", config)
+    shutil.rmtree(folder, ignore_errors=True)
+    os.replace(work, folder)

@@ -1,0 +1,36 @@
+"""How to train, as plain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TrainParams:
+    """How to train. Steps count optimizer updates of `batch` examples.
+
+    target_modules: "all-linear" or names with commas between them.
+    schedule: "constant", "linear" or "cosine", after `warmup_steps`, at most half of the run.
+    micro_batch: examples in one forward pass; gradients add up to `batch`.
+    row_tokens: a forward pass packs its examples into rows of at most so many
+        tokens, without cross-talk; 0 gives each example a row of its own.
+    max_length: tokens; what is longer loses the beginning of its prompt.
+    quantisation: "" or "nf4" (the frozen base in 4 bits: QLoRA).
+    """
+
+    seed: int
+    lora_rank: int
+    lora_alpha: int
+    lora_dropout: float
+    target_modules: str
+    learning_rate: float
+    warmup_steps: int
+    schedule: str
+    epochs: int
+    batch: int
+    micro_batch: int
+    row_tokens: int
+    max_length: int
+    quantisation: str
+    gradient_checkpointing: bool
+    checkpoint_steps: int

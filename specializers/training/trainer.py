@@ -1,0 +1,220 @@
+"""Trains the adapter: transformers' Trainer runs the steps.
+
+What is ours: the order of examples is fixed beforehand, and a run killed at any
+moment goes on from its last whole checkpoint to the very adapter it would have
+made.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from harness.errors import MissingExtra
+from harness.files import write_json, write_jsonl, write_text
+from harness.types import Json, Progress
+from specializers.training.adapter import save_adapter, with_adapter
+from specializers.training.packing import collator, packs_exactly, response_loss
+from specializers.training.params import TrainParams
+from specializers.training.targets import Tokens, encode, in_order
+from specializers.training_data import TrainingExample
+
+WHOLE = "whole"  # the file that marks a checkpoint as written to its end
+CURVE = "training.jsonl"
+
+
+def train_lora(
+    folder: Path,
+    base_name: str,
+    examples: Sequence[TrainingExample],
+    out: Path,
+    params: TrainParams,
+    progress: Progress,
+    *,
+    trust_remote_code: bool = False,
+) -> Json:
+    """Train an adapter over the model in `folder`.
+
+    Written into `out`: `adapter/`; `training.jsonl`, the curve, a line a step with
+    {"step", "epoch", "loss" (nats per response token), "learning_rate",
+    "gradient_norm", "tokens", "response_tokens"}; then `training.json`.
+
+    Args:
+        base_name: what the adapter's configuration names as its base.
+        out: may hold checkpoints of an interrupted call with the same arguments.
+    Returns:
+        the content of training.json: {"steps", "examples", "tokens",
+        "response_tokens", "shortened", "parameters", "dtype", "quantisation",
+        "target_modules", "packing"}.
+    Raises:
+        MissingExtra: peft, or bitsandbytes for "nf4", is not installed.
+    """
+    try:
+        import peft  # noqa: F401
+        import torch
+        from transformers import AutoTokenizer, set_seed
+    except ImportError as error:
+        raise MissingExtra("peft", "train", "Training") from error
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
+    encoded = [encode(tokenizer, example, params.max_length) for example in examples]
+    ordered = in_order([tokens for tokens, _ in encoded], params.epochs, params.seed)
+    set_seed(params.seed)
+    with quiet_libraries():
+        model = with_adapter(folder, params, trust_remote_code)
+        packed = params.row_tokens > 0 and packs_exactly(model)
+        if params.row_tokens and not packed:
+            progress.say("this architecture cannot pack examples; each gets a row of its own")
+        row_tokens = params.row_tokens if packed else 0
+        trainer = _trainer(model, ordered, out / "checkpoints", params, row_tokens, progress)
+        last = _last_whole_checkpoint(out / "checkpoints")
+        steps = math.ceil(len(ordered) / params.batch)
+        progress.start("training", steps, "steps")
+        if last:
+            progress.advance(int(last.name.rpartition("-")[2]))
+        trainer.train(resume_from_checkpoint=str(last) if last else None)
+        progress.finish()
+    save_adapter(model, out / "adapter", base_name)
+    write_jsonl(out / CURVE, _curve(trainer.state.log_history, ordered, params, steps))
+    trained = [name for name, weight in model.named_parameters() if weight.requires_grad]
+    report = {
+        "steps": trainer.state.global_step,
+        "examples": len(examples),
+        "tokens": sum(len(tokens.ids) for tokens in ordered),
+        "response_tokens": sum(len(t.ids) - t.response_start for t in ordered),
+        "shortened": sum(shortened for _, shortened in encoded),
+        "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
+        "dtype": str(next(model.parameters()).dtype).removeprefix("torch."),
+        "quantisation": params.quantisation or "none",
+        "target_modules": sorted({n.split(".lora_")[0].rpartition(".")[2] for n in trained}),
+        "packing": _packing(params, packed),
+    }
+    write_json(out / "training.json", report)
+    shutil.rmtree(out / "checkpoints", ignore_errors=True)
+    del model, trainer
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return report
+
+
+def _packing(params: TrainParams, packed: bool) -> str:
+    if packed:
+        return f"rows of up to {params.row_tokens} tokens"
+    return "off: the architecture mixes packed examples" if params.row_tokens else "off"
+
+
+def _trainer(
+    model: Any,
+    ordered: Sequence[Tokens],
+    folder: Path,
+    params: TrainParams,
+    row_tokens: int,
+    progress: Progress,
+) -> Any:
+    import torch
+    from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+
+    class Reporter(TrainerCallback):  # type: ignore[misc]
+        """Moves the bar, and marks a checkpoint once all of it is written."""
+
+        def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            progress.advance(1)
+
+        def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            write_text(folder / f"checkpoint-{state.global_step}" / WHOLE, "")
+
+    micro = min(params.micro_batch, params.batch)
+    gpu = torch.cuda.is_available()
+    arguments = TrainingArguments(
+        output_dir=str(folder),
+        num_train_epochs=1,  # `ordered` holds all epochs
+        per_device_train_batch_size=micro,
+        gradient_accumulation_steps=max(1, params.batch // micro),
+        train_sampling_strategy="sequential",
+        learning_rate=params.learning_rate,
+        lr_scheduler_type={"constant": "constant_with_warmup"}.get(
+            params.schedule, params.schedule
+        ),
+        # The first step of a warm-up has rate 0: one as long as the run would train nothing.
+        warmup_steps=min(params.warmup_steps, len(ordered) // params.batch // 2),
+        weight_decay=0.0,
+        optim="adamw_torch",
+        seed=params.seed,
+        use_cpu=not gpu,
+        bf16=gpu and torch.cuda.is_bf16_supported(),
+        logging_steps=1,
+        save_steps=params.checkpoint_steps,
+        # The one before stays until the new one is marked whole.
+        save_total_limit=2,
+        eval_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        log_level="error",
+        remove_unused_columns=False,
+        dataloader_pin_memory=gpu,
+    )
+    trainer = Trainer(
+        model=model,
+        args=arguments,
+        train_dataset=list(ordered),
+        data_collator=collator(row_tokens),
+        compute_loss_func=response_loss,
+        callbacks=[Reporter()],
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def _last_whole_checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint that was written to its end; half-written ones are removed."""
+    whole = []
+    for path in folder.glob("checkpoint-*"):
+        if (path / WHOLE).is_file():
+            whole.append(path)
+        else:
+            shutil.rmtree(path)
+    return max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
+
+
+def _curve(
+    history: Sequence[Json], ordered: Sequence[Tokens], params: TrainParams, steps: int
+) -> Iterator[Json]:
+    for row in history:
+        if "loss" not in row:
+            continue
+        step = row["step"]
+        seen = ordered[(step - 1) * params.batch : step * params.batch]
+        yield {
+            "step": step,
+            "epoch": round(step * params.epochs / steps, 4),
+            "loss": row["loss"],
+            "learning_rate": row["learning_rate"],
+            "gradient_norm": row.get("grad_norm"),
+            "tokens": sum(len(tokens.ids) for tokens in seen),
+            "response_tokens": sum(len(t.ids) - t.response_start for t in seen),
+        }
+
+
+@contextmanager
+def quiet_libraries() -> Iterator[None]:
+    """Silence transformers' own bars and advice; errors still come through."""
+    from transformers.utils import logging as transformers_logging
+
+    before = transformers_logging.get_verbosity()
+    bars = transformers_logging.is_progress_bar_enabled()
+    accelerate = logging.getLogger("accelerate")
+    accelerate_before = accelerate.level
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    accelerate.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(before)
+        accelerate.setLevel(accelerate_before)
+        if bars:
+            transformers_logging.enable_progress_bar()
