@@ -25,7 +25,7 @@ from harness.hub import snapshot
 from harness.modelfolder import MARKER, check_folder, file_hashes, model_digest
 from harness.progress import NullProgress
 from harness.types import LocalModel, ModelSpec, Progress
-from harness.wheels import weight_file
+from harness.wheels import model_folder, weight_file
 
 SCHEMES = ("pypi", "hf", "path")
 _PINNED = re.compile(r"[A-Za-z0-9._-]+==[A-Za-z0-9.!+_-]+")
@@ -128,7 +128,7 @@ def _converted(
     progress: Progress,
     gguf: Path | None = None,
 ) -> Path:
-    """The transformers folder made of a GGUF: there already, or made now.
+    """The transformers folder made of a GGUF, or carried whole by a package: there, or made now.
 
     Args:
         identity: what the folder is made from; a part of its name.
@@ -136,11 +136,15 @@ def _converted(
     """
     from harness.engines.gguf import CONVERSION, convert, require_converter
 
-    made_from = {**identity, "file": spec.file, "sha256": spec.sha256, "conversion": CONVERSION}
+    made_from = {**identity, "file": spec.file, "sha256": spec.sha256}
+    carried_whole = spec.file.endswith(".safetensors")
+    if not carried_whole:
+        made_from["conversion"] = CONVERSION
     folder = cache / "models" / f"{spec.name}-{digest(made_from)[:12]}"
     if _is_whole(spec, folder, cache, progress):
         return folder
-    require_converter()
+    if not carried_whole:
+        require_converter()
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):
         # Another process may have made it while this one waited.
@@ -154,12 +158,16 @@ def _converted(
         work = Path(tempfile.mkdtemp(dir=partial))
         try:
             made = work / "model"
-            if gguf is None:
-                gguf = weight_file(spec, work / "download", progress)
-            progress.start(f"convert {spec.name}", 1, "models")
-            convert(gguf, made)
-            progress.advance(1)
-            progress.finish()
+            if carried_whole:
+                model_folder(spec, work / "download", made, progress)
+                check_folder(spec, made)
+            else:
+                if gguf is None:
+                    gguf = weight_file(spec, work / "download", progress)
+                progress.start(f"convert {spec.name}", 1, "models")
+                convert(gguf, made)
+                progress.advance(1)
+                progress.finish()
             result = model_digest(spec, made, work, progress)
             write_json(made / MARKER, {"made_from": made_from, "digest": result})
             shutil.rmtree(folder, ignore_errors=True)

