@@ -13,7 +13,6 @@ score, and neither 0 nor 1 would be one.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 Counts = Sequence[int]
 
@@ -81,16 +80,6 @@ AGGREGATIONS: dict[str, Callable[[Sequence[object]], float]] = {
     "macro_f1": macro_f1,  # type: ignore[dict-item]
     "macro_f1_counts": macro_f1_counts,  # type: ignore[dict-item]
 }
-
-
-def is_right(aggregation: str, value: Any) -> bool:
-    """Whether one item's value, as the aggregation of that name takes it, is full marks."""
-    if not isinstance(value, list | tuple):
-        return bool(value >= 1)
-    if aggregation == "macro_f1":  # gold and predicted label
-        return bool(value[0] == value[1])
-    # true positives, false positives, false negatives, perhaps once for each label
-    return not any(count for place, count in enumerate(value) if place % 3)
 
 
 def _at_least_one(values: Sequence[object]) -> None:
