@@ -17,6 +17,7 @@ from rich.text import Text
 from harness.files import write_text
 from leaderboards.board import Board, Difference, as_json
 from leaderboards.details import COSTS, detail_grids, draw_spread
+from leaderboards.site import visible
 from leaderboards.tables import Grid, legend, section_grids
 
 _CSV = (
@@ -101,13 +102,13 @@ def _rich_table(grid: Grid) -> Table:
 
 def render_markdown(board: Board) -> str:
     """The board for GitHub."""
-    lines = [f"# {_escaped(board.title)}", ""]
+    lines = [f"# {escaped(board.title)}", ""]
     if not board.sections:
         lines += ["No records for this board yet.", ""]
     for section in board.sections:
         grids = [*section_grids(section), *detail_grids(section)]
         for number, grid in enumerate(grids):
-            lines += [f"{'##' if number == 0 else '###'} {_escaped(grid.title)}", ""]
+            lines += [f"{'##' if number == 0 else '###'} {escaped(grid.title)}", ""]
             lines += [*_markdown_table(grid), ""]
     if board.references:
         lines += ["## Published, not run here", ""]
@@ -118,20 +119,20 @@ def render_markdown(board: Board) -> str:
         )
         lines += [*_markdown_table(grid), ""]
     lines += ["## How to read this", ""]
-    lines += [f"- {_escaped(line)}" for line in legend(board)]
+    lines += [f"- {escaped(line)}" for line in legend(board)]
     lines += [
         "- A column holds one task, version, metric and decoding; a table one number of"
         " demonstrations, one use of the chat template and one item limit. Draws of"
         " demonstrations are pooled.",
     ]
     if board.notes:
-        lines += ["", "## Notes", "", *(f"- {_escaped(note)}" for note in board.notes)]
+        lines += ["", "## Notes", "", *(f"- {escaped(note)}" for note in board.notes)]
     return "\n".join(lines) + "\n"
 
 
 def _markdown_table(grid: Grid) -> list[str]:
     def line(cells: tuple[str, ...], *, bold: bool = False) -> str:
-        shown = [_escaped(cell) for cell in cells]
+        shown = [escaped(cell) for cell in cells]
         shown = [f"**{cell}**" if bold and cell.strip() else cell for cell in shown]
         return "| " + " | ".join(shown) + " |"
 
@@ -140,15 +141,15 @@ def _markdown_table(grid: Grid) -> list[str]:
     return [line(grid.header), rule, *rows]
 
 
-def _escaped(text: str) -> str:
-    """Text that Markdown shows as it is."""
-    plain = " ".join(text.split()) if text.strip() else text
+def escaped(text: str) -> str:
+    """Text that Markdown shows as it is, hidden and direction marks by their numbers."""
+    plain = visible(" ".join(text.split())) if text.strip() else text
     return re.sub(r"([\\`*_|<>\[\]#])", r"\\\1", plain)
 
 
 def render_json(board: Board) -> str:
-    """The board with all its numbers."""
-    return json.dumps(as_json(board), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    """The board with all its numbers; ASCII, so that no mark in a name reorders or hides text."""
+    return json.dumps(as_json(board), indent=1, sort_keys=True) + "\n"
 
 
 def render_csv(board: Board) -> str:
@@ -190,13 +191,22 @@ def render_csv(board: Board) -> str:
                 }
                 line |= _difference_fields(cell.difference) if cell.difference else {}
                 line |= _best_fields(cell.to_best) if cell.to_best else {}
-                table.writerow(
-                    {
-                        key: round(value, 6) + 0.0 if isinstance(value, float) else value
-                        for key, value in line.items()
-                    }
-                )
+                table.writerow({key: plain_cell(value) for key, value in line.items()})
     return out.getvalue()
+
+
+def plain_cell(value: object) -> object:
+    """A cell of a CSV file: numbers rounded, and no text that a spreadsheet would run.
+
+    A text that begins like a formula gets an apostrophe, which spreadsheets hide.
+    Source: OWASP, CSV Injection.
+    """
+    if isinstance(value, float):
+        return round(value, 6) + 0.0
+    if isinstance(value, str):
+        text = visible(value)
+        return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
+    return value
 
 
 def _difference_fields(found: Difference) -> dict[str, object]:

@@ -6,9 +6,10 @@ every key. A board that nobody declared is `BoardSpec(name=suite, suite=suite)`.
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,27 @@ def load_board(path: Path) -> BoardSpec:
         key: tuple(value) if isinstance(value, list) else value for key, value in content.items()
     }
     return BoardSpec(name=path.stem, **frozen)
+
+
+def dump_board(spec: BoardSpec) -> str:
+    """The declaration as TOML; `load_board` reads it back to the same."""
+    plain, tables = [], []
+    for entry in fields(spec):
+        value = getattr(spec, entry.name)
+        if entry.name == "name" or not value:
+            continue
+        if isinstance(value, Mapping):
+            lines = [f"{_toml(key)} = {_toml(text)}" for key, text in sorted(value.items())]
+            tables.append("\n".join(["", f"[{entry.name}]", *lines]))
+        else:
+            plain.append(f"{entry.name} = {_toml(value)}")
+    return "\n".join([*plain, *tables]) + "\n"
+
+
+def _toml(value: Any) -> str:
+    """A string, number or list of these; JSON's escapes are TOML's, but for DEL."""
+    listed = list(value) if isinstance(value, tuple) else value
+    return json.dumps(listed, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def board_of(records: Iterable[Record]) -> BoardSpec:

@@ -137,7 +137,7 @@ MISTAKES = {
         ["mini_yesno", "9 shots", "8 rows"],
     ),
     "no records": (["board"], ["no records", "bench run"]),
-    "wrong board": (["board", "biomedd"], ["no records"]),
+    "wrong board": (["board", "build", "biomedd"], ["no records"]),
     "bad setting": (
         ["run", "--models", "selfspec-smollm2", "--tasks", "mini_yesno", "--set", "examples"],
         ["--set examples", "KEY=VALUE"],

@@ -1,60 +1,74 @@
-"""`bench board`: the board of the records there, without any model."""
+"""`bench board`: everything that is made from records, without any model."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
-from harness.commands.options import board_format, output_options
-from harness.commands.session import open_registry, out_folder
-from harness.errors import UserError
+from harness.commands import board_check, board_gate, board_publish
+from harness.commands.options import board_format, board_name, output_options
+from harness.commands.session import board_spec, out_folder, records_of
 
 if TYPE_CHECKING:
     from harness.types import Record
     from leaderboards.spec import BoardSpec
 
 NAME = "board"
-HELP = "rebuild the board from the records alone"
+HELP = "rebuild the board from the records alone; check, gate, publish and exchange it"
+
+_PARTS: tuple[ModuleType, ...] = (
+    board_check, board_gate, board_publish,
+)  # fmt: skip
+BUILD = "write the board's files and pages (what plain 'bench board' does)"
 
 
 def options(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("name", nargs="?", default="", help="a declared board (default: all runs)")
     output_options(sub)
     board_format(sub)
+    sub.set_defaults(name="")
+    parts = sub.add_subparsers(dest="part", metavar="PART")
+    # What is left out here keeps the value given before the part's name.
+    build = parts.add_parser(
+        "build", help=BUILD, description=BUILD, argument_default=argparse.SUPPRESS
+    )
+    board_name(build)
+    output_options(build)
+    board_format(build)
+    for part in _PARTS:
+        parser = parts.add_parser(
+            part.NAME, help=part.HELP, description=part.HELP, argument_default=argparse.SUPPRESS
+        )
+        parser.set_defaults(function=part.call)
+        part.options(parser)
 
 
 def call(args: argparse.Namespace) -> int:
     from harness.config import load_config
-    from harness.record import read_records
-    from leaderboards.spec import board_of, load_board
 
     config = load_config()
     out = out_folder(args, config)
-    records = read_records(out / "runs")
-    if not records:
-        raise UserError(
-            f"{out / 'runs'}: no records. Run 'bench run --models ... --tasks ...' first, "
-            "or name the folder with --out."
-        )
-    registry = open_registry(config)
-    spec = load_board(registry.board(args.name)) if args.name else board_of(records)
-    folder = out / "board" / args.name if args.name else out / "board"
-    return write_board_of(args, records, spec, folder)
+    records = records_of(out)
+    spec = board_spec(config, out, args.name, records)
+    return write_board_of(args, records, spec, out, args.name)
 
 
 def write_board_of(
-    args: argparse.Namespace, records: Sequence[Record], spec: BoardSpec, folder: Path
+    args: argparse.Namespace,
+    records: Sequence[Record],
+    spec: BoardSpec,
+    out: Path,
+    name: str = "",
 ) -> int:
-    """Write a board's files and pages, and print it as asked."""
-    from leaderboards.build import build
-    from leaderboards.pages import write_pages
-    from leaderboards.render import render_json, render_markdown, render_terminal, write_board
+    """Write a board's files and pages, and print it as asked; "" is the default board."""
+    from leaderboards.folder import board_folder, write_costs, write_folder
+    from leaderboards.render import render_json, render_markdown, render_terminal
 
-    board = build(records, spec)
-    write_board(board, folder)
-    pages = write_pages(board, records, spec, folder)
+    folder = board_folder(out, name)
+    board, page = write_folder(records, spec, out, folder)
+    write_costs(records, out / "costs.csv")
     if args.json:
         print(render_json(board))
     elif args.markdown:
@@ -63,6 +77,6 @@ def write_board_of(
         from rich.console import Console
 
         Console().print(render_terminal(board))
-        print(f"Page to open: {pages[0]}")
-        print(f"Also as Markdown, JSON and CSV in {folder}")
+        print(f"Page to open: {page}")
+        print(f"Also as Markdown, JSON and CSV in {folder}; seconds in {out / 'costs.csv'}")
     return 0

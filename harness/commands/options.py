@@ -26,10 +26,29 @@ def count(text: str) -> int:
     return int(text)
 
 
-def output_options(sub: argparse.ArgumentParser) -> None:
+def points(text: str) -> float:
+    """Points of 100 as a share."""
+    try:
+        share = float(text) / 100
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"'{text}': expected points, 0 to 100")
+    return share
+
+
+def folder_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--out", type=Path, help="folder of all results (default: bench-out)")
-    sub.add_argument("--json", action="store_true", help="print JSON")
     sub.add_argument("--quiet", action="store_true", help="no progress, no table")
+
+
+def output_options(sub: argparse.ArgumentParser) -> None:
+    folder_options(sub)
+    sub.add_argument("--json", action="store_true", help="print JSON")
+
+
+def board_name(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("name", nargs="?", default="", help="a declared board (default: all runs)")
 
 
 def board_format(sub: argparse.ArgumentParser) -> None:

@@ -17,7 +17,7 @@ from harness.commands.options import (
     shots,
 )
 from harness.commands.scoring import load_tasks, record_jobs
-from harness.commands.session import Session
+from harness.commands.session import Session, board_spec
 
 if TYPE_CHECKING:
     from harness.types import Record
@@ -44,7 +44,6 @@ def call(args: argparse.Namespace) -> int:
     from harness.plan import plan_jobs
     from harness.record import read_records
     from harness.suites import SuiteIndex
-    from leaderboards.spec import board_of
     from tasks.cards import load_cards
 
     session = Session(args)
@@ -74,7 +73,8 @@ def call(args: argparse.Namespace) -> int:
     progress.say(_work_line(records))
     # The board is of all records there, as `bench board` would rebuild it.
     everything = read_records(session.out / "runs")
-    return write_board_of(args, everything, board_of(everything), session.out / "board")
+    spec = board_spec(session.config, session.out, "", everything)
+    return write_board_of(args, everything, spec, session.out)
 
 
 def _work_line(records: Sequence[Record]) -> str:

@@ -18,7 +18,8 @@ from harness.errors import UserError
 if TYPE_CHECKING:
     from harness.config import Config
     from harness.registry import Registry
-    from harness.types import Artifact, Domain, Progress
+    from harness.types import Artifact, Domain, Progress, Record
+    from leaderboards.spec import BoardSpec
 
 
 def open_registry(config: Config) -> Registry:
@@ -85,8 +86,16 @@ class Session:
             args.dtype,
         )
 
-    def artifact(self, name: str) -> Artifact | None:
-        """The artifact behind a model's name, made if needed; None for a base."""
+    def artifact(
+        self,
+        name: str,
+        settings: Mapping[str, str] | None = None,
+        domain: Domain | None = None,
+    ) -> Artifact | None:
+        """The artifact behind a model's name, made if needed; None for a base.
+
+        `settings` come on top of the command line's, `domain` in the place of its own.
+        """
         from harness.artifacts import ensure, parameters
         from harness.pool import PooledBase
 
@@ -112,6 +121,33 @@ class Session:
 def out_folder(args: argparse.Namespace, config: Config) -> Path:
     chosen = args.out or os.environ.get("BENCH_OUT") or config.defaults.out or "bench-out"
     return Path(chosen)
+
+
+def records_of(out: Path) -> list[Record]:
+    """Every record of a project's folder.
+
+    Raises:
+        UserError: there is none, or one was tampered with.
+    """
+    from harness.record import read_records
+
+    records = read_records(out / "runs")
+    if not records:
+        raise UserError(
+            f"{out / 'runs'}: no records. Run 'bench run --models ... --tasks ...' first, "
+            "or name the folder with --out."
+        )
+    return records
+
+
+def board_spec(config: Config, out: Path, name: str, records: Sequence[Record]) -> BoardSpec:
+    """The named board, else the folder's own declaration, else that of the records' suite."""
+    from leaderboards.folder import own_spec
+    from leaderboards.spec import board_of, load_board
+
+    if name:
+        return load_board(open_registry(config).board(name))
+    return own_spec(out) or board_of(records)
 
 
 def _settings(pairs: Sequence[str]) -> dict[str, str]:

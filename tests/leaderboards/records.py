@@ -1,5 +1,6 @@
 """Records made up for the tests of boards."""
 
+from harness.record import write_record
 from harness.types import Record
 
 
@@ -7,10 +8,13 @@ def item(index, value, *, status="ok", document=None, metric="accuracy", flags=(
     return {
         "id": f"i{index:04}",
         "status": status,
+        "input": more.pop("input", f"Is {index} prime?"),
+        "prompt_sha256": more.pop("prompt_sha256", f"{index:064x}"),
         "answer": more.pop("answer", "yes"),
         "target": ["yes"],
         "metrics": {} if status == "error" else {metric: value, "unparseable": 0, **more},
         "document": document or f"d{index:04}",
+        "cut_tokens": 0,
         "flags": list(flags),
         "responses": [{"tokens": 3, "text": "yes", "finish": "eos"}],
     }
@@ -75,3 +79,13 @@ def record_of(model, task, items, *, metric="accuracy", aggregation="mean_score"
         "metrics": {},
     }
     return Record(manifest=manifest, items=tuple(items), summary=summary)
+
+
+def store(runs, *records, seconds=2.0):
+    """Write records as a run does; returns the folder of all runs."""
+    for made in records:
+        manifest = {k: v for k, v in made.manifest.items() if k != "engine_report"}
+        place = f"{manifest['task']}@{manifest['shots']}.{manifest['draw']}"
+        folder = runs / manifest["model"] / place
+        write_record(folder, manifest, made.items, made.summary, {"seconds": seconds})
+    return runs

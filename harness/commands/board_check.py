@@ -1,0 +1,40 @@
+"""`bench board check`: is a board, byte for byte, what its records give?"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from harness.commands.options import board_name, folder_options
+from harness.commands.session import board_spec, out_folder, records_of
+
+NAME = "check"
+HELP = "make the board anew and name every file that differs; exit code 1 if any does"
+
+
+def options(sub: argparse.ArgumentParser) -> None:
+    board_name(sub)
+    folder_options(sub)
+
+
+def call(args: argparse.Namespace) -> int:
+    from harness.config import load_config
+    from leaderboards.folder import board_folder, check_folder
+
+    config = load_config()
+    out = out_folder(args, config)
+    records = records_of(out)
+    folder = board_folder(out, args.name)
+    faults = check_folder(records, board_spec(config, out, args.name, records), out, folder)
+    for fault in faults:
+        print(fault, file=sys.stderr)
+    if faults:
+        print(
+            f"{folder} is not what its {len(records)} records give: {len(faults)} files. "
+            "'bench board build' writes them anew.",
+            file=sys.stderr,
+        )
+        return 1
+    if not args.quiet:
+        print(f"{folder} is what its {len(records)} records give, byte for byte.")
+    return 0

@@ -1,0 +1,234 @@
+"""Did any score fall? The records here against a baseline's, item by item.
+
+A score fell if even the upper end of the difference's interval, paired on the
+same items, lies more than epsilon below zero. Only what was asked in the same
+way is compared: another task version, decoding, item limit, chat template or
+number of demonstrations is said, not compared.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from harness.errors import UserErrors
+from harness.types import Record
+from leaderboards.compare import documents_of, estimate, paired_views, resample
+from leaderboards.gather import ByDraw, select, sheet
+from leaderboards.render import escaped
+from leaderboards.spec import BoardSpec
+from leaderboards.stats import Interval, interval
+from leaderboards.tables import limits, points
+from tasks.aggregation import AGGREGATIONS
+
+Verdict = Literal["fell", "rose", "same", "not comparable", "missing", "new"]
+# What must be equal for two records to be compared -> how a difference is told.
+_SETTINGS = {
+    "suite": "suite",
+    "task_version": "task version",
+    "chat": "chat template",
+    "limit": "item limit",
+    "decoding": "decoding",
+}
+EPSILON = 0.01  # one point of 100: the last digit most papers print
+Place = tuple[str, str, int]  # model, task, shots
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One model on one task: before and now, on the items both have.
+
+    `n` counts those items; `prompts` how many of them were asked in other words.
+    `reason` says why there is no comparison, or what else should be known.
+    """
+
+    model: str
+    task: str
+    shots: int
+    verdict: Verdict
+    metric: str = ""
+    before: float | None = None
+    now: float | None = None
+    difference: Interval | None = None
+    n: int = 0
+    prompts: int = 0
+    reason: str = ""
+
+
+def compare_with(
+    baseline: Iterable[Record], records: Iterable[Record], spec: BoardSpec, epsilon: float = EPSILON
+) -> tuple[Finding, ...]:
+    """A finding for every model, task and number of shots that either side has.
+
+    Args:
+        spec: which records and metrics count, as on the board.
+        epsilon: a fall by less is let pass, 0..1.
+    """
+    before, now = (_by_place(select(side, spec)) for side in (baseline, records))
+    return tuple(_finding(place, before, now, spec, epsilon) for place in sorted({*before, *now}))
+
+
+def _by_place(records: Sequence[Record]) -> dict[Place, dict[int, Record]]:
+    places: dict[Place, dict[int, Record]] = defaultdict(dict)
+    faults: list[str] = []
+    for record in records:
+        manifest = record.manifest
+        place = (manifest["model"], manifest["task"], manifest["shots"])
+        if manifest["draw"] in places[place]:
+            faults.append(
+                f"two records claim to be {place[0]} on {place[1]}@{place[2]}."
+                f"{manifest['draw']}; remove one of the two folders."
+            )
+        places[place][manifest["draw"]] = record
+    if faults:
+        raise UserErrors(faults)
+    return places
+
+
+def _finding(
+    place: Place,
+    before: Mapping[Place, ByDraw],
+    now: Mapping[Place, ByDraw],
+    spec: BoardSpec,
+    epsilon: float,
+) -> Finding:
+    if place not in now:
+        return Finding(*place, "missing", reason=_missing(place, now))
+    if place not in before:
+        return Finding(*place, "new", reason="the baseline has no such record")
+    sides = {"before": before[place], "now": now[place]}
+    manifests = [next(iter(draws.values())).manifest for draws in sides.values()]
+    metric = spec.metrics.get(place[1], str(manifests[1]["main_metric"]))
+    reason = _not_comparable(manifests, metric)
+    if reason:
+        return Finding(*place, "not comparable", metric, reason=reason)
+    facts = manifests[1]["metrics"][metric]
+    table = sheet(sides, metric, place[1])
+    views = None
+    if table is not None and set(sides) <= set(table.answers):
+        views = paired_views(table, "now", "before")
+    if table is None or views is None:
+        return Finding(*place, "not comparable", metric, reason="no item was scored in both")
+    samples = resample(table, views, spec.resamples)
+    values = [estimate(table, view) for view in views]
+    gap, gaps = values[0] - values[1], samples[views[0]] - samples[views[1]]
+    # Equal answers leave nothing to be unsure of.
+    found = Interval(0.0, 0.0)
+    if gap or gaps.any():
+        found = interval(gaps, gap, documents_of(table, views[0]), low=-1.0)
+    n = sum(views[0].mask)
+    sign = 1 if facts["higher_is_better"] else -1
+    best_case = found.high if sign > 0 else -found.low
+    verdict: Verdict = "same"
+    if best_case < -epsilon:
+        verdict = "fell"
+    elif (found.low if sign > 0 else -found.high) > epsilon:
+        verdict = "rose"
+    return Finding(
+        *place, verdict, metric, values[1], values[0], found, n,
+        prompts=_other_prompts(sides["before"], sides["now"]), reason=_other_items(sides, n),
+    )  # fmt: skip
+
+
+def _missing(place: Place, now: Mapping[Place, Any]) -> str:
+    shots = sorted(found[2] for found in now if found[:2] == place[:2])
+    if shots:
+        return f"asked with {', '.join(map(str, shots))} shots now, {place[2]} in the baseline"
+    return "the baseline has it, there is no record now"
+
+
+def _not_comparable(manifests: Sequence[Mapping[str, Any]], metric: str) -> str:
+    before, now = manifests
+    reasons = [
+        f"{told} {before[key]} in the baseline, {now[key]} now"
+        for key, told in _SETTINGS.items()
+        if before[key] != now[key]
+    ]
+    facts = [manifest["metrics"].get(metric) for manifest in manifests]
+    if facts[0] is None or facts[1] is None:
+        reasons.append(f"metric {metric} is not in both records")
+    elif facts[0] != facts[1]:
+        reasons.append(f"metric {metric} is computed in another way")
+    elif facts[1]["aggregation"] not in AGGREGATIONS:
+        reasons.append(f"metric {metric} cannot be resampled")
+    return "; ".join(reasons)
+
+
+def _prompts(draws: ByDraw) -> dict[tuple[int, str], str]:
+    return {
+        (draw, item["id"]): item["prompt_sha256"]
+        for draw, record in draws.items()
+        for item in record.items
+    }
+
+
+def _other_prompts(before: ByDraw, now: ByDraw) -> int:
+    old, new = _prompts(before), _prompts(now)
+    return sum(new[key] != old[key] for key in new.keys() & old.keys())
+
+
+def _other_items(sides: Mapping[str, ByDraw], n: int) -> str:
+    """What else than the common items there is."""
+    told = []
+    draws = [set(side) for side in sides.values()]
+    if draws[0] != draws[1]:
+        told.append(f"only draws {sorted(draws[0] & draws[1])} are in both")
+    for name, side in sides.items():
+        more = max(len(record.items) for record in side.values()) - n
+        if more:
+            told.append(f"{more} items {name} are not scored in both")
+    return "; ".join(told)
+
+
+def failed(findings: Iterable[Finding]) -> list[Finding]:
+    """The findings that close the gate: scores that fell, and what could not be compared."""
+    return [f for f in findings if f.verdict in ("fell", "not comparable", "missing")]
+
+
+def summary(findings: Sequence[Finding], epsilon: float, baseline: str) -> str:
+    """The findings as Markdown, those that close the gate first."""
+    fell = [f for f in findings if f.verdict == "fell"]
+    refused = [f for f in failed(findings) if f.verdict != "fell"]
+    compared = [f for f in findings if f.difference is not None]
+    if fell:
+        head = f"{len(fell)} of {len(compared)} scores fell"
+    elif refused:
+        head = f"{len(refused)} scores could not be compared"
+    else:
+        head = f"No score fell ({len(compared)} compared)"
+    lines = [
+        f"## {head}",
+        "",
+        f"Against {escaped(baseline)}. A score fell if even the upper end of the paired 95%"
+        f" interval is more than {100 * epsilon:g} points below zero.",
+        "",
+        "| model | task | shots | before | now | difference | n | |",
+        "| :--- | :--- | ---: | ---: | ---: | ---: | ---: | :--- |",
+    ]
+    order = ("fell", "not comparable", "missing", "rose", "same", "new")
+    for found in sorted(findings, key=lambda f: order.index(f.verdict)):
+        lines.append("| " + " | ".join(_line(found)) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _line(found: Finding) -> list[str]:
+    gap = ""
+    if found.difference is not None and found.now is not None and found.before is not None:
+        value = points(found.now - found.before, sign=True)
+        gap = f"{value} {limits(found.difference, sign=True)}"
+    words = [found.verdict if found.verdict != "fell" else "**fell**", escaped(found.reason)]
+    if found.prompts:
+        words.append(f"{found.prompts} prompts differ from the baseline's")
+    task = f"{found.task} ({found.metric})" if found.metric else found.task
+    return [
+        escaped(found.model),
+        escaped(task),
+        str(found.shots),
+        points(found.before) if found.before is not None else "",
+        points(found.now) if found.now is not None else "",
+        gap,
+        str(found.n) if found.n else "",
+        "; ".join(word for word in words if word),
+    ]

@@ -1,0 +1,78 @@
+"""A board with its records, as others may have it.
+
+Where a set's card does not let its rows be passed on, a record keeps ids,
+counts, scores and parse states; questions, expected answers and the model's
+answers, which may quote them, are left out. All numbers of the board are the same.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.errors import UserError
+from harness.files import write_json, write_text
+from harness.record import read_records, write_record
+from harness.types import Json, Record
+from leaderboards.folder import SPEC, WITHHELD, own_spec, write_costs, write_folder
+from leaderboards.gather import select
+from leaderboards.spec import BoardSpec, dump_board
+
+# Everything else of a row is text of the set, or may quote it.
+_KEPT = ("id", "status", "metrics", "document", "cut_tokens", "prompt_sha256", "flags")
+_KEPT_OF_A_RESPONSE = ("tokens", "finish", "loglikelihood", "greedy")
+
+
+def publish(records: Sequence[Record], spec: BoardSpec, name: str, folder: Path) -> Path:
+    """Write the board's records and the board made from them; return the page to open.
+
+    What an earlier publication left in `folder` is replaced.
+
+    Raises:
+        UserError: the folder holds something else, or no record is on the board.
+    """
+    if folder.exists() and any(folder.iterdir()) and not any(folder.glob(f"*{SPEC}")):
+        raise UserError(
+            f"{folder}: not empty, and no published board (it has no *{SPEC}). "
+            "Name a new folder with --to."
+        )
+    chosen = select(records, spec)
+    if not chosen:
+        raise UserError(f"board '{spec.name}': no record is on it, so there is nothing to publish.")
+    shutil.rmtree(folder / "runs", ignore_errors=True)
+    for old in folder.glob(f"*{SPEC}"):
+        old.unlink()
+    for record in chosen:
+        _write(record, folder / "runs")
+    write_text(folder / f"{name}{SPEC}", dump_board(spec))
+    published, own = read_records(folder / "runs"), own_spec(folder)
+    if own is None:
+        raise FileNotFoundError(folder / f"{name}{SPEC}")
+    write_costs(published, folder / "costs.csv")
+    return write_folder(published, own, folder, folder / "board")[1]
+
+
+def _write(record: Record, runs: Path) -> None:
+    manifest = {key: value for key, value in record.manifest.items() if key != "engine_report"}
+    items: list[Json] = [dict(item) for item in record.items]
+    if not manifest["redistribute"] and not manifest.get(WITHHELD):
+        manifest[WITHHELD] = True
+        items = [without_texts(item) for item in items]
+    place = f"{manifest['task']}@{manifest['shots']}.{manifest['draw']}"
+    folder = runs / manifest["model"] / place
+    write_record(folder, manifest, items, dict(record.summary), {})
+    # Not a run of its own: the facts are those of the runs behind it.
+    write_json(folder / "run.json", record.manifest["engine_report"])
+
+
+def without_texts(item: Mapping[str, Any]) -> Json:
+    """A row without the set's texts and the answers that may quote them."""
+    row = {key: item[key] for key in _KEPT if key in item}
+    return row | {
+        "responses": [
+            {key: response[key] for key in _KEPT_OF_A_RESPONSE if key in response}
+            for response in item["responses"]
+        ]
+    }
