@@ -103,7 +103,8 @@ def _json(path: Path) -> Any:
 
 
 def _curve(folder: Path) -> Curve | None:
-    points = _json(folder / "training.json").get("curve", [])
+    path = folder / "training.jsonl"
+    points = map(json.loads, path.read_text(encoding="utf-8").splitlines() if path.is_file() else ())
     shown = [(float(p["step"]), float(p["loss"]), None, None) for p in points]
     return Curve("loss", tuple(shown)) if shown else None
 

@@ -105,6 +105,7 @@ class _Site:
             "models": self.models,
             "figures": figures,
             "verdicts": verdicts,
+            "reach": reach,
         }
 
     def _models(self) -> dict[str, ModelPages]:
@@ -260,14 +261,19 @@ def bar(cell: Cell | Average | None) -> str:
     return _bar(100 * cell.interval.low, 100 * cell.interval.high, 100 * cell.score)
 
 
-def gap_bar(cell: Cell | Average | None) -> str:
-    """The same for a difference, on a scale of -100 to 100."""
+def reach(cells: Iterable[Cell | Average | None]) -> float:
+    """The widest end of any difference's interval: what a column's bars are drawn to."""
+    found = [cell.difference.interval for cell in cells if cell is not None and cell.difference]
+    return max([abs(end) for gap in found for end in (gap.low, gap.high)], default=1.0) or 1.0
+
+
+def gap_bar(cell: Cell | Average | None, far: float) -> str:
+    """The same for a difference, on a scale of -far to far."""
     if cell is None or cell.difference is None:
         return ""
     found = cell.difference
-    low, high, at = (
-        50 + 50 * value for value in (found.interval.low, found.interval.high, found.value)
-    )
+    ends = (found.interval.low, found.interval.high, found.value)
+    low, high, at = (50 + 50 * value / far for value in ends)
     return _bar(low, high, at)
 
 
