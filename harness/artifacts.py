@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from filelock import FileLock
 
 from harness.errors import UserError, did_you_mean
 from harness.files import digest, sha256_file, write_json
+from harness.lineage import write_sources
 from harness.types import Artifact, BaseModel, Domain, Progress, Specializer
 
 
@@ -99,9 +100,14 @@ def ensure(
 
     A second process that wants the same artifact waits for the first.
 
+    A specializer with a method `own_domain() -> Domain` works on that one, and its
+    artifact does not depend on the domain asked for.
+
     Args:
         root: folder of all artifacts (`bench-out/artifacts`).
     """
+    own_domain: Callable[[], Domain] | None = getattr(specializer, "own_domain", None)
+    domain = own_domain() if own_domain else domain
     key = artifact_digest(specializer, base, domain, params)
     name = f"{specializer.name}-{base.name}"
     folder = root / f"{name}-{key[:12]}"
@@ -111,6 +117,7 @@ def ensure(
             progress.say(f"{name}: specialising on domain '{domain.name}' ({folder})")
             began = time.monotonic()
             facts = specializer.specialize(base, domain, params, folder, progress)
+            write_sources(folder, domain)
             manifest = {
                 "name": name,
                 "specializer": specializer.name,

@@ -44,7 +44,7 @@ _EXTRACTS = re.compile(r"\b(?:extract|copy|verbatim|exact words)\b", re.IGNORECA
 LABEL_WORDS = 3
 
 
-class ResponseFilters:
+class LabelBalance:
     """Judges answers in order; keeps one short answer from crowding out the others.
 
     `label_share`: among answers of at most three words, no single one may make
@@ -56,25 +56,8 @@ class ResponseFilters:
         self._floor = label_floor
         self._labels: Counter[str] = Counter()
 
-    def judge(
-        self,
-        instruction: str,
-        input_text: str,
-        output: str,
-        *,
-        cut: bool = False,
-        shown: Sequence[str] = (),
-    ) -> Refusal | None:
-        """None if the answer is kept (and counted).
-
-        Args:
-            cut: the answer reached the token limit.
-            shown: the answers of the demonstrations it was given.
-        """
-        refusal = next(_refusals(instruction, input_text, output, cut, shown), None)
-        return refusal or self._crowded(output)
-
-    def _crowded(self, output: str) -> Refusal | None:
+    def judge(self, output: str) -> Refusal | None:
+        """None if an answer of sound form is kept (and counted)."""
         if len(output.split()) > LABEL_WORDS:
             return None
         label = plain(output)
@@ -83,6 +66,23 @@ class ResponseFilters:
             return Refusal("balance", f"'{label}' is already {seen - 1} of {total - 1} labels")
         self._labels[label] += 1
         return None
+
+
+def judge_answer(
+    instruction: str,
+    input_text: str,
+    output: str,
+    *,
+    cut: bool = False,
+    shown: Sequence[str] = (),
+) -> Refusal | None:
+    """None if the answer's form is sound, else the first fault.
+
+    Args:
+        cut: the answer reached the token limit.
+        shown: the answers of the demonstrations it was given.
+    """
+    return next(_refusals(instruction, input_text, output, cut, shown), None)
 
 
 def _refusals(

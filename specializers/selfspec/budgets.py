@@ -16,6 +16,7 @@ from specializers.training_data import TEMPLATES
 
 PAPER: dict[str, Any] = {
     "seed": 0,
+    "rounds": 1,  # P: answers may be written anew by the model of the previous round
     # -- instructions
     "examples": 5000,  # R
     "max_calls": 20_000,  # ours: a bound, so that a weak model ends with what it has
@@ -37,18 +38,23 @@ PAPER: dict[str, Any] = {
     "max_input_words": 400,  # ours
     "novelty": "instruction",  # C
     "novelty_threshold": 0.7,  # C: ROUGE-L F1
+    "semantic_threshold": 0.0,  # ours: off; above 0, the largest cosine to an earlier task
     "label_share": 0.3,  # ours: no short answer makes up more of the short answers
     "label_floor": 25,  # ours: before this many of it the share is not asked
     # -- responses
     "retrieval": "bm25",  # R, P; BM25 from a secondary source
     "passages": 3,  # U: the paper's k is not known
     "passage_words": 120,  # ours
-    "retrieve_for": "all",  # P: retrieval serves responses; "open": tasks without a text of their own
+    "retrieve_for": "all",  # P: for responses; "open": tasks without a text of their own
     "retrieval_input_words": 40,  # ours: for "open", an input longer than this answers for itself
     "response_demonstrations": 5,  # M
     "demonstration_choice": "draw",  # M; "nearest" takes the seeds with the likest instruction
     "response_tokens": 512,  # ours
     "responses_per_round": 256,  # ours
+    "agreement_samples": 0,  # ours: off; so many sampled answers are compared with the greedy one
+    "agreement_share": 0.5,  # ours: of the samples
+    "agreement_rouge": 0.5,  # ours: ROUGE-L F1 at which two answers of over 3 words agree
+    "agreement_temperature": 0.7,  # Wang et al. 2023 (arXiv 2203.11171)
     # -- training
     "template": "auto",  # ours: M trains and asks in Alpaca's; "auto" is how the harness asks
     "lora_rank": 8,  # M
@@ -70,13 +76,14 @@ PAPER: dict[str, Any] = {
 
 SMALL: dict[str, Any] = {
     **PAPER,
-    "examples": 200,
-    "max_calls": 320,
+    "examples": 96,
+    # Bounds writing to about 30,000 tokens: 8 minutes at 60 tokens a second.
+    "max_calls": 192,
     "calls_per_round": 32,
     "demonstration_kinds": "one",
     "wish": "kind+topic",
     "tasks_per_call": 2,
-    "instruction_tokens": 224,
+    "instruction_tokens": 192,
     "max_input_words": 160,
     # A small model that keeps a seed's instruction and writes a new text has done well.
     "novelty": "instruction+input",

@@ -25,6 +25,7 @@ from specializers.selfspec.prompts import (
     brainstorm_stop,
     read_tasks,
 )
+from specializers.selfspec.semantics import Embed, SemanticNovelty
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class InstructionParams:
     max_input_words: int
     novelty: str
     novelty_threshold: float
+    semantic_threshold: float
 
     def decoding(self, model: Mapping[str, float], call: int) -> Decoding:
         """Sampling of one call; `model` is what models.toml says suits the model."""
@@ -65,11 +67,18 @@ class InstructionParams:
 
 
 def write_instructions(
-    base: BaseModel, domain: Domain, params: InstructionParams, progress: Progress
+    base: BaseModel,
+    domain: Domain,
+    params: InstructionParams,
+    progress: Progress,
+    embed: Embed | None = None,
 ) -> tuple[list[Json], Json]:
     """Every candidate in order, dropped or not, and the counts of the stage.
 
     A candidate's `dropped` is None or {"filter", "reason"}.
+
+    Args:
+        embed: needed where `semantic_threshold` is above 0.
 
     Raises:
         UserError: no candidate was accepted.
@@ -83,6 +92,16 @@ def write_instructions(
         max_input_words=params.max_input_words,
         novelty=params.novelty,
         threshold=params.novelty_threshold,
+    )
+    semantics = (
+        SemanticNovelty(
+            domain.seeds,
+            embed,
+            params.semantic_threshold,
+            with_input=params.novelty == "instruction+input",
+        )
+        if embed is not None and params.semantic_threshold > 0
+        else None
     )
     wanted = -int(-params.examples * (1 + params.surplus) // 1)
     hands = deal(
@@ -119,7 +138,7 @@ def write_instructions(
             }
             for row in _candidates(response, origin):
                 if accepted < wanted:
-                    _judge(row, filters)
+                    _judge(row, filters, semantics)
                     accepted += row["dropped"] is None
                     rows.append(row)
         calls += size
@@ -162,10 +181,16 @@ def _unreadable(block: Block) -> Json | None:
     return None if block.instruction else {"filter": "format", "reason": "empty instruction"}
 
 
-def _judge(row: dict[str, Any], filters: InstructionFilters) -> None:
-    if row["dropped"] is None:
-        refusal = filters.judge(row["id"], row["instruction"], row["input"])
-        row["dropped"] = asdict(refusal) if refusal else None
+def _judge(
+    row: dict[str, Any], filters: InstructionFilters, semantics: SemanticNovelty | None
+) -> None:
+    if row["dropped"] is not None:
+        return
+    task = (row["id"], row["instruction"], row["input"])
+    refusal = filters.judge(*task)
+    if refusal is None and semantics is not None:
+        refusal = semantics.judge(*task)
+    row["dropped"] = asdict(refusal) if refusal else None
 
 
 def _nothing(model: str, calls: int, rows: list[Json]) -> str:

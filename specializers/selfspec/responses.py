@@ -1,23 +1,27 @@
 """Stage 2: the base model answers the accepted tasks as an expert of the domain.
 
-It sees a few seeds with their answers and, where the task does not carry its
-own text, passages retrieved from the domain's corpus. Greedy. Answers are asked
-for in rounds, in order, until enough examples are complete.
+It sees a few seeds with their answers and, where they help, passages retrieved
+from the domain's corpus. Greedy. Answers are asked for in batches, in order,
+until enough examples are complete. In a later round the previous round's
+specialised model answers in the base's place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
 
 from harness.errors import UserError
 from harness.files import digest
-from harness.types import BaseModel, Decoding, Domain, Json, Progress, Seed
+from harness.types import BaseModel, Decoding, Domain, Json, Progress, Response, Seed
 from specializers.retrieval import Passage, Retriever
 from specializers.rouge import rouge_l
+from specializers.selfspec.agreement import AgreementParams, judge_agreement, sampled
+from specializers.selfspec.answer_filters import LABEL_WORDS, LabelBalance, judge_answer
 from specializers.selfspec.draws import deal
-from specializers.selfspec.answer_filters import LABEL_WORDS, ResponseFilters
-from specializers.selfspec.filters import speaks_of_a_text
+from specializers.selfspec.filters import Refusal, speaks_of_a_text
 from specializers.selfspec.prompts import RESPOND_STOP, respond_prompt
 from specializers.selfspec.wording import plain
 
@@ -40,68 +44,68 @@ class ResponseParams:
     label_floor: int
 
 
+@dataclass(frozen=True)
+class Ask:
+    """One task as it is put to the model: what is shown with it, and the whole prompt."""
+
+    task: Json
+    seeds: tuple[Seed, ...]
+    passages: tuple[Passage, ...]
+    prompt: str
+
+
 def write_responses(
     base: BaseModel,
     domain: Domain,
     tasks: Sequence[Json],
     retriever: Retriever | None,
     params: ResponseParams,
+    agreement: AgreementParams,
     progress: Progress,
+    *,
+    adapter: Path | None = None,
 ) -> tuple[list[Json], Json]:
     """An answer per task, until `examples` are kept; and the counts of the stage.
 
     A row's `dropped` is None or {"filter", "reason"}; its `documents` are the
     ids of the passages that were shown.
 
+    Args:
+        adapter: the previous round's; None lets the base answer.
     Raises:
         UserError: no answer was kept.
     """
-    filters = ResponseFilters(label_share=params.label_share, label_floor=params.label_floor)
+    balance = LabelBalance(label_share=params.label_share, label_floor=params.label_floor)
     hands = deal(domain.seeds, params.response_demonstrations, "responses", params.seed)
     decoding = Decoding(max_tokens=params.response_tokens, stop=RESPOND_STOP)
     rows: list[Json] = []
-    kept = asked = tokens = errors = 0
+    kept = asked = samples = tokens = errors = 0
     while kept < params.examples and asked < len(tasks):
         batch = tasks[asked : asked + params.responses_per_round]
-        shown = [
-            _nearest(domain.seeds, task["instruction"], params.response_demonstrations)
-            if params.demonstration_choice == "nearest"
-            else next(hands)
-            for task in batch
-        ]
-        found = [_look_up(task, retriever, params) for task in batch]
-        prompts = [
-            respond_prompt(
-                domain, hand, task["instruction"], task["input"], _texts(passages, params)
-            )
-            for task, hand, passages in zip(batch, shown, found, strict=True)
-        ]
-        responses = base.generate(prompts, [decoding] * len(batch), label="answering tasks")
-        for index, response in enumerate(responses):
-            tokens += response.tokens
-            errors += response.status == "error"
+        asks = [_ask(domain, task, hands, retriever, params) for task in batch]
+        responses = base.generate(
+            [ask.prompt for ask in asks],
+            [decoding] * len(asks),
+            adapter=adapter,
+            label="answering tasks",
+        )
+        refusals = [_form(ask, response) for ask, response in zip(asks, responses, strict=True)]
+        again = _sample(base, asks, refusals, decoding, agreement, adapter)
+        for index, (ask, response) in enumerate(zip(asks, responses, strict=True)):
             if kept >= params.examples:
                 break
-            task, output = batch[index], (response.text or "").strip()
-            refusal = filters.judge(
-                task["instruction"],
-                task["input"],
-                output,
-                cut=response.finish == "length",
-                shown=[seed.output for seed in shown[index]],
-            )
+            output = (response.text or "").strip()
+            refusal = refusals[index]
+            if refusal is None and index in again:
+                texts = [sample.text or "" for sample in again[index]]
+                refusal = judge_agreement(output, texts, agreement)
+            refusal = refusal or balance.judge(output)
             kept += refusal is None
-            rows.append(
-                {
-                    "id": task["id"],
-                    "output": output,
-                    "seeds": [seed.id for seed in shown[index]],
-                    "documents": [passage.id for passage in found[index]],
-                    "decoding": asdict(decoding),
-                    "prompt_sha256": digest(prompts[index]),
-                    "dropped": asdict(refusal) if refusal else None,
-                }
-            )
+            rows.append(_row(ask, output, decoding, refusal))
+        given = [*responses, *(sample for drawn in again.values() for sample in drawn)]
+        tokens += sum(response.tokens for response in given)
+        errors += sum(response.status == "error" for response in given)
+        samples += len(given) - len(responses)
         asked += len(batch)
     if kept < params.examples:
         progress.say(
@@ -113,7 +117,76 @@ def write_responses(
             f"{base.name}: none of {len(rows)} answers was usable (dropped by: {reasons}). "
             "Try a higher response_tokens, or a larger model."
         )
-    return rows, {"calls": asked, "failed_calls": errors, "tokens": tokens, "accepted": kept}
+    return rows, {
+        "calls": asked + samples,
+        "failed_calls": errors,
+        "tokens": tokens,
+        "accepted": kept,
+    }
+
+
+def _ask(
+    domain: Domain,
+    task: Json,
+    hands: Iterator[tuple[Seed, ...]],
+    retriever: Retriever | None,
+    params: ResponseParams,
+) -> Ask:
+    seeds = (
+        _nearest(domain.seeds, task["instruction"], params.response_demonstrations)
+        if params.demonstration_choice == "nearest"
+        else next(hands)
+    )
+    passages = tuple(_look_up(task, retriever, params))
+    texts = [" ".join(passage.text.split()[: params.passage_words]) for passage in passages]
+    prompt = respond_prompt(domain, seeds, task["instruction"], task["input"], texts)
+    return Ask(task, seeds, passages, prompt)
+
+
+def _form(ask: Ask, response: Response) -> Refusal | None:
+    return judge_answer(
+        ask.task["instruction"],
+        ask.task["input"],
+        (response.text or "").strip(),
+        cut=response.finish == "length",
+        shown=[seed.output for seed in ask.seeds],
+    )
+
+
+def _sample(
+    base: BaseModel,
+    asks: Sequence[Ask],
+    refusals: Sequence[Refusal | None],
+    greedy: Decoding,
+    params: AgreementParams,
+    adapter: Path | None,
+) -> dict[int, list[Response]]:
+    """Further answers to the tasks whose answer has a sound form, by their place in `asks`."""
+    places = [place for place, refusal in enumerate(refusals) if refusal is None]
+    if not params.agreement_samples or not places:
+        return {}
+    decodings = [sampled(greedy, asks[place].task["id"], params) for place in places]
+    drawn = iter(
+        base.generate(
+            [asks[p].prompt for p, ways in zip(places, decodings, strict=True) for _ in ways],
+            [way for ways in decodings for way in ways],
+            adapter=adapter,
+            label="asking again",
+        )
+    )
+    return {place: list(islice(drawn, params.agreement_samples)) for place in places}
+
+
+def _row(ask: Ask, output: str, decoding: Decoding, refusal: Refusal | None) -> Json:
+    return {
+        "id": ask.task["id"],
+        "output": output,
+        "seeds": [seed.id for seed in ask.seeds],
+        "documents": [passage.id for passage in ask.passages],
+        "decoding": asdict(decoding),
+        "prompt_sha256": digest(ask.prompt),
+        "dropped": asdict(refusal) if refusal else None,
+    }
 
 
 def _nearest(seeds: Sequence[Seed], instruction: str, count: int) -> tuple[Seed, ...]:
@@ -147,7 +220,3 @@ def _look_up(task: Json, retriever: Retriever | None, params: ResponseParams) ->
     ):
         return ()
     return retriever.search(f"{task['instruction']} {task['input']}", params.passages)
-
-
-def _texts(passages: Sequence[Passage], params: ResponseParams) -> list[str]:
-    return [" ".join(passage.text.split()[: params.passage_words]) for passage in passages]

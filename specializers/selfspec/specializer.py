@@ -2,7 +2,7 @@
 
 Source: Kang et al., "Self-Specialization: Uncovering Latent Expertise within
 Large Language Models", arXiv 2310.00160. Each stage is a file in the artifact's
-folder; a stage whose file is there is not repeated.
+folder; a stage whose file is there is not repeated. Each round is an artifact.
 """
 
 from __future__ import annotations
@@ -12,24 +12,27 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from harness.artifacts import ensure
 from harness.errors import UserError
-from harness.files import read_jsonl, write_jsonl
+from harness.files import read_jsonl, write_bytes, write_jsonl
 from harness.sources import cache_folder
-from harness.types import BaseModel, Domain, Json, Progress
+from harness.types import Artifact, BaseModel, Domain, Json, Progress, Specializer
 from specializers.parameters import check, take
 from specializers.retrieval import Retriever, open_retriever
+from specializers.selfspec.agreement import AgreementParams
 from specializers.selfspec.budgets import BUDGETS, CHOICES
 from specializers.selfspec.instructions import InstructionParams, write_instructions
 from specializers.selfspec.responses import ResponseParams, write_responses
+from specializers.selfspec.semantics import Embed
 from specializers.stages import adapter_stage, read_report, rows_stage
-from specializers.training_data import form_facts, render, resolve_template
+from specializers.training_data import form_facts, render
 
 
 class SelfSpec:
     """The paper's method; see `budgets` for every choice and its source."""
 
     name = "selfspec"
-    version = 1
+    version = 2
     summary = "train a base on tasks and answers it wrote itself from a few seeds"
     kind: Literal["adapter", "prompt"] = "adapter"
     budgets: Mapping[str, Mapping[str, Any]] = BUDGETS
@@ -42,53 +45,116 @@ class SelfSpec:
         out: Path,
         progress: Progress,
     ) -> Json:
-        """See `harness.types.Specializer`. What is written into `out`, in order:
+        """See `harness.types.Specializer` and `self_specialize`."""
+        return self_specialize(self, base, domain, params, out, progress)
 
-        instructions.jsonl: every candidate task, dropped or not.
-        responses.jsonl: every answer, dropped or not.
-        dropped.jsonl: what was dropped in either stage, with filter and reason.
-        data.jsonl: the training examples, each with its lineage.
-        adapter/, training.json: the adapter and how its training went.
-        """
-        check(self.name, params, self.budgets["paper"], CHOICES)
-        data = make_data(base, domain, params, out, progress)
-        template = resolve_template(params["template"], base.has_chat_template)
-        examples = [
-            render(template, row["instruction"], row["input"], row["output"]) for row in data
-        ]
-        training = adapter_stage(base, examples, params, out, progress)
-        return {
-            **data_facts(out),
-            **form_facts(params["template"], base.has_chat_template),
-            "training": training,
-        }
+
+def self_specialize(
+    plugin: Specializer,
+    base: BaseModel,
+    domain: Domain,
+    params: Mapping[str, Any],
+    out: Path,
+    progress: Progress,
+) -> Json:
+    """The method, for `plugin` and in its name. What is written into `out`, in order:
+
+    instructions.jsonl: every candidate task, dropped or not.
+    responses.jsonl: every answer, dropped or not.
+    dropped.jsonl: what was dropped in either stage, with filter and reason.
+    data.jsonl: the training examples, each with its lineage.
+    adapter/, training.jsonl, training.json: the adapter and how its training went.
+
+    With `rounds` over 1 the artifact of one round fewer is made first, beside
+    `out`; its tasks are taken over, its model answers them anew, and the
+    training starts from the base again.
+    """
+    check(plugin.name, params, plugin.budgets["paper"], CHOICES)
+    if not params["rounds"]:
+        raise UserError(f"{plugin.name}: rounds is 0, expected 1 or more.")
+    previous = _previous_round(plugin, base, domain, params, out, progress)
+    data = make_data(base, domain, params, out, progress, previous)
+    form = form_facts(params["template"], base.has_chat_template)
+    examples = [
+        render(str(form["template"]), row["instruction"], row["input"], row["output"])
+        for row in data
+    ]
+    training = adapter_stage(base, examples, params, out, progress)
+    return {
+        **data_facts(out),
+        **form,
+        "round": params["rounds"],
+        "previous_round": previous.digest if previous else "",
+        "training": training,
+    }
+
+
+def _previous_round(
+    plugin: Specializer,
+    base: BaseModel,
+    domain: Domain,
+    params: Mapping[str, Any],
+    out: Path,
+    progress: Progress,
+) -> Artifact | None:
+    """The artifact of one round fewer, whose tasks are put into `out`; None in round 1."""
+    if params["rounds"] == 1:
+        return None
+    fewer = {**params, "rounds": params["rounds"] - 1}
+    previous = ensure(plugin, base, domain, fewer, out.parent, progress)
+    for name in ("instructions.json", "instructions.jsonl"):
+        write_bytes(out / name, (previous.folder / name).read_bytes())
+    return previous
 
 
 def make_data(
-    base: BaseModel, domain: Domain, params: Mapping[str, Any], out: Path, progress: Progress
+    base: BaseModel,
+    domain: Domain,
+    params: Mapping[str, Any],
+    out: Path,
+    progress: Progress,
+    previous: Artifact | None = None,
 ) -> list[Json]:
     """Write tasks and answers; the training examples with their lineage, as in data.jsonl."""
     candidates = rows_stage(
         out,
         "instructions",
-        lambda: write_instructions(base, domain, take(InstructionParams, params), progress),
+        lambda: write_instructions(
+            base, domain, take(InstructionParams, params), progress, _embed(params, progress)
+        ),
     )
     tasks = [row for row in candidates if row["dropped"] is None]
-
-    def answer() -> tuple[list[Json], Json]:
-        retriever = _retriever(domain, params, progress)
-        return write_responses(
-            base, domain, tasks, retriever, take(ResponseParams, params), progress
-        )
-
-    answers = rows_stage(out, "responses", answer)
+    answers = rows_stage(
+        out,
+        "responses",
+        lambda: write_responses(
+            base,
+            domain,
+            tasks,
+            _retriever(domain, params, progress),
+            take(ResponseParams, params),
+            take(AgreementParams, params),
+            progress,
+            adapter=previous.adapter if previous else None,
+        ),
+    )
     if not (out / "data.jsonl").is_file():
         by_id = {row["id"]: row for row in tasks}
-        kept = [_example(by_id[row["id"]], row) for row in answers if row["dropped"] is None]
+        source = previous.digest if previous else "base"
+        kept = [_example(by_id[row["id"]], row, source) for row in answers if not row["dropped"]]
         write_jsonl(out / "dropped.jsonl", _dropped(candidates, answers))
         write_jsonl(out / "data.jsonl", kept)
         progress.say(f"{len(kept)} training examples; {_counts_line(candidates, answers)}")
     return list(read_jsonl(out / "data.jsonl"))
+
+
+def _embed(params: Mapping[str, Any], progress: Progress) -> Embed | None:
+    """Texts -> vectors, where novelty by meaning is asked for."""
+    if not params["semantic_threshold"]:
+        return None
+    from specializers.retrieval.embedding import DEFAULT, open_embedder
+
+    return open_embedder(DEFAULT, progress).passages
 
 
 def data_facts(out: Path) -> Json:
@@ -119,12 +185,13 @@ def _retriever(domain: Domain, params: Mapping[str, Any], progress: Progress) ->
     return open_retriever(params["retrieval"], domain.corpus, cache_folder() / "indexes", progress)
 
 
-def _example(task: Json, answer: Json) -> Json:
+def _example(task: Json, answer: Json, answered_by: str) -> Json:
     return {
         "id": task["id"],
         "instruction": task["instruction"],
         "input": task["input"],
         "output": answer["output"],
+        "answered_by": answered_by,
         "seeds": {"instruction": task["seeds"], "response": answer["seeds"]},
         "documents": answer["documents"],
         "decoding": {"instruction": task["decoding"], "response": answer["decoding"]},

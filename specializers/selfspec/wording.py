@@ -12,29 +12,31 @@ from specializers.rouge import common_subsequence, rouge_l, words
 _SENTENCE_END = re.compile(r"(?<=[.?!])\s+|\n+")
 _CLAUSE = re.compile(r"[.?!;:,(]+\s+|\n+|\b(?:then|and|or|but|please)\s+", re.IGNORECASE)
 # What the instructions of text tasks order. A word that is not here opens a statement.
-_ORDERS = frozenset(
-    """add advise analyse analyze annotate answer appraise argue arrange ask assess assign assume
-    boil break brief build calculate categorise categorize change check choose cite clarify classify
-    collect combine comment compare complete compose compute conclude condense confirm consider
-    construct contrast convert copy correct count create critique debate decide deduce define
-    describe design detail detect determine develop devise diagnose differentiate discuss
-    distinguish divide draft draw edit elaborate enumerate estimate evaluate examine expand explain
-    explore express extract figure fill find flag follow forecast format formulate generate give
-    gather go grade group guess help highlight hold identify illustrate imagine indicate infer inspect interpret
-    introduce invent judge justify label link list locate look make map mark match mention merge
-    modify name normalise normalize note number offer open order organise organize outline paraphrase
-    perform pick pinpoint place plan point predict prepare present produce propose prove provide
-    put quote rank rate read reason recall recognise recognize recommend record reduce rephrase replace
-    reply report resolve respond restate return review reword rewrite round say score select
-    separate shorten show simplify solve sort specify spell split standardise standardize state
-    structure study suggest sum summarise summarize supply tag take teach tell test think title trace
-    transform translate turn unscramble use verify weigh write""".split()
-)
+_ORDER_WORDS = """
+add advise analyse analyze annotate answer appraise argue arrange ask assess assign assume boil
+break brief build calculate categorise categorize change check choose cite clarify classify
+collect combine comment compare complete compose compute conclude condense confirm consider
+construct contrast convert copy correct count create critique debate decide deduce define
+describe design detail detect determine develop devise diagnose differentiate discuss
+distinguish divide draft draw edit elaborate enumerate estimate evaluate examine expand explain
+explore express extract figure fill find flag follow forecast format formulate gather generate
+give go grade group guess help highlight hold identify illustrate imagine indicate infer inspect
+interpret introduce invent judge justify label link list locate look make map mark match mention
+merge modify name normalise normalize note number offer open order organise organize outline
+paraphrase perform pick pinpoint place plan point predict prepare present produce propose prove
+provide put quote rank rate read reason recall recognise recognize recommend record reduce
+rephrase replace reply report resolve respond restate return review reword rewrite round say
+score select separate shorten show simplify solve sort specify spell split standardise
+standardize state structure study suggest sum summarise summarize supply tag take teach tell
+test think title trace transform translate turn unscramble use verify weigh write
+"""
+_ORDERS = frozenset(_ORDER_WORDS.split())
 _ANSWERS = re.compile(r"\b(?:yes or no|true or false)\b", re.IGNORECASE)
-_QUESTIONS = frozenset(
-    """what which who whom whose when where why how is are was were do does did has have had can
-    could should shall will would may might must""".split()
-)
+_QUESTION_WORDS = """
+what which who whom whose when where why how is are was were do does did has have had can could
+should shall will would may might must
+"""
+_QUESTIONS = frozenset(_QUESTION_WORDS.split())
 # Function words of other languages in Latin script that are no English words.
 _FOREIGN = frozenset(
     {"der", "und", "nicht", "ist", "eine", "mit", "für", "auf"}
@@ -59,7 +61,7 @@ def sentences(text: str) -> list[str]:
 
 
 def is_order_or_question(text: str) -> bool:
-    """Does a clause open as an order or a question does, or are the answers to choose from named?"""
+    """Does a clause open as an order or a question does, or are yes and no named as answers?"""
     if "?" in text or _ANSWERS.search(text):
         return True
     clauses = [found for clause in _CLAUSE.split(text) if (found := words(clause))]

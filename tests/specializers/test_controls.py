@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from harness.artifacts import ensure
 from harness.errors import UserError
 from harness.files import read_jsonl
 from harness.progress import NullProgress
 from harness.types import Domain
 from specializers.dapt import Dapt
-from specializers.domain import load_domain
+from specializers.domain import DOMAINS, load_domain
 from specializers.generic import Generic
 from specializers.rag import Rag
 from specializers.seedsft import SeedSft
@@ -54,12 +55,29 @@ def test_generic_uses_its_own_seeds_whatever_the_domain(
 ) -> None:
     params = {**Generic.budgets["tiny"], "examples": 3, "surplus": 2.0, "max_length": 64}
     facts = Generic().specialize(base, domain, params, tmp_path, NullProgress())
-    assert facts["domain"] == "generic"
+    assert facts["round"] == 1
     rows = list(read_jsonl(tmp_path / "data.jsonl"))
     assert len(rows) == 3
     shown = {name for row in rows for names in row["seeds"].values() for name in names}
     assert all(name.startswith("generic-") for name in shown)
     assert all(row["documents"] == [] for row in rows)
+
+
+def test_generic_is_another_artifact_for_other_seeds_and_the_same_for_another_domain(
+    base: ScriptedBase, domain: Domain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params = {**Generic.budgets["tiny"], "examples": 2, "surplus": 2.0, "max_length": 64}
+    other = load_domain(save_domain(tmp_path / "other", seeds=4))
+    own = load_domain(DOMAINS / "generic")
+    changed = replace(own, seeds=own.seeds[1:], digest="f" * 64)
+
+    def made(asked: Domain) -> str:
+        return ensure(Generic(), base, asked, params, tmp_path / "root", NullProgress()).digest
+
+    first = made(domain)
+    assert made(other) == first
+    monkeypatch.setattr("specializers.generic.load_domain", lambda folder: changed)
+    assert made(domain) != first
 
 
 def test_dapt_reads_as_many_passages_as_asked_for(

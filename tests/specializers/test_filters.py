@@ -6,7 +6,7 @@ import pytest
 
 from harness.types import Seed
 from specializers.domain import find_domain, load_domain
-from specializers.selfspec.answer_filters import ResponseFilters
+from specializers.selfspec.answer_filters import LabelBalance, judge_answer
 from specializers.selfspec.filters import InstructionFilters
 from specializers.selfspec.wording import is_foreign, is_loop, is_order_or_question, restates
 
@@ -121,10 +121,6 @@ def test_restating_is_saying_most_of_it_at_once() -> None:
     assert not restates("A tea was drunk. " * 9 + "It had side effects.", asked)
 
 
-def answers(share: float = 1.0, floor: int = 0) -> ResponseFilters:
-    return ResponseFilters(label_share=share, label_floor=floor)
-
-
 @pytest.mark.parametrize(
     ("instruction", "text", "output", "cut", "name"),
     [
@@ -155,11 +151,11 @@ def answers(share: float = 1.0, floor: int = 0) -> ResponseFilters:
 def test_an_answer_is_dropped_for_a_stated_reason(
     instruction: str, text: str, output: str, cut: bool, name: str
 ) -> None:
-    found = answers().judge(instruction, text, output, cut=cut, shown=["Fennel."])
+    found = judge_answer(instruction, text, output, cut=cut, shown=["Fennel."])
     if name == "copied" and "afraid" in instruction:
         # Five words or fewer may be a label of the instruction.
         assert found is None
-        found = answers().judge(
+        found = judge_answer(
             "Say if it is so: I am very much afraid of sage.", "", "I am very much afraid of"
         )
     assert found is not None
@@ -171,7 +167,7 @@ def test_an_answer_is_dropped_for_a_stated_reason(
     ["Is sage a herb?", "Decide: herb or not.", "Answer true or false.", "Sage: is it grey?"],
 )
 def test_a_verdict_answers_a_question_of_its_kind(instruction: str) -> None:
-    assert answers().judge(instruction, "", "Yes.") is None
+    assert judge_answer(instruction, "", "Yes.") is None
 
 
 @pytest.mark.parametrize(
@@ -186,24 +182,23 @@ def test_a_verdict_answers_a_question_of_its_kind(instruction: str) -> None:
     ],
 )
 def test_an_answer_of_the_kind_asked_for_is_kept(instruction: str, text: str, output: str) -> None:
-    assert answers().judge(instruction, text, output, shown=["fennel", "no", "Good"]) is None
+    assert judge_answer(instruction, text, output, shown=["fennel", "no", "Good"]) is None
 
 
 def test_a_number_is_an_answer() -> None:
-    assert answers().judge("How many herbs are there?", "", "25") is None
+    assert judge_answer("How many herbs are there?", "", "25") is None
 
 
 def test_no_short_answer_crowds_out_the_others() -> None:
-    judge = answers(share=0.5, floor=2)
+    judge = LabelBalance(label_share=0.5, label_floor=2)
     kept = [
-        judge.judge("Is it so?", str(n), label) is None
-        for n, label in enumerate(["yes", "Yes.", "yes", "no", "no", "yes", "yes"])
+        judge.judge(label) is None for label in ["yes", "Yes.", "yes", "no", "no", "yes", "yes"]
     ]
     assert kept == [True, True, False, True, True, False, False]
-    assert judge.judge("Is it so?", "", "mint") is None
-    assert judge.judge("Is it so?", "", "yes") is None
+    assert judge.judge("mint") is None
+    assert judge.judge("yes") is None
     long = "a long answer that is no label"
-    assert all(judge.judge("Explain.", str(n), long) is None for n in range(5))
+    assert all(judge.judge(long) is None for _ in range(5))
 
 
 def test_loops_and_languages() -> None:
@@ -230,7 +225,7 @@ def test_no_filter_would_drop_a_hand_written_seed(name: str) -> None:
     )
     judged = {
         seed.id: judge.judge(seed.id, seed.instruction, seed.input)
-        or answers().judge(seed.instruction, seed.input, seed.output)
+        or judge_answer(seed.instruction, seed.input, seed.output)
         for seed in seeds
     }
     assert {name: refusal for name, refusal in judged.items() if refusal} == {}

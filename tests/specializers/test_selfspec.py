@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from harness.artifacts import ensure
 from harness.errors import UserError, UserErrors
 from harness.files import read_jsonl
 from harness.progress import NullProgress
-from harness.types import Decoding, Domain, Response
+from harness.types import Artifact, Decoding, Domain, Response
 from specializers.domain import load_domain
+from specializers.parameters import take
+from specializers.retrieval import open_retriever
+from specializers.selfspec.agreement import AgreementParams, agrees
 from specializers.selfspec.draws import deal
+from specializers.selfspec.instructions import InstructionParams, write_instructions
+from specializers.selfspec.responses import ResponseParams, _nearest, write_responses
 from specializers.selfspec.specializer import SelfSpec, make_data
 from tests.specializers.tiny import ScriptedBase, generation, hashed, save_domain, save_model
 
@@ -179,6 +188,138 @@ def test_interrupted_anywhere_it_goes_on_to_the_same_files(
         assert (out / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
 
 
+def test_each_round_is_an_artifact_that_answers_with_the_one_before(
+    domain: Domain, tmp_path: Path
+) -> None:
+    folder = save_model(tmp_path / "model")
+    base = ScriptedBase(willing, folder=folder)
+
+    def made(rounds: int) -> Artifact:
+        asked = params(rounds=rounds, examples=3, max_calls=8, epochs=1)
+        return ensure(SelfSpec(), base, domain, asked, tmp_path / "root", NullProgress())
+
+    third = made(3)
+    calls = len(base.asked)
+    first, second = made(1), made(2)
+    assert len(base.asked) == calls
+    assert len({first.digest, second.digest, third.digest}) == 3
+    facts = [artifact.manifest["facts"] for artifact in (first, second, third)]
+    assert [f["round"] for f in facts] == [1, 2, 3]
+    assert [f["previous_round"] for f in facts] == ["", first.digest, second.digest]
+    answered = [next(read_jsonl(a.folder / "data.jsonl"))["answered_by"] for a in (first, second)]
+    assert answered == ["base", first.digest]
+    by = [
+        a for a, (prompt, _) in zip(base.adapters, base.asked, strict=True) if "You are" in prompt
+    ]
+    assert list(dict.fromkeys(by)) == [None, first.adapter, second.adapter]
+    # The tasks stay; the training begins at the base again, so equal data give equal adapters.
+    tasks = {(a.folder / "instructions.jsonl").read_bytes() for a in (first, second, third)}
+    assert len(tasks) == 1
+    weights = [a.manifest["files"]["adapter/adapter_model.safetensors"] for a in (first, second)]
+    assert weights[0] == weights[1]
+
+
+def test_round_nought_is_refused(domain: Domain, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="rounds is 0, expected 1 or more"):
+        SelfSpec().specialize(
+            ScriptedBase(willing), domain, params(rounds=0), tmp_path, NullProgress()
+        )
+
+
+def test_answers_that_samples_contradict_are_dropped(domain: Domain, tmp_path: Path) -> None:
+    def fickle(prompt: str, decoding: Decoding) -> Response:
+        if decoding.temperature and prompt.startswith("You are") and hashed(prompt) % 2:
+            return generation(f"quite another remedy than number {decoding.seed}")
+        return willing(prompt, replace(decoding, seed=0) if "You are" in prompt else decoding)
+
+    out = tmp_path / "out"
+    base = ScriptedBase(fickle)
+    data = make(base, domain, out, agreement_samples=3)
+    reasons = {
+        row["id"]: row["reason"]
+        for row in read_jsonl(out / "dropped.jsonl")
+        if row["filter"] == "agreement"
+    }
+    assert set(reasons.values()) == {"0 of 3 samples agree"}
+    assert not reasons.keys() & {row["id"] for row in data}
+    drawn = [how for prompt, how in base.asked if prompt.startswith("You are") and how.temperature]
+    assert len({how.seed for how in drawn}) == len(drawn)
+    report = json.loads((out / "responses.json").read_text())
+    answers = sum(prompt.startswith("You are") for prompt, _ in base.asked)
+    assert report["calls"] == answers
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "same"),
+    [
+        ("Yes.", "yes", True),
+        ("yes", "no", False),
+        ("factor IX", "Factor  ix", True),
+        ("yes", "yes, it does so in most of the cases", False),
+        ("The drug lowers the pressure.", "The drug lowers blood pressure.", True),
+        ("The drug lowers the pressure.", "Nothing of the kind was seen.", False),
+    ],
+)
+def test_when_two_answers_agree(first: str, second: str, same: bool) -> None:
+    assert agrees(first, second, rouge=0.5) is same
+
+
+def test_novelty_by_meaning(domain: Domain, tmp_path: Path) -> None:
+    def embed(texts: Sequence[str]) -> Any:
+        """Texts that begin with the same verb mean the same; seeds are apart."""
+        rows = np.zeros((len(texts), 9), dtype=np.float32)
+        for row, text in zip(rows, texts, strict=True):
+            row[VERBS.index(text.split()[0]) if text.split()[0] in VERBS else 8] = 1
+        return rows
+
+    asked = take(InstructionParams, params(semantic_threshold=0.9, examples=9, max_calls=30))
+    rows, report = write_instructions(ScriptedBase(willing), domain, asked, NullProgress(), embed)
+    kept = [row["instruction"].split()[0] for row in rows if row["dropped"] is None]
+    assert len(kept) == len(set(kept)) == report["accepted"]
+    refused = [row["dropped"] for row in rows if row["dropped"]]
+    near = [drop["reason"] for drop in refused if drop["filter"] == "semantic"]
+    assert near
+    assert all(reason.startswith("cosine 1.00 to task-") for reason in near)
+
+
+def test_passages_are_shown_where_they_help(domain: Domain, tmp_path: Path) -> None:
+    def asked(number: int, instruction: str, text: str = "") -> dict[str, Any]:
+        origin = {"seeds": [], "decoding": {}, "prompt_sha256": ""}
+        return {"id": f"t{number}", "instruction": instruction, "input": text, **origin}
+
+    tasks = [
+        asked(0, "What does mint tea do for a cough?"),
+        asked(1, "What does the passage say of mint tea?", "Mint tea helps a cough."),
+        asked(2, "What does mint tea do here?", "mint tea " * 30),
+    ]
+    shown = {}
+    for rule in ("open", "all"):
+        out = tmp_path / rule
+        settings = params(retrieve_for=rule, retrieval_input_words=40)
+        rows, _ = write_responses(
+            ScriptedBase(willing),
+            domain,
+            tasks,
+            open_retriever("bm25", domain.corpus, out, NullProgress()),
+            take(ResponseParams, settings),
+            take(AgreementParams, settings),
+            NullProgress(),
+        )
+        shown[rule] = [bool(row["documents"]) for row in rows]
+    assert shown == {"open": [True, False, False], "all": [True, True, True]}
+
+
+def test_the_nearest_demonstrations_do_not_all_say_the_same(domain: Domain) -> None:
+    seeds = [
+        replace(domain.seeds[0], id=str(n), instruction=f"Is tea number {n} safe?", output=output)
+        for n, output in enumerate(["yes", "Yes.", "no", "yes", "a long answer to the question"])
+    ]
+    chosen = _nearest(seeds, "Is tea number 1 safe?", 3)
+    assert chosen[-1].id == "1"
+    assert {seed.output for seed in chosen} == {"Yes.", "no", "a long answer to the question"}
+    assert len(_nearest(seeds, "Is tea number 1 safe?", 9)) == 5
+
+
 def test_retrieval_without_a_corpus_says_what_to_do(tmp_path: Path) -> None:
     bare = load_domain(save_domain(tmp_path / "bare", corpus=None))
     with pytest.raises(UserError, match="--corpus FILE, or --set retrieval=none"):
@@ -227,6 +368,8 @@ def test_the_deck_shows_all_seeds_and_mixes_their_kinds(domain: Domain) -> None:
         hand = next(again)
         assert len({seed.id for seed in hand}) == 3
         assert len({seed.task_type for seed in hand}) == 3
+    alike = deal(domain.seeds, 2, "x", one_kind=True)
+    assert all(len({seed.task_type for seed in next(alike)}) == 1 for _ in range(50))
     few = next(deal(domain.seeds[:2], 5, "x"))
     assert len(few) == 2
 

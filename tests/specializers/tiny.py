@@ -100,6 +100,8 @@ class ScriptedBase:
             ModelSpec("scripted", "", sampling=sampling or {}), folder, "0" * 64
         )
         self.has_chat_template = has_chat_template
+        self.numerics = {"engine": "scripted"}
+        self.adapters: list[Path | None] = []
 
     def generate(
         self,
@@ -110,6 +112,7 @@ class ScriptedBase:
         adapter: Path | None = None,
         label: str = "generate",
     ) -> list[Response]:
+        self.adapters += [adapter] * len(prompts)
         self.asked += zip(prompts, decoding, strict=True)
         return [self._answer(p, d) for p, d in zip(prompts, decoding, strict=True)]
 
