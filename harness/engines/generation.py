@@ -82,7 +82,7 @@ class Generation:
         """Yield each group when it is written; groups nobody waits for are left out."""
         usable = set(self.usable)
         failed = [
-            (i, _impossible(r, self.max_length))
+            (i, impossible(r, self.max_length))
             for i, r in enumerate(self.requests)
             if i not in usable and i not in answered
         ]
@@ -170,7 +170,8 @@ def groups(forest: Forest) -> Iterator[tuple[int, list[int]]]:
         todo.extend(reversed(own))
 
 
-def _impossible(request: GenerateRequest, max_length: int) -> Response:
+def impossible(request: GenerateRequest, max_length: int) -> Response:
+    """The failed response to a request that leaves a model of `max_length` tokens no prompt."""
     found = "an empty prompt" if not request.prompt else f"{request.decoding.max_tokens} new tokens"
     return Response(
         kind="generation",

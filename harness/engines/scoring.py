@@ -75,7 +75,7 @@ class Scoring:
     def run(self, answered: Set[int] = frozenset()) -> Iterator[Call]:
         """Yield the finished requests of each pass; passes nobody waits for are not made."""
         failed = [
-            (i, _too_long(r, self.max_length))
+            (i, too_long(r, self.max_length))
             for i, r in enumerate(self.requests)
             if not 0 < len(r.continuation) <= self.max_length and i not in answered
         ]
@@ -205,20 +205,23 @@ class Scoring:
             total, greedy, seen = state[s]
             if seen == len(request.continuation):
                 del state[s]
-                asked = len(request.context) + len(request.continuation)
-                yield (
-                    s,
-                    Response(
-                        kind="loglikelihood",
-                        loglikelihood=total,
-                        greedy=greedy,
-                        tokens=len(request.continuation),
-                        cut_tokens=max(0, asked - self.max_length - 1),
-                    ),
-                )
+                yield s, scored(request, total, greedy, self.max_length)
 
 
-def _too_long(request: ScoreRequest, max_length: int) -> Response:
+def scored(request: ScoreRequest, total: float, greedy: bool, max_length: int) -> Response:
+    """The response to a request whose tokens' log-probabilities add up to `total`."""
+    asked = len(request.context) + len(request.continuation)
+    return Response(
+        kind="loglikelihood",
+        loglikelihood=total,
+        greedy=greedy,
+        tokens=len(request.continuation),
+        cut_tokens=max(0, asked - max_length - 1),
+    )
+
+
+def too_long(request: ScoreRequest, max_length: int) -> Response:
+    """The failed response to a request that no model of `max_length` tokens can score."""
     return Response(
         kind="loglikelihood",
         status="error",

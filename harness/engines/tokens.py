@@ -159,3 +159,18 @@ def longest_input(tokens: HFTokens) -> int:
         str(tokens.folder), trust_remote_code=tokens.trust_remote_code
     )
     return int(resolve_max_length(config, tokens.tokenizer))
+
+
+def end_tokens(tokens: HFTokens) -> frozenset[int]:
+    """The tokens that end a generation: those of the model's generation configuration, and EOS."""
+    from transformers import AutoConfig, GenerationConfig
+
+    folder = str(tokens.folder)
+    try:
+        generation = GenerationConfig.from_pretrained(folder)
+    except OSError:  # a folder without generation_config.json
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=tokens.trust_remote_code)
+        generation = GenerationConfig.from_model_config(config)
+    ends = generation.eos_token_id
+    found = {ends} if isinstance(ends, int) else set(ends or ())
+    return frozenset(found | ({tokens.eos_id} if tokens.eos_id >= 0 else set()))

@@ -96,6 +96,16 @@ class Writing:
         texts = (self._tokens.decode(tail), self._tokens.decode_all(tail))
         return any(stop in text for stop in self._stops for text in texts)
 
+    def take(self, written: Sequence[int], unfinished: bool) -> None:
+        """Take a whole continuation from a program that ends it by these rules itself.
+
+        Args:
+            unfinished: it ran out of tokens.
+        """
+        self.written = list(written)
+        ended = bool(written) and written[-1] in self._ends
+        self.finish = "eos" if ended else "length" if unfinished else "stop"
+
     def response(self) -> Response:
         """The finished generation."""
         from lm_eval.models.utils import postprocess_generated_text

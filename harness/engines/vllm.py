@@ -1,0 +1,276 @@
+"""The vLLM engine: base and adapters in one process, shared beginnings out of its cache.
+
+Every answer token's log-probability is read off one *output* step: a request
+whose prompt ends just before the token, which writes one token and reports the
+log-probabilities of all answers that continue there (`logprob_token_ids`).
+vLLM gives a prompt's own log-probabilities too, but such a request never reads
+the prefix cache and computes its whole context again; output steps read it, so
+a context is computed once, however many answers follow it. Requests go in
+sorted: neighbours share the longest beginnings, which are then still cached.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+from harness.engines.base import Call, EngineReport, GenerateRequest, ScoreRequest
+from harness.engines.fastest import fastest_dtype
+from harness.engines.generation import impossible
+from harness.engines.loading import resolve_device, resolve_dtype
+from harness.engines.prefix import Forest
+from harness.engines.scoring import scored, too_long
+from harness.engines.tokens import HFTokens, end_tokens, longest_input
+from harness.engines.vllm_process import Answer, Ask, VLLMProcess, vllm_version
+from harness.engines.writing import Writing
+from harness.errors import UserError
+from harness.sources import cache_folder
+from harness.types import Response
+
+# Token ids one output step may report on: vLLM's own bound.
+MOST_TOKENS = 128
+# Arguments that say where answers are computed and how many at a time, not by which arithmetic.
+RESOURCES = frozenset(
+    (
+        *("block_size", "gpu_memory_utilization", "kv_cache_memory_bytes", "max_num_seqs"),
+        *("max_num_batched_tokens", "enable_prefix_caching", "load_format", "disable_log_stats"),
+        *("enable_lora", "max_loras", "max_cpu_loras", "max_lora_rank"),
+    )
+)
+
+
+@dataclass
+class Node:
+    """One output step: the tokens before it, and which requests wait for which token after."""
+
+    prompt: tuple[int, ...]
+    waiting: dict[int, list[int]] = field(default_factory=dict)
+
+
+class Tally:
+    """The steps that a job's answers need, and what the steps have brought in so far.
+
+    Args:
+        requests: those to score, by index.
+        max_length: longest input in tokens.
+    """
+
+    def __init__(self, requests: Mapping[int, ScoreRequest], max_length: int) -> None:
+        self._requests = requests
+        self._max_length = max_length
+        self._whole = {
+            i: (r.context + r.continuation)[-(max_length + 1) :] for i, r in requests.items()
+        }
+        self._missing = {i: len(r.continuation) for i, r in requests.items()}
+        self._totals = dict.fromkeys(requests, 0.0)
+        self._greedy = dict.fromkeys(requests, True)
+
+    def inputs(self) -> list[tuple[int, ...]]:
+        """What each request asks to be computed: all but its last token."""
+        return [tokens[:-1] for tokens in self._whole.values()]
+
+    def nodes(self, order: Iterable[int]) -> Iterable[Node]:
+        """Every step once, in the order in which the requests come to need it."""
+        nodes: dict[tuple[int, ...], Node] = {}
+        for i in order:
+            tokens = self._whole[i]
+            for at in range(len(tokens) - self._missing[i], len(tokens)):
+                node = nodes.setdefault(tokens[:at], Node(tokens[:at]))
+                node.waiting.setdefault(tokens[at], []).append(i)
+        return nodes.values()
+
+    def take(self, answer: Answer) -> Call:
+        """Count one step's answer; the requests that are complete with it."""
+        node, asked = answer.key
+        values, best = answer.output.logprobs[0], answer.output.token_ids[0]
+        call: Call = []
+        for token in asked:
+            for i in node.waiting[token]:
+                self._totals[i] += values[token].logprob
+                self._greedy[i] &= token == best
+                self._missing[i] -= 1
+                if not self._missing[i]:
+                    call.append((i, self._response(i)))
+        return call
+
+    def _response(self, i: int) -> Response:
+        return scored(self._requests[i], self._totals[i], self._greedy[i], self._max_length)
+
+
+class VLLMEngine:
+    """Scores and generates with vLLM over a transformers folder and LoRA adapters.
+
+    Args:
+        folder: an ordinary transformers folder.
+        dtype: as for `HFEngine`.
+        quantisation: "" only; vLLM's own kinds go into `engine_args`.
+        max_length: longest input in tokens; None takes the model's, less the
+            one token that vLLM must always have room to write.
+        engine_args: of vLLM's `EngineArgs`, as they are (tensor_parallel_size,
+            pipeline_parallel_size, quantization, ...).
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        dtype: str = "auto",
+        quantisation: str = "",
+        trust_remote_code: bool = False,
+        max_length: int | None = None,
+        **engine_args: Any,
+    ) -> None:
+        if quantisation:
+            raise UserError(
+                f"{folder}: quantisation '{quantisation}' is not vLLM's. Use engine 'hf', or "
+                "leave it out and name one of vLLM's in engine_args, such as quantization = 'fp8'."
+            )
+        self.folder = folder
+        self.tokens = HFTokens(folder, trust_remote_code)
+        self.max_length = max_length or longest_input(self.tokens) - 1
+        self.report = EngineReport(path=f"vllm {vllm_version()}")
+        self.device = resolve_device("auto")
+        if dtype == "fastest":
+            self.dtype = fastest_dtype(folder, self.device, trust_remote_code, cache_folder())
+        else:
+            self.dtype = resolve_dtype(dtype, self.device)
+        self._arithmetic = {k: v for k, v in sorted(engine_args.items()) if k not in RESOURCES}
+        self._ends = end_tokens(self.tokens)
+        self._process = VLLMProcess(
+            folder,
+            self.device,
+            {
+                "dtype": self.dtype,
+                "max_model_len": self.max_length + 1,
+                "trust_remote_code": trust_remote_code,
+                **engine_args,
+            },
+        )
+
+    @property
+    def numerics(self) -> dict[str, Any]:
+        """What a response's key says about how it was computed."""
+        return {
+            "engine": "vllm",
+            "dtype": self.dtype,
+            "device": self.device,
+            "max_length": self.max_length,
+            **self._arithmetic,
+        }
+
+    def score(
+        self,
+        requests: Sequence[ScoreRequest],
+        adapter: Path | None = None,
+        answered: Set[int] = frozenset(),
+    ) -> Iterator[Call]:
+        """Yield log-likelihoods as soon as the last of their tokens is in."""
+        usable: dict[int, ScoreRequest] = {}
+        failed: Call = []
+        for i, request in enumerate(requests):
+            if i in answered:
+                continue
+            if 0 < len(request.continuation) <= self.max_length:
+                usable[i] = request
+            else:
+                failed.append((i, too_long(request, self.max_length)))
+        if failed:
+            yield failed
+        tally = Tally(usable, self.max_length)
+        order = self._sorted(list(usable), tally.inputs())
+        for answers, seconds in self._answers(self._steps(tally.nodes(order), adapter)):
+            self.report.seconds_prefill += seconds
+            if call := [done for answer in answers for done in tally.take(answer)]:
+                yield call
+
+    def generate(
+        self,
+        requests: Sequence[GenerateRequest],
+        adapter: Path | None = None,
+        answered: Set[int] = frozenset(),
+    ) -> Iterator[Call]:
+        """Yield each generation as soon as it is written."""
+        writings: dict[int, Writing] = {}
+        failed: Call = []
+        for i, request in enumerate(requests):
+            room = self.max_length - request.decoding.max_tokens
+            if i in answered:
+                continue
+            if room <= 0 or not request.prompt:
+                failed.append((i, impossible(request, self.max_length)))
+                continue
+            prompt = request.prompt[-room:]
+            cut = len(request.prompt) - len(prompt)
+            writings[i] = Writing(i, prompt, cut, request.decoding, self.tokens, self._ends)
+        if failed:
+            yield failed
+        order = self._sorted(list(writings), [w.prompt for w in writings.values()])
+        asks = (Ask(i, writings[i].prompt, self._sampling(requests[i]), adapter) for i in order)
+        for answers, seconds in self._answers(asks):
+            self.report.seconds_decode += seconds
+            call: Call = []
+            for answer in answers:
+                writing, output = writings[answer.key], answer.output
+                writing.take(output.token_ids, output.finish_reason == "length")
+                self.report.tokens_generated += len(output.token_ids)
+                call.append((answer.key, writing.response()))
+            yield call
+
+    def release(self) -> None:
+        """End vLLM's processes, which frees all their memory; a later call starts them again."""
+        self._process.end()
+
+    def _sorted(self, indices: list[int], inputs: list[tuple[int, ...]]) -> list[int]:
+        """The requests in the order of their prefix tree, counted in the report."""
+        forest = Forest(inputs)
+        self.report.tokens_asked += forest.asked
+        self.report.distinct_nodes += forest.nodes
+        return [indices[place] for place in forest.order.tolist()]
+
+    def _answers(self, asks: Iterator[Ask]) -> Iterator[tuple[list[Answer], float]]:
+        """What vLLM finished, and the seconds it took; counted in the report."""
+        first = next(asks, None)
+        if first is None:
+            return  # nothing is missing: vLLM is not even started
+        began = time.perf_counter()
+        for answers in self._process.run(chain([first], asks)):
+            self.report.calls += 1
+            self.report.tokens_computed += sum(a.prompt_tokens - a.cached_tokens for a in answers)
+            yield answers, time.perf_counter() - began
+            began = time.perf_counter()
+
+    def _steps(self, nodes: Iterable[Node], adapter: Path | None) -> Iterator[Ask]:
+        """An output step a node; several where more tokens wait than one reports on."""
+        from vllm import SamplingParams
+
+        for node in nodes:
+            tokens = iter(node.waiting)
+            while part := list(islice(tokens, MOST_TOKENS)):
+                params = SamplingParams(
+                    max_tokens=1, temperature=0.0, logprob_token_ids=part, detokenize=False
+                )
+                yield Ask((node, part), node.prompt, params, adapter)
+
+    def _sampling(self, request: GenerateRequest) -> Any:
+        from vllm import SamplingParams
+
+        how = request.decoding
+        stops = [stop for stop in how.stop if stop]
+        return SamplingParams(
+            max_tokens=how.max_tokens,
+            temperature=how.temperature,
+            top_p=how.top_p,
+            seed=how.seed if how.temperature > 0 else None,
+            stop=stops,
+            stop_token_ids=sorted(self._ends.union(*map(self._special, stops))),
+        )
+
+    def _special(self, stop: str) -> set[int]:
+        """The special token a stop string is: vLLM's texts leave special tokens out."""
+        tokenizer = self.tokens.tokenizer
+        ids = tokenizer.encode(stop, add_special_tokens=False)
+        return set(ids) if len(ids) == 1 and ids[0] in tokenizer.all_special_ids else set()

