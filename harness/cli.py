@@ -10,11 +10,22 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
-from harness.commands import board, data, listing, models, run, show, specialize, validate
+from harness.commands import (
+    board,
+    data,
+    explain,
+    listing,
+    models,
+    run,
+    show,
+    specialize,
+    sweep,
+    validate,
+)
 from harness.errors import UserError
 
 _COMMANDS: tuple[ModuleType, ...] = (
-    run, specialize, board, listing, validate, show, data, models,
+    run, specialize, sweep, explain, board, listing, validate, show, data, models,
 )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,8 +103,9 @@ class Session:
         if not resolved.specializer:
             return None
         specializer = self.registry.specializer(resolved.specializer)
-        domain = self.domain(resolved.domain)
-        params = parameters(specializer, self.args.budget, _settings(self.args.set))
+        domain = domain or self.domain(resolved.domain)
+        chosen = {**_settings(self.args.set), **(settings or {})}
+        params = parameters(specializer, self.args.budget, chosen)
         base = PooledBase(self.pool, resolved.model)
         root = self.out / "artifacts"
         return ensure(specializer, base, domain, params, root, self.progress)

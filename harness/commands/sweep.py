@@ -1,0 +1,132 @@
+"""`bench sweep`: a specialised model's score against one parameter of its making."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from typing import TYPE_CHECKING
+
+from harness.commands.options import (
+    count,
+    data_options,
+    model_options,
+    names,
+    output_options,
+    shots,
+)
+from harness.commands.scoring import load_tasks, record_jobs
+from harness.commands.session import Session
+from harness.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from harness.sweep import Vary
+    from harness.types import Domain
+
+NAME = "sweep"
+HELP = "score a specialised model against one parameter of its making"
+
+
+def options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--model", required=True, help="the base")
+    sub.add_argument("--specializer", required=True)
+    sub.add_argument("--tasks", type=names, required=True, help="tasks, groups or suites")
+    sub.add_argument(
+        "--vary",
+        required=True,
+        metavar="KEY=V,V,...",
+        help="a numeric parameter of the specializer, or seeds, and its values",
+    )
+    sub.add_argument("--name", default="", help="of the result (default: from the others)")
+    sub.add_argument("--shots", type=shots, help="numbers of demonstrations (default: 0)")
+    sub.add_argument("--draws", type=count, default=1, help="repeat with other demonstrations")
+    sub.add_argument("--limit", type=count, default=0, help="first N items of each task only")
+    sub.add_argument("--chat", choices=["auto", "on", "off"], default="auto")
+    model_options(sub)
+    data_options(sub)
+    output_options(sub)
+
+
+def call(args: argparse.Namespace) -> int:
+    from harness.leak_check import index_tasks
+    from harness.plan import plan_jobs
+    from harness.suites import SuiteIndex
+    from harness.sweep import read_vary
+    from leaderboards.sweeps import notes, render_terminal, sweep_of, write_sweep
+    from tasks.cards import load_cards
+
+    session = Session(args)
+    vary = read_vary(args.vary)
+    index = SuiteIndex(session.registry.suites())
+    tasks = index.expand(args.tasks)
+    cards = load_cards(session.registry.suites().values())
+    model = f"{args.specializer}-{args.model}"
+    resolved = session.registry.resolve(model)
+    domain = session.domain(resolved.domain)
+    changes = _changes(session, resolved.specializer, vary, domain)
+    name = args.name or f"{model}-{vary.name}"
+    if not re.fullmatch(r"[\w.@-]+", name):
+        raise UserError(f"--name {name}: expected letters, digits and . _ - @ only.")
+    folder = session.out / "sweeps" / name
+    jobs = plan_jobs(
+        [(args.model, args.model, ""), (model, resolved.model.name, resolved.specializer)],
+        tasks,
+        suite_of=lambda task: index.place(task).suite,
+        shots=args.shots or session.config.defaults.shots or (0,),
+        draws=args.draws,
+        limit=args.limit,
+        chat=args.chat,
+    )
+    built = load_tasks(session, index, jobs, tasks)
+    items = index_tasks(next(iter(built.values())))
+    mine = [job for job in jobs if job.specializer]
+    points = []
+    # The highest value first: what a lower one asks the model is, where stages are
+    # shared, the beginning of it, and comes back from the store.
+    for value, (settings, changed) in reversed(changes.items()):
+        session.progress.say(f"{vary.name} = {value}")
+        artifact = session.artifact(model, settings, changed)
+        assert artifact is not None  # a specializer was named
+        runs = folder / f"{vary.name}={value}"
+        records = record_jobs(session, mine, built, cards, {model: artifact}, items, runs)
+        points.append((float(value), artifact.manifest, records))
+    others = [job for job in jobs if not job.specializer]
+    base = record_jobs(session, others, built, cards, {args.model: None}, None, folder / "base")
+    sweeps = sweep_of(name, vary.name, points, base)
+    facts = {
+        "specializer": resolved.specializer,
+        "domain": domain.name,
+        "budget": args.budget,
+        "settings": sorted(args.set),
+        "limit": args.limit,
+    }
+    path = write_sweep(sweeps, facts, session.out / "sweeps")
+    if args.json:
+        print(path.read_text(encoding="utf-8"), end="")
+    elif not args.quiet:
+        from rich.console import Console
+
+        for sweep in sweeps:
+            Console().print(render_terminal(sweep))
+            for line in notes(sweep):
+                print(line)
+        print(f"Every task's curve: {path} and {path.with_suffix('.csv').name} beside it")
+    return 0
+
+
+def _changes(
+    session: Session, specializer: str, vary: Vary, domain: Domain
+) -> dict[str, tuple[Mapping[str, str], Domain | None]]:
+    """For each value what is set, and the domain if it is another one; all checked."""
+    from harness.artifacts import parameters
+    from harness.sweep import check_vary, with_seeds
+
+    plugin = session.registry.specializer(specializer)
+    params = parameters(plugin, session.args.budget, {})
+    check_vary(vary, params, domain, own_domain=hasattr(plugin, "own_domain"))
+    if vary.name not in params:
+        return {value: ({}, with_seeds(domain, int(value))) for value in vary.values}
+    for value in vary.values:
+        parameters(plugin, session.args.budget, {vary.name: value})
+    return {value: ({vary.name: value}, None) for value in vary.values}

@@ -1,0 +1,107 @@
+"""What a sweep varies: one parameter of a specializer, or how many seeds it starts from.
+
+Everything else stays as it is, so that two points of the curve differ in that alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict, deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from harness.errors import UserError, did_you_mean
+from harness.files import digest
+from harness.types import Domain, Seed
+
+SEEDS = "seeds"
+
+
+@dataclass(frozen=True)
+class Vary:
+    """A name and its values, rising, as they were written on the command line."""
+
+    name: str
+    values: tuple[str, ...]
+
+    def numbers(self) -> tuple[float, ...]:
+        """The values as places on an axis."""
+        return tuple(map(float, self.values))
+
+
+def read_vary(text: str) -> Vary:
+    """`examples=25,50,100` -> a `Vary`.
+
+    Raises:
+        UserError: another form, or values that are no numbers or come twice.
+    """
+    name, equals, rest = text.partition("=")
+    values = [part.strip() for part in rest.split(",") if part.strip()]
+    expected = "expected KEY=NUMBER,NUMBER,... such as examples=25,50,100."
+    if not equals or not name.strip() or not values:
+        raise UserError(f"--vary {text}: {expected}")
+    try:
+        numbers = {value: float(value) for value in values}
+    except ValueError as error:
+        raise UserError(f"--vary {text}: {error}; {expected}") from error
+    if len(set(numbers.values())) < len(values):
+        raise UserError(f"--vary {text}: a value comes twice; name each once.")
+    return Vary(name.strip(), tuple(sorted(numbers, key=numbers.__getitem__)))
+
+
+def check_vary(vary: Vary, params: Mapping[str, Any], domain: Domain, *, own_domain: bool) -> None:
+    """Raise if the specializer has nothing of that name, or the domain has too few seeds.
+
+    Args:
+        params: the specializer's parameters in the budget that is used.
+        own_domain: the specializer takes its own seeds, whatever domain is asked for.
+    Raises:
+        UserError: naming what there is to vary.
+    """
+    if vary.name in params:
+        example = params[vary.name]
+        if isinstance(example, bool) or not isinstance(example, int | float):
+            raise UserError(
+                f"--vary {vary.name}: is {json.dumps(example)} here; expected a parameter whose "
+                "value is a number. For others compare runs with --set."
+            )
+        return
+    if vary.name != SEEDS:
+        numbers = sorted(
+            key
+            for key, value in params.items()
+            if isinstance(value, int | float) and not isinstance(value, bool)
+        )
+        raise UserError(
+            f"--vary {vary.name}: no such parameter.{did_you_mean(vary.name, [*numbers, SEEDS])} "
+            f"It can be: {SEEDS}, {', '.join(numbers)}."
+        )
+    if own_domain:
+        raise UserError("--vary seeds: this specializer takes its own seeds, whatever the domain.")
+    wrong = [value for value in vary.values if not value.isdigit() or int(value) < 1]
+    if wrong or int(vary.values[-1]) > len(domain.seeds):
+        raise UserError(
+            f"--vary seeds={','.join(vary.values)}: expected whole numbers from 1 to "
+            f"{len(domain.seeds)}, the seeds of domain '{domain.name}'."
+        )
+
+
+def with_seeds(domain: Domain, count: int) -> Domain:
+    """The domain with `count` of its seeds: its kinds of task in turn, in file order.
+
+    Fewer seeds are always among more, so that a curve over seeds adds and never exchanges.
+    """
+    kept = _in_turn(domain.seeds)[:count]
+    content = [domain.digest, SEEDS, [seed.id for seed in kept]]
+    return replace(domain, seeds=tuple(kept), digest=digest(content))
+
+
+def _in_turn(seeds: Sequence[Seed]) -> list[Seed]:
+    kinds: dict[str, deque[Seed]] = defaultdict(deque)
+    for seed in seeds:
+        kinds[seed.task_type].append(seed)
+    ordered: list[Seed] = []
+    while len(ordered) < len(seeds):
+        ordered += [queue.popleft() for queue in kinds.values() if queue]
+    return ordered

@@ -1,0 +1,312 @@
+"""A score against a parameter: the points of a sweep with their intervals, as table, CSV, JSON.
+
+The numbers are those of a board of the same records: each point is a row of it,
+compared with the base on the same items. A flat or a falling curve is shown as it is.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+from harness.files import write_json, write_text
+from harness.types import Json, Record
+from leaderboards.board import Average, Cell, Difference, Row, Section
+from leaderboards.build import build
+from leaderboards.plots import Curve
+from leaderboards.spec import BoardSpec
+from leaderboards.stats import Interval
+from leaderboards.tables import NOTHING, difference, limits, points
+
+FORMAT = 1
+AVERAGE = "average"
+
+
+@dataclass(frozen=True)
+class Score:
+    """A point on one curve, 0..1; the difference is to the base on the same items."""
+
+    score: float
+    low: float | None
+    high: float | None
+    difference: Difference | None
+    n: int
+    n_unparseable: int
+
+
+@dataclass(frozen=True)
+class Point:
+    """One value of the parameter. `scores` has an entry per curve ("average", then tasks).
+
+    `examples` counts what was trained on (None where nothing was): a model that
+    writes too little ends below what was asked. `data` is a digest of those examples,
+    the same where two values led to the same data.
+    """
+
+    value: float
+    artifact: str
+    examples: int | None
+    data: str
+    scores: Mapping[str, Score]
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """One parameter's points at one number of shots, rising, and the base beside them.
+
+    A curve is there for the average over tasks, where there is one, and for each task.
+    """
+
+    name: str
+    model: str
+    base: str
+    parameter: str
+    shots: int
+    tasks: tuple[str, ...]
+    points: tuple[Point, ...]
+    base_scores: Mapping[str, Score]
+
+    def curves(self) -> list[Curve]:
+        """Score against value, in points of 100."""
+        made = []
+        for name in self.base_scores:
+            found = [(p.value, p.scores[name]) for p in self.points if name in p.scores]
+            made.append(
+                Curve(
+                    name,
+                    tuple((x, 100 * s.score, _hundred(s.low), _hundred(s.high)) for x, s in found),
+                )
+            )
+        return made
+
+
+def _hundred(value: float | None) -> float | None:
+    return None if value is None else 100 * value
+
+
+def sweep_of(
+    name: str,
+    parameter: str,
+    points: Sequence[tuple[float, Mapping[str, Any], Sequence[Record]]],
+    base: Sequence[Record],
+) -> list[Sweep]:
+    """The sweeps of a parameter, one for each number of shots.
+
+    Args:
+        points: (value, the artifact's manifest, its records).
+        base: the records of the base on the same tasks.
+    """
+    label = {value: f"{parameter}={value:g}" for value, _, _ in points}
+    named = [
+        replace(record, manifest={**record.manifest, "model": label[value]})
+        for value, _, records in points
+        for record in records
+    ]
+    board = build([*base, *named], BoardSpec(name=name))
+    model, weights = points[0][2][0].manifest["model"], base[0].manifest["model"]
+    return [
+        _sweep(name, parameter, model, weights, section, points, label)
+        for section in board.sections
+    ]
+
+
+def _sweep(
+    name: str,
+    parameter: str,
+    model: str,
+    base: str,
+    section: Section,
+    points: Sequence[tuple[float, Mapping[str, Any], Sequence[Record]]],
+    label: Mapping[float, str],
+) -> Sweep:
+    rows = {row.model: row for row in section.rows}
+    return Sweep(
+        name=name,
+        model=model,
+        base=base,
+        parameter=parameter,
+        shots=section.shots,
+        tasks=tuple(column.task for column in section.columns),
+        points=tuple(
+            Point(
+                value=value,
+                artifact=manifest["digest"],
+                examples=manifest["facts"].get("training", {}).get("examples"),
+                data=manifest["files"].get("data.jsonl", ""),
+                scores=_scores(rows[label[value]], section),
+            )
+            for value, manifest, _ in sorted(points, key=lambda point: point[0])
+        ),
+        base_scores=_scores(rows[base], section),
+    )
+
+
+def _scores(row: Row, section: Section) -> dict[str, Score]:
+    scores = {}
+    cells = dict(zip((column.task for column in section.columns), row.cells, strict=True))
+    if row.average is not None:
+        counted = [cells[column.task] for column in section.columns if column.in_average]
+        n = sum(cell.n for cell in counted if cell)
+        unparseable = sum(cell.n_unparseable for cell in counted if cell)
+        scores[AVERAGE] = _score(row.average, row.average.score, n, unparseable)
+    for task, cell in cells.items():
+        if cell is not None and cell.score is not None:
+            scores[task] = _score(cell, cell.score, cell.n, cell.n_unparseable)
+    return scores
+
+
+def _score(entry: Average | Cell, score: float, n: int, unparseable: int) -> Score:
+    span = entry.interval
+    low, high = (span.low, span.high) if span else (None, None)
+    return Score(score, low, high, entry.difference, n, unparseable)
+
+
+def notes(sweep: Sweep) -> list[str]:
+    """What a reader of the curve must know: values that led to the same training data."""
+    same: dict[str, list[Point]] = {}
+    for point in sweep.points:
+        if point.data:
+            same.setdefault(point.data, []).append(point)
+    return [
+        f"{sweep.parameter} = {', '.join(f'{p.value:g}' for p in group)}: trained on the same "
+        f"{group[0].examples} examples, so these points do not differ in data."
+        for group in same.values()
+        if len(group) > 1
+    ]
+
+
+def as_json(sweeps: Sequence[Sweep], facts: Json) -> Json:
+    """The file `sweeps/<name>.json`; docs/sweep.md names every key.
+
+    Args:
+        facts: what was the same at every point (budget, settings, domain, ...).
+    """
+    first = sweeps[0]
+    return {
+        "format": FORMAT,
+        "name": first.name,
+        "model": first.model,
+        "base": first.base,
+        "parameter": first.parameter,
+        **facts,
+        "sections": [
+            {
+                "shots": sweep.shots,
+                "tasks": list(sweep.tasks),
+                "base": {name: _rounded(score) for name, score in sweep.base_scores.items()},
+                "points": [
+                    {
+                        **{key: value for key, value in vars(point).items() if key != "scores"},
+                        "scores": {name: _rounded(score) for name, score in point.scores.items()},
+                    }
+                    for point in sweep.points
+                ],
+                "curves": [
+                    {
+                        "label": curve.label,
+                        "points": [[_six(part) for part in point] for point in curve.points],
+                    }
+                    for curve in sweep.curves()
+                ],
+                "notes": notes(sweep),
+            }
+            for sweep in sweeps
+        ],
+    }
+
+
+def _rounded(score: Score) -> Json:
+    content = asdict(score)
+    gap = content.pop("difference")
+    content = {key: _six(value) for key, value in content.items()}
+    if gap is not None:
+        span = gap["interval"]
+        content["difference"] = {
+            "value": _six(gap["value"]),
+            "low": _six(span["low"]),
+            "high": _six(span["high"]),
+            "p_holm": _six(gap["p_holm"]),
+        }
+    return content
+
+
+def _six(value: Any) -> Any:
+    """Six digits, so that the last bits of a sum never reach a file."""
+    return round(value, 6) + 0.0 if isinstance(value, float) else value
+
+
+_CSV = (
+    "shots", "parameter", "value", "examples", "curve", "score", "low", "high",
+    "difference", "difference_low", "difference_high", "p_holm", "n", "n_unparseable",
+)  # fmt: skip
+
+
+def as_csv(sweeps: Sequence[Sweep]) -> str:
+    """A line for each point of each curve; the base's have no value."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_CSV)
+    for sweep in sweeps:
+        base = [("", "", name, score) for name, score in sweep.base_scores.items()]
+        made = [
+            (f"{point.value:g}", "" if point.examples is None else point.examples, name, score)
+            for point in sweep.points
+            for name, score in point.scores.items()
+        ]
+        for value, examples, name, score in [*base, *made]:
+            row = _rounded(score)
+            gap = row.get("difference", {})
+            numbers = [gap.get(key, "") for key in ("value", "low", "high", "p_holm")]
+            head = [sweep.shots, sweep.parameter, value, examples, name]
+            spans = ["" if row[key] is None else row[key] for key in ("score", "low", "high")]
+            writer.writerow([*head, *spans, *numbers, row["n"], row["n_unparseable"]])
+    return text.getvalue()
+
+
+def write_sweep(sweeps: Sequence[Sweep], facts: Json, folder: Path) -> Path:
+    """Write `<name>.json` and `<name>.csv` into `folder`; return the former."""
+    path = folder / f"{sweeps[0].name}.json"
+    write_text(path.with_suffix(".csv"), as_csv(sweeps))
+    write_json(path, as_json(sweeps, facts))
+    return path
+
+
+def render_terminal(sweep: Sweep) -> Table:
+    """The average against the parameter; each task where there is only one."""
+    shown = [AVERAGE] if AVERAGE in sweep.base_scores else list(sweep.base_scores)
+    title = f"{sweep.model} by {sweep.parameter}, {sweep.shots} shots"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in (sweep.parameter, "examples"):
+        table.add_column(name, justify="right")
+    for name in shown:
+        table.add_column(name, justify="right")
+        table.add_column(f"against {sweep.base}", justify="right")
+    table.add_column("unparseable", justify="right")
+    rows = [(sweep.base, None, sweep.base_scores)]
+    rows += [(f"{point.value:g}", point.examples, point.scores) for point in sweep.points]
+    for value, examples, scores in rows:
+        cells = [value, NOTHING if examples is None else str(examples)]
+        for name in shown:
+            score = scores.get(name)
+            cells += (
+                [f"{points(score.score)} {_span(score)}".strip(), difference(score.difference)]
+                if score
+                else [NOTHING, NOTHING]
+            )
+        asked = sum(scores[name].n for name in shown if name in scores)
+        missed = sum(scores[name].n_unparseable for name in shown if name in scores)
+        table.add_row(*cells, f"{points(missed / asked)} %" if asked else NOTHING)
+    return table
+
+
+def _span(score: Score) -> str:
+    return limits(
+        None if score.low is None or score.high is None else Interval(score.low, score.high)
+    )
