@@ -117,7 +117,6 @@ def ensure(
             progress.say(f"{name}: specialising on domain '{domain.name}' ({folder})")
             began = time.monotonic()
             facts = specializer.specialize(base, domain, params, folder, progress)
-            write_sources(folder, domain)
             manifest = {
                 "name": name,
                 "specializer": specializer.name,
@@ -138,6 +137,8 @@ def ensure(
             # stages are in the stages' own files.
             write_json(folder / "run.json", {"seconds": round(time.monotonic() - began, 1)})
             write_json(folder / "manifest.json", manifest)
+        # Here also those made before sources were kept get theirs.
+        write_sources(folder, domain)
     return read_artifact(folder)
 
 

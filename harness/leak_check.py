@@ -1,17 +1,19 @@
 """Which test items does a specialised model's making hold?
 
 Joins an artifact with the tasks it is scored on: its training examples and the
-passages they were answered with, against every item of every task at once.
+seeds and passages they were made from, against every item of every task at once.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from harness.files import read_jsonl
 from harness.leak_index import LeakIndex
 from harness.leakage import ItemText, LeakReport, example_text
+from harness.lineage import DATA, SOURCES
 from harness.types import Artifact, Domain
 
 
@@ -40,12 +42,18 @@ def check_artifact(index: LeakIndex, artifact: Artifact, domain: Domain) -> Leak
 
 
 def _texts(artifact: Artifact, domain: Domain) -> Iterator[tuple[str, str]]:
-    """(source id, text) of the training examples and of the passages shown for them."""
-    shown: set[str] = set()
-    path = artifact.folder / "data.jsonl"
-    for row in read_jsonl(path) if path.exists() else ():
-        shown.update(row.get("documents", ()))
+    """(source id, text) of the training examples and of the seeds and passages shown for them.
+
+    Of an artifact that rewrites prompts, all seeds and passages of the domain:
+    which of them an item is shown is only known when it is asked.
+    """
+    data, sources = artifact.folder / DATA, artifact.folder / SOURCES
+    for row in read_jsonl(data) if data.exists() else ():
         yield f"example:{row['id']}", example_text(row)
-    for row in read_jsonl(domain.corpus) if domain.corpus and shown else ():
-        if row["id"] in shown:
+    held = json.loads(sources.read_text(encoding="utf-8")) if sources.exists() else {}
+    for kind, texts in held.items():
+        yield from ((f"{kind.removesuffix('s')}:{name}", text) for name, text in texts.items())
+    if artifact.kind == "prompt":
+        yield from ((f"seed:{seed.id}", example_text(vars(seed))) for seed in domain.seeds)
+        for row in read_jsonl(domain.corpus) if domain.corpus else ():
             yield f"passage:{row['id']}", example_text(row)

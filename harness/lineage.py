@@ -34,12 +34,12 @@ def documents_of(row: Mapping[str, Any]) -> tuple[str, ...]:
 def write_sources(folder: Path, domain: Domain) -> None:
     """Write sources.json into an artifact's folder, unless it is there or nothing was trained on.
 
-    A passage that is itself the training example is not written twice.
+    A seed or passage that is itself the training example is not written twice.
     """
     if (folder / SOURCES).is_file() or not (folder / DATA).is_file():
         return
     rows = list(read_jsonl(folder / DATA))
-    seeds = {name for row in rows for name in seeds_of(row)}
+    seeds = {name for row in rows for name in seeds_of(row) if name != row["id"]}
     passages = {name for row in rows for name in documents_of(row) if name != row["id"]}
     write_json(
         folder / SOURCES,

@@ -289,7 +289,9 @@ def render_terminal(sweep: Sweep) -> Table:
         table.add_column(name, justify="right")
         table.add_column(f"against {sweep.base}", justify="right")
     table.add_column("unparseable", justify="right")
-    rows = [(sweep.base, None, sweep.base_scores)]
+    rows: list[tuple[str, int | None, Mapping[str, Score]]] = [
+        (sweep.base, None, sweep.base_scores)
+    ]
     rows += [(f"{point.value:g}", point.examples, point.scores) for point in sweep.points]
     for value, examples, scores in rows:
         cells = [value, NOTHING if examples is None else str(examples)]
