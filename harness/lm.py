@@ -172,14 +172,16 @@ class StoredLM(TemplateLM):  # type: ignore[misc]
         return [ScoreRequest(tuple(context), tuple(rest)) for context, rest in pairs]
 
     def _generate_requests(self, instances: Sequence[Any]) -> list[GenerateRequest]:
-        """Equal requests (lm-eval's `repeats`) get seeds one apart, so that samples differ."""
+        """Equal sampled requests (lm-eval's `repeats`) get seeds one apart, so that they differ."""
         seen: Counter[GenerateRequest] = Counter()
         requests = []
         for instance in instances:
             context, options = instance.args
             request = GenerateRequest(tuple(self.tok_encode(context)), decoding_of(options))
-            decoding = replace(request.decoding, seed=request.decoding.seed + seen[request])
-            seen[request] += 1
+            decoding = request.decoding
+            if decoding.temperature > 0:
+                decoding = replace(decoding, seed=decoding.seed + seen[request])
+                seen[request] += 1
             requests.append(replace(request, decoding=decoding))
         return requests
 
