@@ -1,19 +1,34 @@
-"""`bench validate`: tasks checked without a model."""
+"""`bench validate`: tasks and the seeds of domains, checked without a model."""
 
 from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.commands.options import data_options, names
-from harness.commands.session import open_registry
+from harness.commands.session import domain_folders, open_registry
+from harness.errors import UserError, did_you_mean
+
+if TYPE_CHECKING:
+    from harness.config import Config
+    from harness.leak_index import LeakIndex
+    from harness.suites import SuiteIndex
+    from specializers.seed_check import SeedFinding
+    from tasks.cards import Card
+    from tasks.validate import Finding
 
 NAME = "validate"
-HELP = "check tasks without a model"
+HELP = "check tasks, and the seeds of domains, without a model"
+DEFAULT_TASKS = ["biomed_mini"]
 
 
 def options(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--tasks", type=names, help="default: biomed-mini")
+    sub.add_argument("--tasks", type=names, help="these tasks only (default: biomed-mini)")
+    sub.add_argument(
+        "--domain", type=names, help="the seeds of these domains only (default: of every domain)"
+    )
     sub.add_argument("--json", action="store_true", help="print JSON")
     data_options(sub)
 
@@ -27,15 +42,83 @@ def call(args: argparse.Namespace) -> int:
     config = load_config()
     registry = open_registry(config)
     index = SuiteIndex(registry.suites())
-    names = index.expand(args.tasks or ["biomed_mini"])
+    cards = load_cards(registry.suites().values())
     data = args.data or config.defaults.data
-    loaded = index.load(names, shots=0, draw=0, data=data)
-    findings = validate(loaded, load_cards(registry.suites().values()))
-    errors = [finding for finding in findings if finding.level == "error"]
+    folders = _domains(args, config)
+    asked = args.tasks or ([] if args.domain else DEFAULT_TASKS)
+    tasks = index.expand(asked)
+    findings: list[Finding] = []
+    if tasks:
+        findings = validate(index.load(tasks, shots=0, draw=0, data=data), cards)
+    seeds, compared = 0, 0
+    found: list[SeedFinding] = []
+    if folders:
+        seeds, found, compared = _check_domains(folders, _present(index, cards, data))
+    levels = [finding.level for finding in (*findings, *found)]
     if args.json:
-        print(json.dumps([vars(finding) for finding in findings], indent=2))
+        held = {"tasks": findings, "domains": found}
+        shown = {kind: [vars(finding) for finding in some] for kind, some in held.items()}
+        print(json.dumps(shown, indent=2))
     else:
         for finding in findings:
             print(f"{finding.level:7} {finding.task}: {finding.message}")
-        print(f"{len(names)} tasks validated, {len(errors)} errors.")
-    return 2 if errors else 0
+        if tasks:
+            errors = [finding.level for finding in findings].count("error")
+            print(f"{len(tasks)} tasks validated, {errors} errors.")
+        for one in found:
+            print(f"{one.level:7} {one.domain}: {one.message}")
+        if folders:
+            errors = [one.level for one in found].count("error")
+            print(
+                f"{seeds} seeds of {', '.join(folders)} checked, against {compared} test items; "
+                f"{errors} errors."
+            )
+    return 2 if "error" in levels else 0
+
+
+def _domains(args: argparse.Namespace, config: Config) -> dict[str, Path]:
+    """The domains to check: those named, else all, unless only tasks are asked for."""
+    known = domain_folders(config)
+    if args.domain is None:
+        return {} if args.tasks else known
+    for name in args.domain:
+        if name not in known:
+            raise UserError(
+                f"unknown domain '{name}'.{did_you_mean(name, known)} "
+                "'bench list domains' shows all."
+            )
+    return {name: known[name] for name in args.domain}
+
+
+def _present(index: SuiteIndex, cards: dict[str, Card], data: Path | None) -> tuple[LeakIndex, int]:
+    """The test items of every suite whose rows are on this machine, and their number."""
+    from harness.leak_check import index_tasks
+    from tasks.datasets import find
+
+    there = []
+    for name in index.task_names:
+        card = cards.get(name)
+        if card is None or card.rank_of:
+            continue  # a ranking task has the rows of its generative one
+        try:
+            find(card.dataset, str(data) if data else None, str(index.place(name).yaml))
+        except UserError:
+            continue  # not fetched here; `bench data status` tells
+        there.append(name)
+    loaded = index.load(there, shots=0, draw=0, data=data)
+    return index_tasks(loaded), sum(len(task.eval_docs) for task in loaded.values())
+
+
+def _check_domains(
+    folders: dict[str, Path], items: tuple[LeakIndex, int]
+) -> tuple[int, list[SeedFinding], int]:
+    """Seeds checked, what was found, test items compared with."""
+    from specializers.seed_check import check_seeds
+
+    indexed, compared = items
+    results = [check_seeds(name, folder, indexed) for name, folder in folders.items()]
+    return (
+        sum(count for count, _ in results),
+        [finding for _, found in results for finding in found],
+        compared,
+    )
