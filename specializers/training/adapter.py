@@ -78,6 +78,14 @@ def keep_true_gradients(model: Any) -> None:
             module.support_avx512bf16_for_cpu = False
 
 
+def adapted_modules(model: Any) -> list[str]:
+    """The kinds of layers that carry LoRA matrices, by their names in the architecture."""
+    trained = [name for name, weight in model.named_parameters() if weight.requires_grad]
+    # The matrices of fused experts lie one over another, as base layers of each other.
+    layers = [name.split(".lora_")[0].replace(".base_layer", "") for name in trained]
+    return sorted({layer.rpartition(".")[2] for layer in layers})
+
+
 def save_adapter(model: Any, folder: Path, base_name: str) -> None:
     """Write the adapter whole, with a configuration that is the same on every machine."""
     work = folder.with_name(".adapter")

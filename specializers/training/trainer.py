@@ -18,7 +18,7 @@ from typing import Any
 from harness.errors import MissingExtra
 from harness.files import write_json, write_jsonl, write_text
 from harness.types import Json, Progress
-from specializers.training.adapter import save_adapter, with_adapter
+from specializers.training.adapter import adapted_modules, save_adapter, with_adapter
 from specializers.training.packing import collator, packs_exactly, response_loss
 from specializers.training.params import TrainParams
 from specializers.training.targets import Tokens, encode, in_order
@@ -80,7 +80,6 @@ def train_lora(
         progress.finish()
     save_adapter(model, out / "adapter", base_name)
     write_jsonl(out / CURVE, _curve(trainer.state.log_history, ordered, params, steps))
-    trained = [name for name, weight in model.named_parameters() if weight.requires_grad]
     report = {
         "steps": trainer.state.global_step,
         "examples": len(examples),
@@ -90,7 +89,7 @@ def train_lora(
         "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
         "dtype": str(next(model.parameters()).dtype).removeprefix("torch."),
         "quantisation": params.quantisation or "none",
-        "target_modules": sorted({n.split(".lora_")[0].rpartition(".")[2] for n in trained}),
+        "target_modules": adapted_modules(model),
         "packing": _packing(params, packed),
     }
     write_json(out / "training.json", report)

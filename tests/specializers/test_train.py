@@ -15,7 +15,7 @@ import torch
 
 from harness.files import read_jsonl, sha256_file
 from harness.progress import NullProgress
-from specializers.training.adapter import keep_true_gradients, nf4, with_adapter
+from specializers.training.adapter import adapted_modules, keep_true_gradients, nf4, with_adapter
 from specializers.training.packing import IGNORED, collate, response_loss
 from specializers.training.params import TrainParams
 from specializers.training.targets import Tokens, encode, in_order
@@ -140,7 +140,20 @@ def test_the_loss_is_that_of_the_response_tokens_alone(llama: Path) -> None:
     assert loss.item() == pytest.approx(expected / count, rel=1e-5)
 
 
-@pytest.mark.parametrize("architecture", ["llama", "mpt", "falcon"])
+GATED = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
+FUSED = {"query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h"}
+MODULES = {
+    "llama": GATED,
+    "gemma": GATED,
+    "gpt_neox": FUSED,
+    "mpt": {"Wqkv", "out_proj", "up_proj", "down_proj"},
+    "falcon": FUSED,
+    "phi": {"q_proj", "k_proj", "v_proj", "dense", "fc1", "fc2"},
+    "mixtral": {"q_proj", "k_proj", "v_proj", "o_proj", "gate", "experts"},
+}
+
+
+@pytest.mark.parametrize("architecture", MODULES)
 def test_all_linear_layers_of_an_architecture_learn(tmp_path: Path, architecture: str) -> None:
     folder = save_model(tmp_path, architecture)
     model = with_adapter(folder, replace(PARAMS, lora_dropout=0.0))
@@ -151,14 +164,7 @@ def test_all_linear_layers_of_an_architecture_learn(tmp_path: Path, architecture
     # B begins at zero, so only B has a gradient in the first step.
     assert all(torch.isfinite(g).all() for g in trained.values())
     assert all(g.abs().sum() > 0 for name, g in trained.items() if "lora_B" in name)
-    modules = {name.split(".lora_")[0].rpartition(".")[2] for name in trained}
-    assert modules == {
-        "llama": {
-            "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj",
-        },
-        "mpt": {"Wqkv", "out_proj", "up_proj", "down_proj"},
-        "falcon": {"query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h"},
-    }[architecture]  # fmt: skip
+    assert set(adapted_modules(model)) == MODULES[architecture]
 
 
 def test_training_lowers_the_loss_and_the_adapter_loads(llama: Path, tmp_path: Path) -> None:

@@ -44,41 +44,42 @@ def save_tokenizer(folder: Path, *, chat: bool = False, pad_is_end: bool = True)
     return len(vocabulary)
 
 
+LAYERS = ["sliding_attention", "full_attention"]
+ENDS = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 2}
+# Sizes that most configurations know by these names.
+SIZES = {
+    "hidden_size": 32,
+    "intermediate_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    **ENDS,
+}
+GROUPED = {**SIZES, "num_key_value_heads": 1}
+# Architecture -> (configuration class, its sizes).
+ARCHITECTURES: dict[str, tuple[str, dict[str, object]]] = {
+    "llama": ("LlamaConfig", {**GROUPED, "hidden_size": 64, "intermediate_size": 64}),
+    "gemma": (
+        "Gemma3TextConfig",
+        {**GROUPED, "head_dim": 16, "sliding_window": 8, "layer_types": LAYERS},
+    ),
+    "gpt_neox": ("GPTNeoXConfig", SIZES),
+    "mpt": ("MptConfig", {"d_model": 32, "n_heads": 2, "n_layers": 2, "max_seq_len": 128}),
+    "falcon": ("FalconConfig", SIZES),
+    "phi": ("PhiConfig", SIZES),
+    "mixtral": ("MixtralConfig", {**GROUPED, "num_local_experts": 2}),
+}
+
+
 def save_model(folder: Path, architecture: str = "llama", *, chat: bool = False) -> Path:
-    """Write a random model of two layers and width 16, with its tokenizer."""
+    """Write a random model of two layers and small width, with its tokenizer."""
     import torch
-    from transformers import (
-        FalconConfig,
-        FalconForCausalLM,
-        LlamaConfig,
-        LlamaForCausalLM,
-        MptConfig,
-        MptForCausalLM,
-    )
+    import transformers
 
     size = save_tokenizer(folder, chat=chat)
     torch.manual_seed(0)
-    ends = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 2}
-    if architecture == "llama":
-        config = LlamaConfig(
-            vocab_size=size,
-            hidden_size=64,
-            intermediate_size=64,
-            num_hidden_layers=2,
-            num_attention_heads=2,
-            num_key_value_heads=1,
-            **ends,
-        )
-        model = LlamaForCausalLM(config)
-    elif architecture == "mpt":
-        config = MptConfig(vocab_size=size, d_model=32, n_heads=2, n_layers=2, max_seq_len=128)
-        model = MptForCausalLM(config)
-    else:
-        config = FalconConfig(
-            vocab_size=size, hidden_size=32, num_hidden_layers=2, num_attention_heads=2, **ends
-        )
-        model = FalconForCausalLM(config)
-    model.save_pretrained(folder)
+    name, sizes = ARCHITECTURES[architecture]
+    config = getattr(transformers, name)(vocab_size=size, **sizes)
+    transformers.AutoModelForCausalLM.from_config(config).save_pretrained(folder)
     return folder
 
 
