@@ -2,6 +2,7 @@
 
     python benchmarks/engine.py MODEL_FOLDER [--cases hoc5,ddi5,...] [--items 100]
                                 [--dtype float32] [--baseline-items 4]
+                                [--clock processor] [--scaling ddi0]
 
 One process, both engines on the same requests in turns, real text: the data
 sets under BENCH_DATA, else the built-in miniature suite. The backend's time
@@ -12,7 +13,10 @@ bound is the engine's distinct nodes at the model's best raw prefill speed: its
 body over batches of whole rows, without LM head.
 
 Prints one Markdown row per case: seconds per 100 items, ratio, largest score
-difference (or equal answers), tokens asked and computed, share of the bound.
+difference (or equal answers), tokens asked and computed, share of the bound,
+and the share of the time that planning alone takes (made again without the model).
+`--scaling CASE` measures that case at 100, 200, 400 and 800 items instead, the
+engine alone. On a shared machine take OMP_NUM_THREADS=1 and `--clock processor`.
 """
 
 from __future__ import annotations
@@ -22,20 +26,24 @@ import logging
 import os
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from harness.engines.base import EngineReport, GenerateRequest, ScoreRequest
 from harness.engines.hf import HFEngine
+from harness.engines.prefix import Forest, flatten, plan_packed
 from harness.files import read_jsonl
 from harness.types import Decoding
 
 MINI = Path(__file__).parents[1] / "tasks" / "biomed_mini" / "data"
 NEW_TOKENS = 64
+CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
+SCALES = (100, 200, 400, 800)
 
 
 @dataclass(frozen=True)
@@ -93,95 +101,131 @@ def instances(texts: Sequence[str], choices: Sequence[str]) -> list[Any]:
     return [Instance("generate_until", {}, (text, dict(options)), 0) for text in texts]
 
 
-def theirs(lm: Any, texts: Sequence[str], choices: Sequence[str]) -> tuple[float, list[Any]]:
-    """Seconds and answers of lm-eval's backend."""
-    asked = instances(texts, choices)
-    started = time.perf_counter()
-    run = lm.loglikelihood if choices else lm.generate_until
-    found = run(asked, disable_tqdm=True)
-    return time.perf_counter() - started, found
-
-
-def best_batch(lm: Any, texts: Sequence[str], choices: Sequence[str], sizes: Sequence[int]) -> int:
-    """The backend's fastest batch size on one or a few items."""
-    seconds = {}
-    for size in sizes:
-        lm.batch_size_per_gpu = size
-        seconds[size] = theirs(lm, texts, choices)[0]
-    return min(seconds, key=seconds.__getitem__)
-
-
-def ours(
-    engine: HFEngine, lm: Any, texts: Sequence[str], choices: Sequence[str]
-) -> tuple[float, list[Any]]:
-    """Seconds and answers of the engine."""
-    engine.report = EngineReport()
-    found: dict[int, Any] = {}
-    if choices:
-        pairs = [lm._encode_pair(text, f" {choice}") for text in texts for choice in choices]
-        scored = [ScoreRequest(tuple(context), tuple(answer)) for context, answer in pairs]
-        started = time.perf_counter()
-        for call in engine.score(scored):
-            found.update({i: (r.loglikelihood, r.greedy) for i, r in call})
-    else:
+def requests(lm: Any, texts: Sequence[str], choices: Sequence[str]) -> list[Any]:
+    """The same requests for the engine, in lm-eval's tokens."""
+    if not choices:
         decoding = Decoding(NEW_TOKENS, ("\n",))
-        asked = [GenerateRequest(tuple(lm.tok_encode(text)), decoding) for text in texts]
-        started = time.perf_counter()
-        for call in engine.generate(asked):
-            found.update({i: r.text for i, r in call})
-    return time.perf_counter() - started, [found[i] for i in range(len(found))]
+        return [GenerateRequest(tuple(lm.tok_encode(text)), decoding) for text in texts]
+    pairs = [lm._encode_pair(text, f" {choice}") for text in texts for choice in choices]
+    return [ScoreRequest(tuple(context), tuple(answer)) for context, answer in pairs]
 
 
-def raw_prefill(engine: HFEngine) -> tuple[float, str]:
-    """Tokens per second of the model's body at its best shape, and that shape."""
-    network = engine._network(None)
-    best, shape = 0.0, ""
-    for batch, length in ((1, 256), (1, 512), (4, 128), (4, 256), (8, 512), (16, 64)):
-        ids = torch.randint(0, network.vocabulary, (batch, length))
-        column = torch.tensor([length - 1])
-        network.logits(ids[:1], column)
-        started = time.perf_counter()
-        network.logits(ids, column)
-        speed = batch * length / (time.perf_counter() - started)
-        if speed > best:
-            best, shape = speed, f"{batch} x {length}"
-    return best, shape
+@dataclass(frozen=True)
+class Bench:
+    """Both engines, and the clock they are timed by."""
+
+    engine: HFEngine
+    lm: Any
+    now: Callable[[], float]
+
+    def theirs(self, texts: Sequence[str], choices: Sequence[str]) -> tuple[float, list[Any]]:
+        """Seconds and answers of lm-eval's backend."""
+        asked = instances(texts, choices)
+        started = self.now()
+        run = self.lm.loglikelihood if choices else self.lm.generate_until
+        found = run(asked, disable_tqdm=True)
+        return self.now() - started, found
+
+    def best_batch(self, texts: Sequence[str], choices: Sequence[str], sizes: Sequence[int]) -> int:
+        """The backend's fastest batch size on one or a few items."""
+        seconds = {}
+        for size in sizes:
+            self.lm.batch_size_per_gpu = size
+            seconds[size] = self.theirs(texts, choices)[0]
+        return min(seconds, key=seconds.__getitem__)
+
+    def ours(self, texts: Sequence[str], choices: Sequence[str]) -> tuple[float, list[Any]]:
+        """Seconds and answers of the engine."""
+        self.engine.report = EngineReport()
+        found: dict[int, Any] = {}
+        asked = requests(self.lm, texts, choices)
+        started = self.now()
+        if choices:
+            for call in self.engine.score(asked):
+                found.update({i: (r.loglikelihood, r.greedy) for i, r in call})
+        else:
+            for call in self.engine.generate(asked):
+                found.update({i: r.text for i, r in call})
+        return self.now() - started, [found[i] for i in range(len(found))]
+
+    def planning(self, asked: Sequence[ScoreRequest]) -> float:
+        """Seconds that forest, plan and lay-out of the passes take, without the model."""
+        started = self.now()
+        forest = Forest((r.context + r.continuation)[:-1] for r in asked)
+        answers = np.array([len(asked[i].continuation) for i in forest.order.tolist()])
+        first = forest.length - answers
+        for step in plan_packed(forest, self.engine.token_budget):
+            flatten(forest, step, first)
+        return self.now() - started
+
+    def speed(self, shapes: Sequence[tuple[int, int]]) -> tuple[float, str]:
+        """Tokens per second of the model's body at its best shape, and that shape."""
+        network = self.engine._network(None)
+        best, shape = 0.0, ""
+        for batch, length in shapes:
+            ids = torch.randint(0, network.vocabulary, (batch, length))
+            column = torch.tensor([length - 1])
+            network.logits(ids[:1], column)
+            started = self.now()
+            network.logits(ids, column)
+            speed = batch * length / (self.now() - started)
+            if speed > best:
+                best, shape = speed, f"{batch} x {length}"
+        return best, shape
 
 
-def measure(name: str, case: Case, engine: HFEngine, lm: Any, items: int, few: int) -> str:
+PREFILL = ((1, 256), (1, 512), (4, 128), (4, 256), (8, 512), (16, 64))
+DECODE = ((32, 1), (64, 1))
+
+
+def measure(name: str, case: Case, bench: Bench, items: int, few: int) -> str:
     """One row of the table."""
     texts, choices = prompts(case, items)
-    ours(engine, lm, texts[:1], choices)  # probing and first-touch are not measured
+    bench.ours(texts[:1], choices)  # probing and first-touch are not measured
     sizes = (1, 8) if choices else (8, 32)
-    lm.batch_size_per_gpu = best_batch(lm, texts[: 1 if choices else 8], choices, sizes)
+    batch = bench.best_batch(texts[: 1 if choices else 8], choices, sizes)
+    bench.lm.batch_size_per_gpu = batch
     half = max(1, few // 2)
-    speed_before, _ = raw_prefill(engine)
-    first, answers = theirs(lm, texts[:half], choices)
-    seconds, found = min(
-        (ours(engine, lm, texts, choices) for _ in range(2)), key=lambda run: run[0]
-    )
-    second, more = theirs(lm, texts[half:few], choices)
-    speed_after, shape = raw_prefill(engine)
-    answers += more
+    before, _ = bench.speed(PREFILL)
+    first, answers = bench.theirs(texts[:half], choices)
+    seconds, found = min((bench.ours(texts, choices) for _ in range(2)), key=lambda run: run[0])
+    second, more = bench.theirs(texts[half:few], choices)
+    after, shape = bench.speed(PREFILL)
     per_item = (first + second) / few
-    ratio = per_item * len(texts) / seconds
-    pairs = list(zip(answers, found, strict=False))
+    pairs = list(zip(answers + more, found, strict=False))
+    report, speed = bench.engine.report, max(before, after)
+    bound = report.distinct_nodes / speed
     if choices:
         agree = f"{max(abs(a[0] - b[0]) for a, b in pairs):.2g}"
+        planning = bench.planning(requests(bench.lm, texts, choices)) / seconds
+        share = f"{100 * planning:.1f} %"
     else:
         agree = f"{sum(a == b for a, b in pairs)} of {len(pairs)} equal"
-    report, speed = engine.report, max(speed_before, speed_after)
-    bound = (
-        f"{seconds / (report.distinct_nodes / speed):.2f}"
-        if choices
-        else f"{report.tokens_generated / report.seconds_decode:.0f} tok/s decode"
-    )
-    per_hundred = 100 * seconds / len(texts)
+        bound += report.tokens_generated / bench.speed(DECODE)[0]
+        share = ""
     return (
-        f"| {name} | {len(texts)} | {100 * per_item:.1f} s (batch {lm.batch_size_per_gpu}) "
-        f"| {per_hundred:.2f} s | {ratio:.1f} | {agree} | {report.tokens_asked} "
-        f"| {report.tokens_computed} | {bound} | {speed:.0f} tok/s ({shape}) |"
+        f"| {name} | {len(texts)} | {100 * per_item:.1f} s (batch {batch}) "
+        f"| {100 * seconds / len(texts):.2f} s | {per_item * len(texts) / seconds:.1f} | {agree} "
+        f"| {report.tokens_asked} | {report.tokens_computed} | {report.tokens_generated} "
+        f"| {seconds / bound:.2f} | {share} | {speed:.0f} tok/s ({shape}) |"
     )
+
+
+def scaling(name: str, case: Case, bench: Bench) -> None:
+    """The engine's time over growing numbers of items."""
+    print("| case | items | distinct nodes | engine | for twice the items |\n" + "|---" * 5 + "|")
+    texts, choices = prompts(case, max(SCALES))
+    bench.ours(texts[:1], choices)
+    last = 0.0
+    for items in SCALES:
+        seconds, _ = bench.ours(texts[:items], choices)
+        times = f"{seconds / last:.2f}" if last else ""
+        nodes = bench.engine.report.distinct_nodes
+        print(
+            f"| {name} | {min(items, len(texts))} | {nodes} | {seconds:.1f} s | {times} |",
+            flush=True,
+        )
+        last = seconds
 
 
 def main() -> None:
@@ -192,20 +236,32 @@ def main() -> None:
     parser.add_argument("--baseline-items", type=int, default=4)
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--budget", type=int, default=None)
+    parser.add_argument("--clock", choices=list(CLOCKS), default="wall")
+    parser.add_argument("--scaling", choices=list(CASES), help="time this case at growing sizes")
     options = parser.parse_args()
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     from lm_eval.models.huggingface import HFLM
 
-    engine = HFEngine(options.model, dtype=options.dtype, token_budget=options.budget)
-    lm = HFLM(str(options.model), dtype=options.dtype, device="cpu", batch_size=1)
-    print(f"{platform.machine()}, {torch.get_num_threads()} threads, {options.dtype}\n")
+    bench = Bench(
+        HFEngine(options.model, dtype=options.dtype, token_budget=options.budget),
+        HFLM(str(options.model), dtype=options.dtype, device="cpu", batch_size=1),
+        CLOCKS[options.clock],
+    )
+    threads = torch.get_num_threads()
+    print(f"{platform.machine()}, {threads} threads, {options.dtype}, {options.clock} time\n")
+    if options.scaling:
+        scaling(options.scaling, CASES[options.scaling], bench)
+        return
     print(
         "| case | items | lm-eval, 100 items | engine, 100 items | ratio | largest difference "
-        "| asked | computed | time / bound | raw prefill |\n" + "|---" * 10 + "|"
+        "| asked | computed | generated | time / bound | planning | raw prefill |\n"
+        + "|---" * 12
+        + "|"
     )
     for name in options.cases.split(","):
-        few = options.baseline_items * (1 if CASES[name].labels or CASES[name].choices else 8)
-        print(measure(name, CASES[name], engine, lm, options.items, few), flush=True)
+        case = CASES[name]
+        few = options.baseline_items * (1 if case.labels or case.choices else 8)
+        print(measure(name, case, bench, options.items, few), flush=True)
 
 
 if __name__ == "__main__":
