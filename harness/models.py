@@ -12,6 +12,11 @@ from harness.errors import UserErrors
 from harness.sources import spec_faults
 from harness.types import ModelSpec
 
+# What `bench plan` needs to know of a model whose weights are not here.
+SHAPE = (
+    *("parameters", "layers", "hidden", "heads", "kv_heads", "head_size", "vocabulary", "context"),
+)
+
 _KEYS: dict[str, Kind] = {
     "source": TEXT,
     "kind": one_of("base", "instruct", "reference"),
@@ -28,6 +33,29 @@ _KEYS: dict[str, Kind] = {
     "parameters": TEXT,
     "dtype": one_of("auto", "fastest", "float32", "bfloat16", "float16"),
     "quantisation": one_of("", "nf4"),
+    "device_map": Kind(
+        '"auto", "balanced", "sequential" or a table module -> device',
+        lambda v: isinstance(v, dict) or v in ("", "auto", "balanced", "sequential"),
+    ),
+    "memory": Kind(
+        'a table device -> size, such as { 0 = "70GiB", cpu = "100GiB" }',
+        lambda v: (
+            isinstance(v, dict)
+            and all(isinstance(n, str) and re.fullmatch(r"[\d.]+[KMGT]i?B", n) for n in v.values())
+        ),
+    ),
+    "shape": Kind(
+        f"a table of whole numbers above 0: {', '.join(SHAPE)}",
+        lambda v: (
+            isinstance(v, dict)
+            and set(v) == set(SHAPE)
+            and all(type(n) is int and n > 0 for n in v.values())
+        ),
+    ),
+    "resources": Kind(
+        "a table of numbers, 0 or more, such as { CPU = 8, GPU = 1 }",
+        lambda v: isinstance(v, dict) and all(is_number(n) and n >= 0 for n in v.values()),
+    ),
     "engine": one_of("auto", "hf", "vllm", "openai"),
     "engine_args": Kind("a table", lambda v: isinstance(v, dict)),
     "trust_remote_code": Kind("true or false", lambda v: isinstance(v, bool)),

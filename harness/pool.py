@@ -15,34 +15,11 @@ from typing import Any
 
 from harness.ask import Asker
 from harness.engines.base import Engine, GenerateRequest
-from harness.errors import UserError
+from harness.engines.open import open_engine
 from harness.store import ResponseStore
 from harness.types import Artifact, Decoding, LocalModel, ModelSpec, Progress, Response
 
 MakeEngine = Callable[[LocalModel], Engine]
-
-
-def make_engine(local: LocalModel) -> Engine:
-    """The engine a model's spec asks for.
-
-    Raises:
-        UserError: an engine that this version does not have.
-    """
-    spec = local.spec
-    if spec.engine not in ("auto", "hf"):
-        raise UserError(
-            f"model '{spec.name}': engine '{spec.engine}' is not available; "
-            "expected 'auto' or 'hf'."
-        )
-    from harness.engines.hf import HFEngine
-
-    return HFEngine(
-        local.folder,
-        dtype=spec.dtype,
-        quantisation=spec.quantisation,
-        trust_remote_code=spec.trust_remote_code,
-        **spec.engine_args,
-    )
 
 
 class ModelPool:
@@ -52,6 +29,8 @@ class ModelPool:
         fetch: spec -> local folder (`harness.sources.fetch`).
         responses: folder of the response store's spaces.
         dtype: overrides every spec's dtype unless "".
+        engine: opens the engine of a model; `harness.engines.open` if None.
+        kept: told of each stored call; see `ResponseStore`.
     """
 
     def __init__(
@@ -60,13 +39,15 @@ class ModelPool:
         responses: Path,
         progress: Progress,
         dtype: str = "",
-        engine: MakeEngine = make_engine,
+        engine: MakeEngine | None = None,
+        kept: Callable[[Path, bytes], None] | None = None,
     ) -> None:
         self._fetch = fetch
         self._responses = responses
         self._progress = progress
         self._dtype = dtype
-        self._make_engine = engine
+        self._make_engine = engine or (lambda local: open_engine(local, progress.say))
+        self._kept = kept
         self._locals: dict[str, LocalModel] = {}
         self._engine: tuple[str, Engine] | None = None
 
@@ -99,7 +80,8 @@ class ModelPool:
             "adapter": adapter_digest,
             "numerics": engine.numerics,
         }
-        return Asker(engine, ResponseStore(self._responses, space), adapter, self._progress)
+        store = ResponseStore(self._responses, space, self._kept)
+        return Asker(engine, store, adapter, self._progress)
 
 
 class PooledBase:

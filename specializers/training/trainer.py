@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import math
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ def train_lora(
     progress: Progress,
     *,
     trust_remote_code: bool = False,
+    placement: Mapping[str, Any] | None = None,
 ) -> Json:
     """Train an adapter over the model in `folder`.
 
@@ -47,6 +48,7 @@ def train_lora(
     Args:
         base_name: what the adapter's configuration names as its base.
         out: may hold checkpoints of an interrupted call with the same arguments.
+        placement: see `with_adapter`.
     Returns:
         the content of training.json: {"steps", "examples", "tokens",
         "response_tokens", "shortened", "parameters", "dtype", "quantisation",
@@ -65,7 +67,7 @@ def train_lora(
     ordered = in_order([tokens for tokens, _ in encoded], params.epochs, params.seed)
     set_seed(params.seed)
     with quiet_libraries():
-        model = with_adapter(folder, params, trust_remote_code)
+        model = with_adapter(folder, params, trust_remote_code, placement)
         packed = params.row_tokens > 0 and packs_exactly(model)
         if params.row_tokens and not packed:
             progress.say("this architecture cannot pack examples; each gets a row of its own")
