@@ -7,9 +7,11 @@ from collections.abc import Iterable, Sequence
 from markupsafe import Markup
 
 from leaderboards.board import Average, Cell, Row, Section
+from leaderboards.kept import SweepCurves
 from leaderboards.plots import Bar, Curve, Stack, curves, forest, stacks
 from leaderboards.tables import limits, points
 
+MOST_CURVES = 6  # that a reader can tell apart
 MOST_BARS = 40  # a longer plot is no picture any more; the table has the rest
 _FIRST = f"The first {MOST_BARS} of {{}}; the table has all."
 
@@ -105,8 +107,7 @@ def gain_parts(key: str, row: Row) -> Markup | None:
             texts=(
                 f"{points(part.gain, sign=True)} {limits(part.gain_interval, sign=True)}",
                 f"{points(part.format, sign=True)} {limits(part.format_interval, sign=True)}",
-                f"{points(part.knowledge, sign=True)} "
-                f"{limits(part.knowledge_interval, sign=True)}",
+                f"{points(part.knowledge, sign=True)} {limits(part.knowledge_interval, sign=True)}",
             ),
         )
         for part in row.parts
@@ -132,14 +133,15 @@ def training_curve(key: str, curve: Curve) -> Markup:
     )
 
 
-def data_efficiency(key: str, found: Sequence[Curve]) -> Markup | None:
-    """Scores over the number of training examples."""
-    if not any(curve.points for curve in found):
+def sweep_curves(key: str, sweep: SweepCurves) -> Markup | None:
+    """Scores over a parameter; with many tasks, the average and its base alone."""
+    if not sweep.curves:
         return None
+    shown = sweep.curves if len(sweep.curves) <= MOST_CURVES else sweep.curves[:2]
     return curves(
         key,
-        "What more data brings",
-        "Score with 95% interval over the number of training examples.",
-        ("training examples", "score"),
-        found,
+        f"{sweep.model} by {sweep.parameter}, {sweep.shots}-shot",
+        "Score in points of 100 with 95% interval; the level line is the base.",
+        (sweep.parameter, "score"),
+        shown,
     )

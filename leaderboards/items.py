@@ -170,6 +170,6 @@ def in_words(found: Any, aggregation: str) -> str:
 
 
 def _counts(found: Sequence[float]) -> tuple[int, int, int]:
-    """True positives, false positives, false negatives, over all labels if they are given by label."""
+    """True positives, false positives, false negatives, over all labels."""
     hits, extra, missed = (int(sum(found[place::3])) for place in range(3))
     return hits, extra, missed

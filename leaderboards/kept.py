@@ -1,4 +1,4 @@
-"""What the making of a specialised model left on disk: manifest, training curve, examples.
+"""What the making of a specialised model left on disk: manifest, training curve, examples, sweeps.
 
 A board shows them where they are; a record alone, passed on without the
 artifact's folder, still makes a board.
@@ -89,6 +89,60 @@ def read_kept(home: Path | None, model: str, digest: str) -> Kept | None:
         ) from error
 
 
+@dataclass(frozen=True)
+class SweepCurves:
+    """Scores (points of 100) against a parameter of a specializer, the average first."""
+
+    model: str
+    base: str
+    parameter: str
+    shots: int
+    curves: tuple[Curve, ...]
+
+
+def read_sweeps(home: Path | None) -> list[SweepCurves]:
+    """The curves of every sweep in `home/sweeps/`, each with its base as a level line.
+
+    Raises:
+        UserError: a file there is no sweep's.
+    """
+    found = []
+    for path in sorted(home.glob("sweeps/*.json")) if home is not None else ():
+        try:
+            sweep = json.loads(path.read_text(encoding="utf-8"))
+            found += [_sweep(sweep, section) for section in sweep["sections"]]
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                f"{path}: not a sweep's result ({type(error).__name__}: {error}). "
+                "Delete it, or run 'bench sweep' again."
+            ) from error
+    return found
+
+
+def _sweep(sweep: Json, section: Json) -> SweepCurves:
+    curves = [
+        Curve(
+            str(curve["label"]),
+            tuple((float(x), float(value), low, high) for x, value, low, high in curve["points"]),
+        )
+        for curve in section["curves"]
+        if curve["points"]
+    ]
+    base = section["base"].get(curves[0].label) if curves else None
+    if base is not None:
+        level = 100 * float(base["score"])
+        ends = (curves[0].points[0][0], curves[0].points[-1][0])
+        curves.insert(
+            1,
+            Curve(
+                f"{sweep['base']}, {curves[0].label}", tuple((x, level, None, None) for x in ends)
+            ),
+        )
+    return SweepCurves(
+        sweep["model"], sweep["base"], sweep["parameter"], section["shots"], tuple(curves)
+    )
+
+
 def _flat(stem: str, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for key, value in values.items():
         name = f"{stem}, {key}" if stem else key
@@ -104,7 +158,9 @@ def _json(path: Path) -> Any:
 
 def _curve(folder: Path) -> Curve | None:
     path = folder / "training.jsonl"
-    points = map(json.loads, path.read_text(encoding="utf-8").splitlines() if path.is_file() else ())
+    points = map(
+        json.loads, path.read_text(encoding="utf-8").splitlines() if path.is_file() else ()
+    )
     shown = [(float(p["step"]), float(p["loss"]), None, None) for p in points]
     return Curve("loss", tuple(shown)) if shown else None
 
@@ -126,7 +182,10 @@ def _examples(folder: Path, manifest: Json, sources: Json) -> Iterator[Example]:
 
 def _example(row: Json, sources: Json) -> Example:
     seeds = row.get("seeds") or {}
-    roles = [(f"seeds shown for the {part}", "seeds", ids) for part, ids in seeds.items()]
+    if isinstance(seeds, Mapping):
+        roles = [(f"seeds shown for the {part}", "seeds", ids) for part, ids in seeds.items()]
+    else:
+        roles = [("seeds shown", "seeds", seeds)]
     roles.append(("passages shown", "passages", row.get("documents") or []))
     return Example(
         id=str(row["id"]),

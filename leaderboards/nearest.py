@@ -68,7 +68,7 @@ class WordIndex:
 
 
 def read_explained(home: Path, model: str, task: str, shots: int) -> dict[str, list[Near]] | None:
-    """Nearest examples by item, from `explain/<model>/<task>@<shots>.json`; None if it is not there.
+    """Nearest examples by item, from `explain/<model>/<task>@<shots>.json`; None without it.
 
     Raises:
         UserError: the file is not of the form

@@ -19,9 +19,8 @@ from leaderboards import figures
 from leaderboards.board import Average, Board, Cell, Column, Row, Section
 from leaderboards.gather import RawColumn, RawSection, gather
 from leaderboards.items import Nearest, task_scripts
-from leaderboards.kept import EXAMPLES_SHOWN, Kept, read_kept
+from leaderboards.kept import EXAMPLES_SHOWN, Kept, SweepCurves, read_kept, read_sweeps
 from leaderboards.nearest import Near, WordIndex, read_explained
-from leaderboards.plots import Curve
 from leaderboards.site import visible, write_site
 from leaderboards.spec import BoardSpec
 from leaderboards.tables import difference, legend, limits, places, points, probability
@@ -61,7 +60,6 @@ def write_pages(
     *,
     published: bool = False,
     home: Path | None = None,
-    curves: Sequence[Curve] = (),
 ) -> list[Path]:
     """Write the site of `board` into `out`; return its pages, the overview first.
 
@@ -71,11 +69,10 @@ def write_pages(
         records, spec: what the board was built from; the items come from here.
         published: leave out answers and targets of tasks whose text may not be
             passed on (`redistribute` on their card).
-        home: the folder with `artifacts/` and `explain/` beside `runs/`: adds
-            training curves, examples and the way from an item to an example.
-        curves: scores over the number of training examples, for the overview.
+        home: the folder with `artifacts/`, `explain/` and `sweeps/` beside `runs/`:
+            adds examples, the way from an item to an example, and curves.
     """
-    site = _Site(board, list(records), spec, published, home, curves)
+    site = _Site(board, list(records), spec, published, home)
     names = write_site(out, site.files())
     return [out / name for name in names if name.endswith(".html")]
 
@@ -90,9 +87,8 @@ class _Site:
         spec: BoardSpec,
         published: bool,
         home: Path | None,
-        curves: Sequence[Curve],
     ) -> None:
-        self.board, self.published, self.home, self.curves = board, published, home, curves
+        self.board, self.published, self.home = board, published, home
         self.raw = gather(records, spec)
         self.models = self._models()
         self.places = [
@@ -127,8 +123,14 @@ class _Site:
 
     def files(self) -> Iterator[tuple[str, str]]:
         """Name and text of every file, the overview first."""
-        yield "index.html", self._page(
-            "overview.html", places=self.places, legend=legend(self.board), curves=self.curves
+        yield (
+            "index.html",
+            self._page(
+                "overview.html",
+                places=self.places,
+                legend=legend(self.board),
+                sweeps=self._sweeps(),
+            ),
         )
         for number, (section, raw) in enumerate(zip(self.board.sections, self.raw, strict=True)):
             for index in range(len(section.columns)):
@@ -137,6 +139,11 @@ class _Site:
             yield from self._model(label, model)
         for path in sorted([*FOLDER.glob("*.css"), *FOLDER.glob("*.js")]):
             yield path.name, path.read_text(encoding="utf-8")
+
+    def _sweeps(self) -> list[SweepCurves]:
+        """Sweeps over a base that stands on this board."""
+        names = {model.record.manifest["model"] for model in self.models.values()}
+        return [sweep for sweep in read_sweeps(self.home) if sweep.base in names]
 
     def _page(self, template: str, **values: Any) -> str:
         return self.environment.get_template(template).render(**values)
@@ -192,8 +199,15 @@ class _Site:
             for row in section.rows
             if row.label == label
         ]
-        yield model.page, self._page(
-            "model.html", label=label, model=model, found=parts, facts=_facts(parts[0][1], model)
+        yield (
+            model.page,
+            self._page(
+                "model.html",
+                label=label,
+                model=model,
+                found=parts,
+                facts=_facts(parts[0][1], model),
+            ),
         )
         examples = model.kept.examples if model.kept else ()
         pages = range(0, len(examples), EXAMPLES_A_PAGE)

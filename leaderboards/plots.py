@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from markupsafe import Markup
 
@@ -70,7 +71,9 @@ def forest(key: str, title: str, description: str, bars: Sequence[Bar]) -> Marku
         body.append(_text(0, y + 14, bar.label, "name"))
         body.append(_text(100, y + 14, f"{text} {_interval(bar)}", "number end"))
         if bar.low is not None and bar.high is not None:
-            body.append(_line(scale(bar.low), y + 27, scale(bar.high), y + 27, f"span {kind} {side}"))
+            body.append(
+                _line(scale(bar.low), y + 27, scale(bar.high), y + 27, f"span {kind} {side}")
+            )
         body.append(_dot(scale(bar.value), y + 27, f"dot {kind} {side}"))
     rows = [(bar.label, signed(bar.value), _interval(bar), _yes(bar.sure)) for bar in bars]
     head = ("", "difference", "95% interval", "significant")
@@ -98,9 +101,9 @@ def stacks(
             reached[part > 0] += part
             left, right = sorted((scale(start), scale(start + part)))
             body.append(
-                Markup('<rect x="{:.2f}%" y="{}" width="{:.2f}%" height="11" class="part{}"/>').format(
-                    left, y + 21, right - left, place
-                )
+                Markup(
+                    '<rect x="{:.2f}%" y="{}" width="{:.2f}%" height="11" class="part{}"/>'
+                ).format(left, y + 21, right - left, place)
             )
         total = scale(sum(row.parts))
         body.append(_line(total, y + 18, total, y + 35, "total"))
@@ -152,7 +155,7 @@ def curves(
             if low is not None and high is not None:
                 body.append(_line(x, down(low), x, down(high), f"whisker {colour}"))
         if joined:
-            for (x, value, *_), (x_next, value_next, *_) in zip(at, at[1:], strict=False):
+            for (x, value, *_), (x_next, value_next, *_) in pairwise(at):
                 body.append(_line(x, down(value), x_next, down(value_next), f"curve {colour}"))
         for x, value, *_ in at if len(at) <= 60 or not joined else ():
             body.append(_dot(x, down(value), f"dot {colour}", line.label))
@@ -168,9 +171,7 @@ def curves(
     legend = _legend([(f"c{n % _COLOURS}", line.label) for n, line in enumerate(lines)])
     head = ("", *axes, "95% interval")
     many = joined and len(lines) > 1
-    return _figure(
-        key, title, description, _HEIGHT + 42, body, head, rows, legend if many else Markup("")
-    )
+    return _figure(key, title, description, _HEIGHT + 42, body, head, rows, legend if many else "")
 
 
 class _Scale:
@@ -209,9 +210,9 @@ def _grid(scale: _Scale, ticks: Sequence[float], height: int) -> Markup:
 
 
 def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> Markup:
-    return Markup(
-        '<line x1="{:.2f}%" y1="{:.1f}" x2="{:.2f}%" y2="{:.1f}" class="{}"/>'
-    ).format(x1, y1, x2, y2, kind)
+    return Markup('<line x1="{:.2f}%" y1="{:.1f}" x2="{:.2f}%" y2="{:.1f}" class="{}"/>').format(
+        x1, y1, x2, y2, kind
+    )
 
 
 def _dot(x: float, y: float, kind: str, told: str = "") -> Markup:
@@ -243,7 +244,7 @@ def _figure(
     body: Sequence[Markup],
     head: Sequence[str],
     rows: Sequence[Sequence[str]],
-    legend: Markup = Markup(""),
+    legend: Markup | str = "",
 ) -> Markup:
     table = Markup("").join(
         Markup("<tr>{}</tr>").format(

@@ -17,6 +17,7 @@ from rich.text import Text
 from harness.files import write_text
 from leaderboards.board import Board, Difference, as_json
 from leaderboards.details import COSTS, detail_grids, draw_spread
+from leaderboards.latex import render_latex
 from leaderboards.site import visible
 from leaderboards.tables import Grid, legend, section_grids
 
@@ -234,11 +235,12 @@ def _best_fields(found: Difference) -> dict[str, object]:
 
 
 def write_board(board: Board, out: Path) -> list[Path]:
-    """Write README.md, board.json and scores.csv into `out`; return their paths."""
+    """Write README.md, board.json, scores.csv and board.tex into `out`; return their paths."""
     files = {
         "README.md": render_markdown(board),
         "board.json": render_json(board),
         "scores.csv": render_csv(board),
+        "board.tex": render_latex(board),
     }
     for name, text in files.items():
         write_text(out / name, text)

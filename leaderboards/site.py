@@ -61,7 +61,7 @@ def _listed(out: Path) -> set[str]:
 
 
 def _remove(out: Path, name: str) -> None:
-    """Remove a file we wrote. The list is a file anyone can edit: names that lead away count not."""
+    """Remove a file we wrote, unless the list, a file anyone can edit, names one elsewhere."""
     inner = PurePosixPath(name)
     path = out / inner
     home = out.resolve()

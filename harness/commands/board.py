@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from harness.commands import board_check, board_gate, board_publish
+from harness.commands import board_check, board_gate, board_publish, board_serve
 from harness.commands.options import board_format, board_name, output_options
 from harness.commands.session import board_spec, out_folder, records_of
 
@@ -20,7 +20,7 @@ NAME = "board"
 HELP = "rebuild the board from the records alone; check, gate, publish and exchange it"
 
 _PARTS: tuple[ModuleType, ...] = (
-    board_check, board_gate, board_publish,
+    board_check, board_gate, board_publish, board_serve,
 )  # fmt: skip
 BUILD = "write the board's files and pages (what plain 'bench board' does)"
 
@@ -78,5 +78,5 @@ def write_board_of(
 
         Console().print(render_terminal(board))
         print(f"Page to open: {page}")
-        print(f"Also as Markdown, JSON and CSV in {folder}; seconds in {out / 'costs.csv'}")
+        print(f"Also as Markdown, JSON, CSV and LaTeX in {folder}; seconds in {out / 'costs.csv'}")
     return 0

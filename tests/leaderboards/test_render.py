@@ -97,7 +97,12 @@ def test_json_is_rounded_and_complete():
 def test_written_files_are_the_same_twice(tmp_path):
     first = write_board(board(), tmp_path / "a")
     second = write_board(board(), tmp_path / "b")
-    assert [path.name for path in first] == ["README.md", "board.json", "scores.csv"]
+    assert [path.name for path in first] == [
+        "README.md",
+        "board.json",
+        "scores.csv",
+        "board.tex",
+    ]
     assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]
 
 

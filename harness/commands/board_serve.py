@@ -1,0 +1,43 @@
+"""`bench board serve`: a board's pages at an address of this machine."""
+
+from __future__ import annotations
+
+import argparse
+
+from harness.commands.options import board_name, count, folder_options
+from harness.commands.session import out_folder
+from harness.errors import UserError
+
+NAME = "serve"
+HELP = "show the pages at an address that only this machine reaches"
+
+
+def options(sub: argparse.ArgumentParser) -> None:
+    board_name(sub)
+    sub.add_argument("--port", type=count, default=0, help="default: any that is free")
+    folder_options(sub)
+
+
+def call(args: argparse.Namespace) -> int:
+    from harness.config import load_config
+    from leaderboards.folder import board_folder
+    from leaderboards.serve import open_server
+
+    folder = board_folder(out_folder(args, load_config()), args.name)
+    if not (folder / "index.html").is_file():
+        raise UserError(f"{folder}: no pages. Write them with: bench board {args.name}".rstrip())
+    try:
+        server = open_server(folder, args.port)
+    except OSError as error:
+        raise UserError(
+            f"--port {args.port}: {error.strerror}. Name another, or leave it out."
+        ) from error
+    with server:
+        print(
+            f"http://{server.server_address[0]}:{server.server_port}/  (Ctrl+C ends it)", flush=True
+        )
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            print()
+    return 0

@@ -1,0 +1,63 @@
+"""A board's tables for a paper: LaTeX, for the package booktabs."""
+
+from __future__ import annotations
+
+from leaderboards.board import Board
+from leaderboards.tables import Grid, legend, section_grids
+
+# What LaTeX reads as a command, and marks of ours that its fonts may lack.
+_WRITTEN = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "#": r"\#",
+    "%": r"\%",
+    "_": r"\_",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "*": r"\textsuperscript{*}",
+    "†": r"\textsuperscript{\dag}",
+    "−": r"$-$",
+    "–": "--",
+}
+
+
+def render_latex(board: Board) -> str:
+    """One `tabular` per table, with the legend as comments above; the caption is the reader's."""
+    lines = [f"% {_comment(board.title)}", r"% Needs \usepackage{booktabs}."]
+    lines += [f"% {_comment(line)}" for line in legend(board)]
+    for section in board.sections:
+        for grid in section_grids(section, details=False):
+            lines += ["", f"% {_comment(grid.title)}", *_tabular(grid)]
+    return "\n".join(lines) + "\n"
+
+
+def _tabular(grid: Grid) -> list[str]:
+    lines = [rf"\begin{{tabular}}{{l{'r' * (len(grid.header) - 1)}}}", r"\toprule"]
+    lines += [_row(grid.header), r"\midrule"]
+    for number, cells in enumerate(grid.rows):
+        if number in grid.rules:
+            lines.append(r"\midrule")
+        lines.append(_row(cells, bold=number in grid.strong))
+    return [*lines, r"\bottomrule", r"\end{tabular}"]
+
+
+def _row(cells: tuple[str, ...], *, bold: bool = False) -> str:
+    shown = [_escaped(cell) for cell in cells]
+    shown = [rf"\textbf{{{cell}}}" if bold and cell else cell for cell in shown]
+    # A cell that begins with "[" would be read as the line break's own argument.
+    shown = [f"{{}}{cell}" if cell.startswith("[") else cell for cell in shown]
+    return " & ".join(shown) + r" \\"
+
+
+def _escaped(text: str) -> str:
+    return "".join(_WRITTEN.get(mark, mark) for mark in " ".join(text.split()))
+
+
+def _comment(text: str) -> str:
+    """Text on one line: a line break would end the comment."""
+    return " ".join(text.split())
