@@ -18,7 +18,7 @@ import os
 import secrets
 import zlib
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, fields
 from hashlib import sha256
 from pathlib import Path
@@ -58,10 +58,17 @@ class ResponseStore:
         root: folder of all spaces (`bench-out/responses`).
         space: what an answer depends on besides the request: model digest,
             adapter digest, engine and numerics. Any JSON value.
+        kept: told of each call when it is on disk: the space's folder and the call's line.
     """
 
-    def __init__(self, root: Path, space: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        root: Path,
+        space: Mapping[str, Any],
+        kept: Callable[[Path, bytes], None] | None = None,
+    ) -> None:
         self.folder = root / digest(space)[:20]
+        self._kept = kept
         self.skipped_lines = 0
         self._answers: dict[str, Response] = {}
         self._read_to: dict[Path, int] = {}
@@ -113,6 +120,8 @@ class ResponseStore:
             raise _store_error(self._segment, error) from error
         self._read_to[self._segment] = start + len(line)
         self._answers.update(kept)
+        if self._kept is not None:
+            self._kept(self.folder, line)
 
     def refresh(self) -> None:
         """Read what this and other processes appended since the last look."""

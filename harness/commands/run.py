@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.commands.board import write_board_of
@@ -16,11 +17,14 @@ from harness.commands.options import (
     output_options,
     shots,
 )
-from harness.commands.scoring import load_tasks, record_jobs
 from harness.commands.session import Session, board_spec
+from harness.commands.worker import OpenRunWorker, RunWorker
+from harness.errors import UserError
 
 if TYPE_CHECKING:
-    from harness.types import Record
+    from harness.executors.base import Executor
+    from harness.registry import Resolved
+    from harness.types import Job, Record
 
 NAME = "run"
 HELP = "run models over tasks, record, and show the board"
@@ -37,21 +41,24 @@ def options(sub: argparse.ArgumentParser) -> None:
     data_options(sub)
     output_options(sub)
     board_format(sub)
+    sub.add_argument("--executor", choices=["local", "ray"], default="local", help="where jobs run")
+    sub.add_argument("--address", default="", help="of a running Ray cluster, such as auto")
+    sub.add_argument("--storage", default="", help="s3://...: for nodes that do not see --out")
 
 
 def call(args: argparse.Namespace) -> int:
-    from harness.leak_check import index_tasks
+    from harness.executors.local import LocalExecutor
     from harness.plan import plan_jobs
     from harness.record import read_records
     from harness.suites import SuiteIndex
-    from tasks.cards import load_cards
 
+    if args.executor == "local" and (args.address or args.storage):
+        raise UserError("--address and --storage go with --executor ray; add it or leave them out.")
     session = Session(args)
     config, registry, progress = session.config, session.registry, session.progress
     index = SuiteIndex(registry.suites())
     resolved = [registry.resolve(name) for name in args.models]
     tasks = index.expand(args.tasks)
-    cards = load_cards(registry.suites().values())
     shots = args.shots or config.defaults.shots or (0,)
     jobs = plan_jobs(
         [(r.name, r.model.name, r.specializer) for r in resolved],
@@ -62,19 +69,49 @@ def call(args: argparse.Namespace) -> int:
         limit=args.limit,
         chat=args.chat,
     )
-    # Everything that can be wrong with the tasks is told before any model loads.
-    built = load_tasks(session, index, jobs, tasks)
+    worker = RunWorker(session, jobs, tasks)
     if args.domain or any(r.specializer for r in resolved):
         for item in resolved:
             session.domain(item.domain)
-    artifacts = {r.name: session.artifact(r.name) for r in resolved}
-    items = index_tasks(next(iter(built.values()))) if any(artifacts.values()) else None
-    records = record_jobs(session, jobs, built, cards, artifacts, items, session.out / "runs")
+    specialised = [r.name for r in resolved if r.specializer]
+    executor: Executor = LocalExecutor(worker)
+    if args.executor == "ray":
+        executor = _over_ray(args, session, resolved, jobs, tasks)
+    records = executor.run(specialised, jobs)
     progress.say(_work_line(records))
     # The board is of all records there, as `bench board` would rebuild it.
     everything = read_records(session.out / "runs")
     spec = board_spec(session.config, session.out, "", everything)
     return write_board_of(args, everything, spec, session.out)
+
+
+def _over_ray(
+    args: argparse.Namespace,
+    session: Session,
+    resolved: Sequence[Resolved],
+    jobs: Sequence[Job],
+    tasks: Sequence[str],
+) -> Executor:
+    from harness.executors.ray import RayExecutor
+
+    # Nodes start in folders of their own.
+    here = {key: value.absolute() for key, value in vars(args).items() if isinstance(value, Path)}
+    away = argparse.Namespace(**{**vars(args), **here})
+    registry = session.registry
+    return RayExecutor(
+        OpenRunWorker(away, session.config, tuple(jobs), tuple(tasks)),
+        session.out,
+        session.progress,
+        address=args.address,
+        storage=args.storage,
+        bases={r.name: r.model.name for r in resolved},
+        own_weights={
+            r.name: registry.specializer(r.specializer).kind == "adapter"
+            for r in resolved
+            if r.specializer
+        },
+        needs={r.model.name: r.model.resources for r in resolved},
+    )
 
 
 def _work_line(records: Sequence[Record]) -> str:

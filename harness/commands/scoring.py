@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
+
+from harness.executors.base import label
 
 if TYPE_CHECKING:
     from harness.commands.session import Session
     from harness.leak_index import LeakIndex
+    from harness.leakage import LeakReport
     from harness.suites import SuiteIndex
     from harness.types import Artifact, Job, PromptSpecializer, Record
     from tasks.cards import Card
@@ -37,46 +40,83 @@ def record_jobs(
     """Answer, score and record every job.
 
     Args:
-        built: tasks as `load_tasks` gives them.
         artifacts: by model; None for a base.
-        items: the test items that artifacts are checked against; needed where there are artifacts.
-        runs: folder of the records.
+        built, cards, items, runs: see `Scorer`.
     """
-    from dataclasses import asdict
+    scorer = Scorer(session, built, cards, runs, items)
+    return [
+        scorer.record(job, artifacts[job.model], label(number, len(jobs), job))
+        for number, job in enumerate(jobs, 1)
+    ]
 
-    from harness.leak_check import check_artifact
-    from harness.lm import StoredLM
-    from harness.run import run_job
 
-    registry = session.registry
-    leaks, rewrites = {}, {}
-    for name, artifact in artifacts.items():
-        if artifact is None:
-            continue
-        assert items is not None
-        leaks[name] = check_artifact(items, artifact, session.domain(registry.resolve(name).domain))
-        if artifact.kind == "prompt":
-            specializer = cast("PromptSpecializer", registry.specializer(artifact.specializer))
-            rewrites[name] = specializer.rewrite_input(artifact.folder)
-    records = []
-    for number, job in enumerate(jobs, 1):
-        spec = registry.resolve(job.model).model
-        artifact = artifacts[job.model]
-        label = f"[{number}/{len(jobs)}] {job.model} {job.task}@{job.shots}"
+class Scorer:
+    """Answers, scores and records jobs; what is read off an artifact is read once.
+
+    Args:
+        built: tasks as `load_tasks` gives them.
+        runs: folder of the records.
+        items: the test items that artifacts are checked against; None indexes those of `built`.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        built: Mapping[tuple[int, int], Mapping[str, Any]],
+        cards: Mapping[str, Card],
+        runs: Path,
+        items: LeakIndex | None = None,
+    ) -> None:
+        self._session = session
+        self._built = built
+        self._cards = cards
+        self._runs = runs
+        self._items = items
+        self._leaks: dict[str, LeakReport] = {}
+        self._rewrites: dict[str, Callable[[str], str]] = {}
+
+    def record(self, job: Job, artifact: Artifact | None, label: str) -> Record:
+        """Answer, score and record one job.
+
+        Args:
+            artifact: of the job's model; None for a base.
+            label: what the user is told it is.
+        """
+        from dataclasses import asdict
+
+        from harness.lm import StoredLM
+        from harness.run import run_job
+
+        session = self._session
+        if artifact is not None and job.model not in self._leaks:
+            self._read(job.model, artifact)
+        spec = session.registry.resolve(job.model).model
         record = run_job(
             job,
-            built[job.shots, job.draw][job.task],
-            asdict(cards[job.task]) if job.task in cards else {},
+            self._built[job.shots, job.draw][job.task],
+            asdict(self._cards[job.task]) if job.task in self._cards else {},
             StoredLM(session.pool.asker(spec, artifact), label),
             session.pool.local(spec),
             artifact,
-            leaks.get(job.model),
-            rewrites.get(job.model),
-            runs,
+            self._leaks.get(job.model),
+            self._rewrites.get(job.model),
+            self._runs,
         )
         session.progress.say(f"{label}: {_summary_line(record)}")
-        records.append(record)
-    return records
+        return record
+
+    def _read(self, model: str, artifact: Artifact) -> None:
+        """What an artifact holds of the test items, and how it rewrites their inputs."""
+        from harness.leak_check import check_artifact, index_tasks
+
+        registry = self._session.registry
+        if self._items is None:
+            self._items = index_tasks(next(iter(self._built.values())))
+        domain = self._session.domain(registry.resolve(model).domain)
+        self._leaks[model] = check_artifact(self._items, artifact, domain)
+        if artifact.kind == "prompt":
+            specializer = cast("PromptSpecializer", registry.specializer(artifact.specializer))
+            self._rewrites[model] = specializer.rewrite_input(artifact.folder)
 
 
 def _summary_line(record: Record) -> str:

@@ -17,6 +17,7 @@ from harness.errors import UserError
 
 if TYPE_CHECKING:
     from harness.config import Config
+    from harness.executors.base import Kept
     from harness.registry import Registry
     from harness.types import Artifact, Domain, Progress, Record
     from leaderboards.spec import BoardSpec
@@ -65,25 +66,38 @@ def open_domain(config: Config, name: str, corpus: Path | None) -> Domain:
 
 
 class Session:
-    """What the commands that run models share: folders, registry, pool, progress."""
+    """What the commands that run models share: folders, registry, pool, progress.
 
-    def __init__(self, args: argparse.Namespace) -> None:
+    Args:
+        config, out, progress: those of the command's own process, where this is another one.
+        kept: told of each stored model call; see `ResponseStore`.
+    """
+
+    def __init__(
+        self,
+        args: argparse.Namespace,
+        config: Config | None = None,
+        out: Path | None = None,
+        progress: Progress | None = None,
+        kept: Kept | None = None,
+    ) -> None:
         from harness.config import load_config
         from harness.pool import ModelPool
         from harness.progress import open_progress
         from harness.sources import fetch
 
         self.args = args
-        self.config = load_config()
+        self.config = config or load_config()
         self.registry = open_registry(self.config)
         self._domains: dict[str, Domain] = {}
-        self.out = out_folder(args, self.config)
-        self.progress: Progress = open_progress(args.quiet)
+        self.out = out or out_folder(args, self.config)
+        self.progress: Progress = progress or open_progress(args.quiet)
         self.pool = ModelPool(
             lambda spec: fetch(spec, progress=self.progress),
             self.out / "responses",
             self.progress,
             args.dtype,
+            kept=kept,
         )
 
     def artifact(
@@ -98,11 +112,18 @@ class Session:
         """
         from harness.artifacts import ensure, parameters
         from harness.pool import PooledBase
+        from harness.served import is_served
 
         resolved = self.registry.resolve(name)
         if not resolved.specializer:
             return None
         specializer = self.registry.specializer(resolved.specializer)
+        if specializer.kind == "adapter" and is_served(resolved.model):
+            raise UserError(
+                f"{name}: '{specializer.name}' trains weights, and those of "
+                f"'{resolved.model.name}' are behind a server. Register the weights themselves "
+                "(source = path: or hf:), or use a specializer that trains nothing, such as rag."
+            )
         domain = domain or self.domain(resolved.domain)
         chosen = {**_settings(self.args.set), **(settings or {})}
         params = parameters(specializer, self.args.budget, chosen)

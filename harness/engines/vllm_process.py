@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ CPU_BLOCK = 32
 # The highest rank and the number of adapters in one batch that vLLM makes room for.
 LORA_RANK = 64
 LORAS = 4
+# Seconds its processes get to end by themselves.
+END = 60
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,7 @@ class VLLMProcess:
         self.device = device
         self.arguments = defaults | dict(arguments)
         self._engine: Any = None
+        self._children: list[Any] = []
         self._ids = count()
 
     def run(self, asks: Iterator[Ask]) -> Iterator[list[Answer]]:
@@ -116,7 +120,9 @@ class VLLMProcess:
     def end(self) -> None:
         """End vLLM's processes, which frees all their memory; `run` starts them again."""
         if self._engine is not None:
-            self._engine.engine_core.shutdown()
+            self._engine.engine_core.shutdown(timeout=END)
+            for child in self._children:
+                child.join(END)
             self._engine = None
 
     def _started(self) -> Any:
@@ -137,7 +143,9 @@ class VLLMProcess:
                     f"engine_args of the model in {self.folder}: {error}. They are those of "
                     "vLLM's EngineArgs; 'vllm serve --help' lists them, with hyphens."
                 ) from error
+            others = multiprocessing.active_children()
             self._engine = LLMEngine.from_engine_args(arguments)
+            self._children = [c for c in multiprocessing.active_children() if c not in others]
         return self._engine
 
     def _lora(self, adapter: Path | None) -> Any:

@@ -1,0 +1,1 @@
+"""Where a run's parts are done: in this process, or on the nodes of a Ray cluster."""

@@ -1,0 +1,124 @@
+"""What runs on a cluster's nodes: actors that do lanes, and one desk on the driver's machine."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from harness.errors import UserError
+from harness.executors.base import OpenWorker, Worker
+from harness.executors.depot import SHARED, Depot, FolderDepot, FsspecDepot, Mirror
+from harness.progress import PlainProgress
+from harness.types import Job
+
+
+class Desk:
+    """On the driver's machine: takes what the actors say, and their files."""
+
+    def __init__(self, out: Path) -> None:
+        self._depot = FolderDepot(out)
+        self._lines: list[str] = []
+
+    def say(self, line: str) -> None:
+        self._lines.append(line)
+
+    def take_lines(self) -> list[str]:
+        """What was said since the last call."""
+        lines, self._lines = self._lines, []
+        return lines
+
+    def names(self, under: str) -> list[str]:
+        return self._depot.names(under)
+
+    def read(self, name: str) -> bytes:
+        return self._depot.read(name)
+
+    def write(self, name: str, data: bytes) -> None:
+        self._depot.write(name, data)
+
+
+class DeskDepot:
+    """The driver's folder, by way of the desk."""
+
+    def __init__(self, desk: Any) -> None:
+        self._desk = desk
+
+    def names(self, under: str) -> list[str]:
+        return _got(self._desk.names.remote(under))
+
+    def read(self, name: str) -> bytes:
+        return _got(self._desk.read.remote(name))
+
+    def write(self, name: str, data: bytes) -> None:
+        _got(self._desk.write.remote(name, data))
+
+
+class DeskLines:
+    """A stream whose lines the driver's user reads."""
+
+    def __init__(self, desk: Any) -> None:
+        self._desk = desk
+
+    def write(self, text: str) -> None:
+        if text.strip():
+            self._desk.say.remote(text)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+
+class LaneActor:
+    """One worker over one base's weights.
+
+    Args:
+        out: the driver's project folder; used itself where `token` is seen in it and no
+            storage is named.
+        storage: an fsspec address through which a copy is kept; "" is the desk.
+    """
+
+    def __init__(
+        self, open_worker: OpenWorker, out: Path, token: str, storage: str, desk: Any
+    ) -> None:
+        self._mirror: Mirror | None = None
+        if storage or not (out / token).exists():
+            depot: Depot = FsspecDepot(storage) if storage else DeskDepot(desk)
+            out = Path(tempfile.mkdtemp(prefix="bench-"))
+            self._mirror = Mirror(depot, out)
+        self._out = out
+        progress = PlainProgress(DeskLines(desk))  # type: ignore[arg-type]
+        kept = self._mirror.kept if self._mirror else None
+        self._worker: Worker = open_worker(out, progress, kept)
+
+    def specialise(self, model: str) -> str:
+        """Make a model's artifact; "" or a user's mistake."""
+        return self._do(lambda: self._worker.specialise(model), "artifacts")
+
+    def record(self, job: Job, label: str) -> str:
+        """Record a job; "" or a user's mistake."""
+        return self._do(lambda: self._worker.record(job, label), f"runs/{job.model}")
+
+    def close(self) -> None:
+        """Leave nothing on this node."""
+        if self._mirror:
+            shutil.rmtree(self._out, ignore_errors=True)
+
+    def _do(self, part: Any, gives: str) -> str:
+        try:
+            if self._mirror:
+                for under in SHARED:
+                    self._mirror.pull(under)
+            part()
+            if self._mirror:
+                self._mirror.flush()
+                self._mirror.push(gives)
+        except UserError as error:
+            return str(error)
+        return ""
+
+
+def _got(reference: Any) -> Any:
+    import ray
+
+    return ray.get(reference)

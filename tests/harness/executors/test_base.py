@@ -1,0 +1,45 @@
+"""Which parts of a run may be done side by side."""
+
+from __future__ import annotations
+
+from harness.executors.base import plan_lanes
+from harness.executors.local import LocalExecutor
+from harness.types import Job
+
+BASES = {"a": "a", "rag-a": "a", "ft-a": "a", "b": "b"}
+
+
+def jobs(*models: str) -> list[Job]:
+    return [Job(m, BASES[m], "", "suite", task, 0) for m in models for task in ("t1", "t2")]
+
+
+def test_a_lane_holds_all_that_asks_one_space_in_order():
+    made = {"rag-a": False, "ft-a": True}
+    lanes = plan_lanes(made, jobs("a", "rag-a", "ft-a", "b"), BASES)
+    found = [
+        (lane.base, lane.specialised, [(job.model, job.task) for job, _ in lane.jobs])
+        for lane in lanes
+    ]
+    assert found == [
+        # rag only rewrites prompts: it asks the base itself, so it stays behind it.
+        ("a", ("rag-a",), [("a", "t1"), ("a", "t2"), ("rag-a", "t1"), ("rag-a", "t2")]),
+        ("a", ("ft-a",), [("ft-a", "t1"), ("ft-a", "t2")]),
+        ("b", (), [("b", "t1"), ("b", "t2")]),
+    ]
+    assert [text for lane in lanes for _, text in lane.jobs][-1] == "[8/8] b t2@0"
+
+
+def test_the_local_executor_makes_models_before_it_scores_any():
+    done = []
+
+    class Worker:
+        def specialise(self, model):
+            done.append(model)
+
+        def record(self, job, label):
+            done.append(label)
+            return label
+
+    found = LocalExecutor(Worker()).run(["ft-a"], jobs("a"))
+    assert done == ["ft-a", "[1/2] a t1@0", "[2/2] a t2@0"]
+    assert found == done[1:]
