@@ -12,6 +12,7 @@ from typing import Any
 
 from harness.commands import (
     board,
+    corpus,
     data,
     explain,
     listing,
@@ -25,7 +26,7 @@ from harness.commands import (
 from harness.errors import UserError
 
 _COMMANDS: tuple[ModuleType, ...] = (
-    run, specialize, sweep, explain, board, listing, validate, show, data, models,
+    run, specialize, sweep, explain, board, listing, validate, show, corpus, data, models,
 )  # fmt: skip
 
 

@@ -7,27 +7,26 @@ fault in the three files is reported at once, with its line.
 
 from __future__ import annotations
 
-import json
 import tomllib
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.errors import UserError, UserErrors, did_you_mean
-from harness.files import digest, sha256_file
+from harness.errors import UserError, did_you_mean
+from harness.files import digest
 from harness.types import Domain, Seed
+from specializers.corpus import content_digest, corpus_faults, passages_file
+from specializers.rows import raise_faults, sound_rows
 
 DOMAINS = Path(__file__).parent / "domains"
 TEXT_KEYS = ("name", "title", "description", "expert", "seeds")
 SEED_KEYS = ("id", "instruction", "input", "output", "task_type", "topic")
-PASSAGE_KEYS = ("id", "title", "text")
-MAY_BE_EMPTY = {"input", "title"}
-# A wrong file shows in its first lines; a list of a million faults helps nobody.
-MOST_FAULTS = 20
 
 
 def load_domain(folder: Path, corpus: Path | None = None) -> Domain:
     """Read a domain folder; `corpus` takes the place of the folder's own passages.
+
+    A corpus is a JSONL file or a folder made by `bench corpus build`; the domain
+    names the JSONL in either case.
 
     Raises:
         UserErrors: everything wrong in domain.toml, seeds and corpus, each with file and line.
@@ -55,19 +54,19 @@ def load_domain(folder: Path, corpus: Path | None = None) -> Domain:
     if corpus is None and named:
         corpus = folder / named
     if corpus is not None:
-        _check_corpus(corpus, faults)
-    if faults:
-        shown = faults[:MOST_FAULTS]
-        if len(faults) > MOST_FAULTS:
-            shown.append(f"... and {len(faults) - MOST_FAULTS} more.")
-        raise UserErrors(shown)
+        try:
+            corpus = passages_file(corpus)
+            faults += corpus_faults(corpus)
+        except UserError as error:
+            faults.append(str(error))
+    raise_faults(faults)
     content = {
         "seeds": [vars(seed) for seed in seeds],
         "topics": topics,
         "expert": settings["expert"],
         "title": settings["title"],
         "description": settings["description"],
-        "corpus": sha256_file(corpus) if corpus else None,
+        "corpus": content_digest(corpus) if corpus else None,
     }
     return Domain(
         name=settings["name"],
@@ -106,7 +105,8 @@ def _read_settings(folder: Path) -> dict[str, Any]:
 def _read_seeds(path: Path, faults: list[str]) -> list[Seed]:
     seeds: list[Seed] = []
     first_line: dict[str, int] = {}
-    for number, row in _rows(path, SEED_KEYS, (), faults):
+    # A seed's unknown key is a typing mistake.
+    for number, row in sound_rows(path, SEED_KEYS, faults, others=False):
         if row["id"] in first_line:
             first = first_line[row["id"]]
             faults.append(f"{path}:{number}: id '{row['id']}' is already used in line {first}.")
@@ -115,54 +115,3 @@ def _read_seeds(path: Path, faults: list[str]) -> list[Seed]:
     if not seeds and not faults:
         faults.append(f"{path}: no seeds; a specializer needs at least one.")
     return seeds
-
-
-def _check_corpus(path: Path, faults: list[str]) -> None:
-    """Check every row without keeping any: a corpus may be larger than memory."""
-    count = 0
-    for _ in _rows(path, PASSAGE_KEYS, ("topic",), faults):
-        count += 1
-    if not count and not faults:
-        faults.append(f"{path}: no passages; leave 'corpus' out where there is none.")
-
-
-def _rows(
-    path: Path, required: Sequence[str], optional: Sequence[str], faults: list[str]
-) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield (line number, row) for every sound row; the others become faults."""
-    if not path.is_file():
-        faults.append(f"{path}: not found.")
-        return
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except ValueError as error:
-                faults.append(f"{path}:{number}: not JSON ({error}).")
-                continue
-            found = _row_faults(row, required, optional)
-            faults.extend(f"{path}:{number}: {fault}" for fault in found)
-            if not found:
-                yield number, row
-
-
-def _row_faults(row: Any, required: Sequence[str], optional: Sequence[str]) -> list[str]:
-    if not isinstance(row, dict):
-        return [f"expected an object with {', '.join(required)}; found {type(row).__name__}."]
-    found = []
-    for key in required:
-        if key not in row:
-            found.append(f"'{key}' is missing.")
-        elif not isinstance(row[key], str):
-            found.append(f"'{key}' must be a text, found {type(row[key]).__name__}.")
-        elif not row[key].strip() and key not in MAY_BE_EMPTY:
-            found.append(f"'{key}' is empty.")
-    # Corpora come from elsewhere and may carry more; a seed's unknown key is a typing mistake.
-    if not optional:
-        found += [
-            f"unknown key '{key}'.{did_you_mean(key, required)}"
-            for key in row.keys() - set(required)
-        ]
-    return found

@@ -21,6 +21,7 @@ from specializers.selfspec.budgets import BUDGETS, CHOICES
 from specializers.stages import read_report
 
 SETTINGS = "rag.json"
+PARAMETERS = ("retrieval", "embedding", "passages", "passage_words")
 # A question stands at the end of an input; what is far before it is its context.
 QUERY_WORDS = 120
 
@@ -33,8 +34,7 @@ class Rag:
     summary = "control: no training, retrieved passages in the prompt"
     kind: Literal["adapter", "prompt"] = "prompt"
     budgets: Mapping[str, Mapping[str, Any]] = {
-        budget: {key: params[key] for key in ("retrieval", "passages", "passage_words")}
-        for budget, params in BUDGETS.items()
+        budget: {key: params[key] for key in PARAMETERS} for budget, params in BUDGETS.items()
     }
 
     def specialize(
@@ -57,7 +57,7 @@ class Rag:
                 f"{domain.corpus or 'none'}, retrieval: {params['retrieval']}). Give a corpus "
                 "with --corpus FILE and a retrieval other than none."
             )
-        open_retriever(params["retrieval"], domain.corpus, cache_folder() / "indexes", progress)
+        _open(params, domain.corpus, progress)
         write_json(out / SETTINGS, {**params, "corpus": str(domain.corpus.absolute())})
         return {"corpus": domain.corpus.name}
 
@@ -77,9 +77,7 @@ class Rag:
                 f"{folder / SETTINGS}: found no corpus at {corpus}, expected the one the artifact "
                 "was made with. Put it back, or delete the artifact's folder and run again."
             )
-        retriever: Retriever = open_retriever(
-            settings["retrieval"], corpus, cache_folder() / "indexes", NullProgress()
-        )
+        retriever = _open(settings, corpus, NullProgress())
 
         def rewrite(text: str) -> str:
             query = " ".join(text.split()[-QUERY_WORDS:])
@@ -90,3 +88,8 @@ class Rag:
             return "".join(passages) + text
 
         return rewrite
+
+
+def _open(settings: Mapping[str, Any], corpus: Path, progress: Progress) -> Retriever:
+    indexes = cache_folder() / "indexes"
+    return open_retriever(settings["retrieval"], corpus, indexes, progress, settings["embedding"])

@@ -43,6 +43,7 @@ PAPER: dict[str, Any] = {
     "label_floor": 25,  # ours: before this many of it the share is not asked
     # -- responses
     "retrieval": "bm25",  # R, P; BM25 from a secondary source
+    "embedding": "minilm",  # ours: for dense and hybrid; named or path:FOLDER, hf:OWNER/NAME@REV
     "passages": 3,  # U: the paper's k is not known
     "passage_words": 120,  # ours
     "retrieve_for": "all",  # P: for responses; "open": tasks without a text of their own
@@ -128,7 +129,7 @@ CHOICES = {
     "wish": ("none", "topic", "kind+topic"),
     "demonstration_choice": ("draw", "nearest"),
     "novelty": ("instruction", "instruction+input"),
-    "retrieval": ("none", "bm25"),
+    "retrieval": ("none", "bm25", "dense", "hybrid"),
     "template": TEMPLATES,
     "quantisation": ("", "nf4"),
     "schedule": ("constant", "linear", "cosine"),

@@ -182,7 +182,10 @@ def _retriever(domain: Domain, params: Mapping[str, Any], progress: Progress) ->
             f"selfspec: retrieval is '{params['retrieval']}', but domain '{domain.name}' has no "
             "corpus. Give one with --corpus FILE, or --set retrieval=none."
         )
-    return open_retriever(params["retrieval"], domain.corpus, cache_folder() / "indexes", progress)
+    indexes = cache_folder() / "indexes"
+    return open_retriever(
+        params["retrieval"], domain.corpus, indexes, progress, params["embedding"]
+    )
 
 
 def _example(task: Json, answer: Json, answered_by: str) -> Json:

@@ -107,7 +107,7 @@ def test_a_control_that_needs_a_corpus_says_so(
 def test_rag_puts_passages_before_the_input(
     base: ScriptedBase, domain: Domain, tmp_path: Path
 ) -> None:
-    params = {"retrieval": "bm25", "passages": 1, "passage_words": 5}
+    params = {"retrieval": "bm25", "embedding": "minilm", "passages": 1, "passage_words": 5}
     Rag().specialize(base, domain, params, tmp_path, NullProgress())
     rewrite = Rag().rewrite_input(tmp_path)
     asked = rewrite("Question: does garlic oil help?")

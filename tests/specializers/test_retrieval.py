@@ -75,17 +75,17 @@ def test_what_has_nothing_in_common_is_not_found(tmp_path: Path) -> None:
 
 
 def test_the_index_is_built_once_for_one_content(tmp_path: Path) -> None:
-    index = tmp_path / "indexes"
+    cache = tmp_path / "indexes"
     corpus = save_corpus(tmp_path / "c.jsonl")
-    open_retriever("bm25", corpus, index, NullProgress())
-    (folder,) = index.iterdir()
+    open_retriever("bm25", corpus, cache, NullProgress())
+    (folder,) = cache.glob("*/bm25-*")
     built = (folder / "index.json").stat().st_mtime_ns
     moved = save_corpus(tmp_path / "moved.jsonl")
-    again = open_retriever("bm25", moved, index, NullProgress())
+    again = open_retriever("bm25", moved, cache, NullProgress())
     assert [p.id for p in again.search("ginger", 1)] == ["b"]
-    assert list(index.iterdir()) == [folder]
+    assert list(cache.glob("*/bm25-*")) == [folder]
     assert (folder / "index.json").stat().st_mtime_ns == built
     save_corpus(tmp_path / "c.jsonl", {"x": ("", "Something else entirely.")})
-    other = open_retriever("bm25", corpus, index, NullProgress())
+    other = open_retriever("bm25", corpus, cache, NullProgress())
     assert [p.id for p in other.search("ginger entirely", 2)] == ["x"]
-    assert len(list(index.iterdir())) == 2
+    assert len(list(cache.glob("*/bm25-*"))) == 2

@@ -1,0 +1,112 @@
+"""An embedding model: named, fetched and digested as the harness's models are, run on texts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.checks import read_toml
+from harness.errors import MissingExtra, UserError, UserErrors, did_you_mean
+from harness.files import digest, sha256_file
+from harness.models import model_specs
+from harness.sources import fetch, spec_faults
+from harness.types import ModelSpec, Progress
+
+DEFAULT = "minilm"
+_NAMED = Path(__file__).with_name("embeddings.toml")
+
+
+class Embedder:
+    """Texts -> vectors of length 1, by sentence-transformers.
+
+    Pooling is what the model's folder says, the mean over the tokens where it
+    says nothing. The weights are loaded when the first text comes.
+
+    Attributes:
+        digest: covers weights, configuration, tokenizer and pooling.
+    """
+
+    def __init__(self, name: str, folder: Path, digest: str) -> None:
+        self.name = name
+        self.digest = digest
+        self._folder = folder
+        self._model: Any = None
+
+    def passages(self, texts: Sequence[str]) -> Any:
+        """float32 (texts, dimension). Batches are sorted by length by the library."""
+        return self._load().encode_document(list(texts), **_ENCODING)
+
+    def query(self, text: str) -> Any:
+        """float32 (1, dimension), with the model's own prompt for queries where it has one."""
+        return self._load().encode_query([text], **_ENCODING)
+
+    def _load(self) -> Any:
+        if self._model is None:
+            from sentence_transformers import SentenceTransformer
+
+            try:
+                self._model = SentenceTransformer(str(self._folder), local_files_only=True)
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                said = (str(error).strip() or type(error).__name__).splitlines()[0]
+                raise UserError(
+                    f"embedding model '{self.name}': sentence-transformers cannot load "
+                    f"{self._folder} ({said}). Expected a folder it saved, or an encoder such as "
+                    f"BERT saved by transformers."
+                ) from error
+        return self._model
+
+
+_ENCODING = {"batch_size": 32, "normalize_embeddings": True, "show_progress_bar": False}
+
+
+def open_embedder(name: str, progress: Progress) -> Embedder:
+    """The embedding model of that name or source, fetched if it is not there.
+
+    Raises:
+        UserError: an unknown name, or no embedding model at the source.
+        MissingExtra: sentence-transformers is not installed.
+    """
+    from importlib.util import find_spec
+
+    if find_spec("sentence_transformers") is None:
+        raise MissingExtra("sentence-transformers", "retrieval", "Dense retrieval")
+    local = fetch(embedding_spec(name), progress=progress)
+    _refuse_generative(name, local.folder)
+    # A model's digest covers the files beside its weights; pooling is set in folders below.
+    below = sorted(local.folder.glob("*/config.json"))
+    pooling = {path.parent.name: sha256_file(path) for path in below}
+    return Embedder(name, local.folder, digest([local.digest, pooling]))
+
+
+def embedding_spec(name: str) -> ModelSpec:
+    """The spec of a named embedding model, or of a source (`path:FOLDER`, `hf:OWNER/NAME@REV`).
+
+    Raises:
+        UserError: neither.
+    """
+    faults: list[str] = []
+    named = model_specs(read_toml(_NAMED)["models"], _NAMED, "built in", faults)
+    if faults:
+        raise UserErrors(faults)
+    if name in named:
+        return named[name]
+    given = ModelSpec(name=name, source=name, origin="an embedding model")
+    if name.startswith(("path:", "hf:")) and not spec_faults(given):
+        return given
+    raise UserError(
+        f"unknown embedding model '{name}'.{did_you_mean(name, named)} It is one of: "
+        f"{', '.join(named)}; or a source: path:FOLDER or hf:OWNER/NAME@REVISION."
+    )
+
+
+def _refuse_generative(name: str, folder: Path) -> None:
+    """A language model's mean-pooled states make poor vectors; nothing would tell."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    kinds = [kind for kind in config.get("architectures") or () if kind.endswith("ForCausalLM")]
+    if kinds and not (folder / "modules.json").exists():
+        raise UserError(
+            f"embedding model '{name}': {folder} is a generative model ({kinds[0]}); expected an "
+            f"encoder, or a folder saved by sentence-transformers (with modules.json)."
+        )
