@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import UserError, UserErrors, did_you_mean
+from harness.exam_data import load_own
 
 # lm-eval tells of every task it builds; the run's own output says what matters.
 logging.getLogger("lm_eval").setLevel(logging.ERROR)
@@ -41,17 +42,22 @@ class SuiteIndex:
     def __init__(self, suites: Mapping[str, Path]) -> None:
         self._suites = dict(suites)
         self._check_duplicates()
-        self._index = self._manager(include_defaults=False).task_index
         self._with_defaults = False
+        self._index = self._manager().task_index
 
-    def _manager(self, *, include_defaults: bool, metadata: dict[str, Any] | None = None) -> Any:
+    def _manager(
+        self, *, include_defaults: bool = False, metadata: dict[str, Any] | None = None
+    ) -> Any:
         from lm_eval.tasks import TaskManager
 
-        return TaskManager(
+        manager = TaskManager(
             include_path=list(self._suites.values()),
             include_defaults=include_defaults,
             metadata=metadata,
         )
+        if self._with_defaults:
+            manager._index = self._index  # lm-eval's own tasks are looked through once
+        return manager
 
     def _check_duplicates(self) -> None:
         from lm_eval.tasks._index import TaskIndex
@@ -151,12 +157,16 @@ class SuiteIndex:
         metadata: dict[str, Any] = {"draw": draw}
         if data is not None:
             metadata["data_dir"] = str(data)
-        manager = self._manager(include_defaults=self._with_defaults, metadata=metadata)
+        manager = self._manager(metadata=metadata)
         loaded: dict[str, Any] = {}
         faults: list[str] = []
         for name in tasks:
             try:
-                task = manager.load(name)["tasks"][name]
+                place = self.place(name)
+                if place.suite == "lm-eval" and place.yaml is not None:
+                    task = load_own(manager, name, place.yaml, data)
+                else:
+                    task = manager.load(name)["tasks"][name]
             except UserErrors as error:
                 faults += error.messages
                 continue

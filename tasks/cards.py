@@ -112,6 +112,22 @@ class Card:
     rank_of: str = ""
     path: str = ""
 
+    @property
+    def pinned_by(self) -> str:
+        """What makes sure that everybody measures the same rows, and where that ends."""
+        files = self.origin.files
+        if self.origin.kind == "own":
+            return "pinned by the package's version"
+        if self.origin.kind == "lm-eval":
+            return "not pinned: lm-eval takes the newest revision"
+        if all(file.sha256 for file in files):
+            return "pinned by revision and checksums"
+        recorded = "checksums are recorded at the first fetch and binding from then on"
+        if self.origin.kind == "agreement":
+            return f"pinned by the files' names; {recorded}"
+        some = "revision and some checksums; the other" if any(f.sha256 for f in files) else ""
+        return f"pinned by {some or 'revision;'} {recorded}"
+
 
 def load_card(path: Path) -> Card:
     """Read and check one card.

@@ -7,6 +7,7 @@ import json
 
 from harness.commands.options import data_options, names
 from harness.commands.session import open_registry
+from harness.errors import UserError
 
 NAME = "data"
 HELP = "show which data sets are here, or fetch them"
@@ -37,6 +38,8 @@ def call(args: argparse.Namespace) -> int:
         failed = any(report.outcome == "failed" for report in reports)
     else:
         mirror = args.data or config.defaults.data
+        if mirror and not mirror.is_dir():
+            raise UserError(f"--data {mirror}: no such folder.")
         states = origins.status(cards, str(mirror) if mirror else None)
         rows = [
             (s.dataset, s.place, f"{s.n_test} test, {s.n_train} train, {s.sha256[:12]} {s.note}")

@@ -6,6 +6,7 @@ import argparse
 
 from harness.commands.options import count, data_options
 from harness.commands.session import open_registry
+from harness.errors import UserError
 
 NAME = "show"
 HELP = "print the prompt of one item"
@@ -26,7 +27,10 @@ def call(args: argparse.Namespace) -> int:
 
     config = load_config()
     index = SuiteIndex(open_registry(config).suites())
-    (name,) = index.expand([args.task])
+    name, *others = index.expand([args.task])
+    if others:
+        members = ", ".join([name, *others])
+        raise UserError(f"'{args.task}' is {1 + len(others)} tasks; show one of: {members}.")
     loaded = index.load(
         [name], shots=args.shots, draw=args.draw, data=args.data or config.defaults.data
     )

@@ -2,7 +2,7 @@
 
 The card says where from. Files are checked against their checksums, converted,
 counted against the card, and only then written, the manifest last: a folder
-with a manifest is complete.
+with a manifest is complete. `lock.py` keeps the checksums no card states.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from tasks.cards import Card
 from tasks.datasets import cache_folder, search_path
 from tasks.origins.convert import CONVERTERS, Splits
 from tasks.origins.download import Sources, contents_digest
+from tasks.origins.lock import ChecksumLock, file_key
 from tasks.rows import read_rows, row_faults
 
 MANIFEST = "manifest.json"
@@ -76,9 +77,11 @@ def fetch(card: Card, cache: Path | None = None, *, sources: Sources | None = No
         made_from = _made_from(card)
         if recorded.get("made_from") == made_from:
             return _report(card, folder, recorded, "present")
-        paths, checksums = _checked_files(card, folder, recorded, sources or Sources())
+        lock = ChecksumLock(folder.parent)
+        paths, checksums = _checked_files(card, folder, lock, sources or Sources())
         splits = CONVERTERS[card.origin.converter](paths, card.dataset, card.origin.options)
         warning = _check(card, splits)
+        lock.record({file_key(card.origin, f): checksums[f.path] for f in card.origin.files})
         rows = {}
         for split, raw in splits.items():
             path = folder / f"{split}.jsonl"
@@ -130,7 +133,8 @@ def _status(card: Card, data_dir: str | None, cache: Path | None) -> Status:
         places = [*places[:-1], cache / card.dataset]
     folder = next((place for place in places if (place / "test.jsonl").exists()), None)
     if folder is None:
-        return Status(card.dataset, "missing", None, 0, 0, "", stands + _next_step(card))
+        step = _next_step(card, (cache or cache_folder()) / card.dataset / "source")
+        return Status(card.dataset, "missing", None, 0, 0, "", stands + step)
     counts = {path.name: len(read_rows(path)) for path in sorted(folder.glob("*.jsonl"))}
     sha256 = digest({name: sha256_file(folder / name) for name in counts})
     n_test = sum(n for name, n in counts.items() if name.startswith("test"))
@@ -141,15 +145,16 @@ def _status(card: Card, data_dir: str | None, cache: Path | None) -> Status:
     elif is_complete(folder):
         place = "fetched"
         note = f"from {card.origin.url} at {card.origin.revision[:12]}".removesuffix(" at ")
+        note += f"; {card.pinned_by}"
     return Status(
         card.dataset, place, folder, n_test, counts.get("train.jsonl", 0), sha256, stands + note
     )
 
 
-def _next_step(card: Card) -> str:
+def _next_step(card: Card, source: Path) -> str:
     if card.origin.kind == "agreement":
-        return card.origin.note
-    return f"'bench data fetch {card.dataset}' gets it from {card.origin.url}."
+        return f"{card.origin.note} The folder is {source}."
+    return f"'bench data fetch {card.dataset}' gets it from {card.origin.url}; {card.pinned_by}."
 
 
 def _one_per_dataset(cards: Iterable[Card]) -> list[Card]:
@@ -174,19 +179,18 @@ def _manifest(folder: Path) -> dict[str, Any]:
 
 
 def _checked_files(
-    card: Card, folder: Path, recorded: Mapping[str, Any], sources: Sources
+    card: Card, folder: Path, lock: ChecksumLock, sources: Sources
 ) -> tuple[dict[str, Path], dict[str, str]]:
     """Get every file and check it: against the card, else against what the first fetch recorded."""
-    known: Mapping[str, str] = {}
-    if recorded.get("origin", {}).get("revision") == card.origin.revision:
-        known = recorded.get("files", {})
+    known = lock.read()
     paths, checksums, faults = {}, {}, []
     for file in card.origin.files:
         path = sources.get(card.origin, file, folder / "source")
         found = contents_digest(path) if file.archive else sha256_file(path)
         expected, by = file.sha256, "the card states"
         if not expected:
-            expected, by = known.get(file.path, ""), "the first fetch recorded"
+            expected = known.get(file_key(card.origin, file), "")
+            by = f"the first fetch recorded (in {lock.path})"
         if expected and found != expected:
             faults.append(
                 f"{card.dataset}: wrong checksum of {file.path}: {by} {expected}, found {found}. "

@@ -152,3 +152,20 @@ def test_faults_of_all_cards_are_told_together(tmp_path: Path) -> None:
     assert "z.card.toml: not TOML" in told
     assert "name is 'x', expected 'y'" in told
     assert "name 'x' is also that of" in told
+
+
+def test_a_card_says_what_pins_it(tmp_path: Path) -> None:
+    recorded = "checksums are recorded at the first fetch and binding from then on"
+
+    def pinned(text: str) -> str:
+        return load_card(write(tmp_path, text)).pinned_by
+
+    some = GOOD.replace('path = "b"', f'path = "b"\nsha256 = "{"b" * 64}"')
+    assert pinned(some) == "pinned by revision and checksums"
+    assert pinned(GOOD) == f"pinned by revision and some checksums; the other {recorded}"
+    none = GOOD.replace(f'sha256 = "{"a" * 64}"', "")
+    assert pinned(none) == f"pinned by revision; {recorded}"
+    asked = none.replace('"repository"', '"agreement"').replace("[origin]", '[origin]\nnote = "x"')
+    assert pinned(asked) == f"pinned by the files' names; {recorded}"
+    assert pinned(GOOD.replace('"repository"', '"own"')) == "pinned by the package's version"
+    assert pinned(GOOD.replace('"repository"', '"lm-eval"')).startswith("not pinned")

@@ -137,7 +137,7 @@ def test_chat_template_bos_prefix_and_adapter_equal_hf(tmp_path: Path) -> None:
     chat = {"apply_chat_template": True, "fewshot_as_multiturn": True, "num_fewshot": 1}
     ours, theirs = (evaluate(model, folder, more, **chat) for model in ("bench-hf", "hf"))
     compare(ours, theirs)
-    prompts = [sample["arguments"]["gen_args_0"]["arg_0"] for sample in ours["samples"]["write"]]
+    prompts = [sample["arguments"][0][0] for sample in ours["samples"]["write"]]
     assert all(prompt.startswith(" w1 w6 w7 w2 w1") for prompt in prompts)
     assert BenchHF(str(folder)).chat_template(True) == CHAT  # what lm-eval records
 
