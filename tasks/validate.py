@@ -117,8 +117,12 @@ def _scoring_findings(name: str, task: Any, card: Card) -> list[Finding]:
     findings = []
     try:
         score = _score(task, metric, docs, golds)
+        results = _results(task, docs[0], golds[0])
     except UserError as error:
         return [Finding("error", name, str(error))]
+    if unnamed := sorted(results.keys() - task.aggregation().keys()):
+        message = f"process_results gives {unnamed}, which metric_list does not name. Add them."
+        findings.append(Finding("error", name, message))
     if score < _FULL_MARKS:
         wrong = [
             str(doc.get("id", number))
@@ -150,14 +154,19 @@ def _gold(task: Any, doc: Mapping[str, Any]) -> Any:
 def _score(
     task: Any, metric: str, docs: Sequence[Mapping[str, Any]], answers: Sequence[Any]
 ) -> float:
-    values = []
-    for doc, answer in zip(docs, answers, strict=True):
-        results: list[Any] = [answer]
-        if task.OUTPUT_TYPE == "multiple_choice":
-            count = len(task.doc_to_choice(doc))
-            results = [(0.0 if i == answer else -1.0, i == answer) for i in range(count)]
-        values.append(task.process_results(doc, results)[metric])
+    values = [
+        _results(task, doc, answer)[metric] for doc, answer in zip(docs, answers, strict=True)
+    ]
     return float(task.aggregation()[metric](values))
+
+
+def _results(task: Any, doc: Mapping[str, Any], answer: Any) -> Mapping[str, Any]:
+    results: list[Any] = [answer]
+    if task.OUTPUT_TYPE == "multiple_choice":
+        count = len(task.doc_to_choice(doc))
+        results = [(0.0 if i == answer else -1.0, i == answer) for i in range(count)]
+    found: Mapping[str, Any] = task.process_results(doc, results)
+    return found
 
 
 def _row_findings(name: str, task: Any) -> list[Finding]:
