@@ -78,8 +78,8 @@ PAPER: dict[str, Any] = {
 SMALL: dict[str, Any] = {
     **PAPER,
     "examples": 96,
-    # Bounds writing to about 30,000 tokens: 8 minutes at 60 tokens a second.
-    "max_calls": 192,
+    # About 24,000 tokens of tasks: 11 minutes for SmolLM2-135M on two cores.
+    "max_calls": 160,
     "calls_per_round": 32,
     "demonstration_kinds": "one",
     "wish": "kind+topic",

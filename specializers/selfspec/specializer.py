@@ -19,6 +19,7 @@ from harness.sources import cache_folder
 from harness.types import Artifact, BaseModel, Domain, Json, Progress, Specializer
 from specializers.parameters import check, take
 from specializers.retrieval import Retriever, open_retriever
+from specializers.retrieval.embedding import open_embedder
 from specializers.selfspec.agreement import AgreementParams
 from specializers.selfspec.budgets import BUDGETS, CHOICES
 from specializers.selfspec.instructions import InstructionParams, write_instructions
@@ -152,9 +153,7 @@ def _embed(params: Mapping[str, Any], progress: Progress) -> Embed | None:
     """Texts -> vectors, where novelty by meaning is asked for."""
     if not params["semantic_threshold"]:
         return None
-    from specializers.retrieval.embedding import DEFAULT, open_embedder
-
-    return open_embedder(DEFAULT, progress).passages
+    return open_embedder(params["embedding"], progress).passages
 
 
 def data_facts(out: Path) -> Json:
