@@ -182,15 +182,15 @@ class Board:
 
 def as_json(board: Board) -> Json:
     """The board as JSON holds it, numbers rounded to six digits."""
-    rounded = _rounded(asdict(board))
-    return {"format": FORMAT, **rounded}
+    return {"format": FORMAT, **rounded(asdict(board))}
 
 
-def _rounded(value: Any) -> Any:
+def rounded(value: Any) -> Any:
+    """Plain data with every number rounded to six digits."""
     if isinstance(value, float):
         return round(value, 6) + 0.0  # never -0.0
     if isinstance(value, Mapping):
-        return {str(key): _rounded(entry) for key, entry in value.items()}
+        return {str(key): rounded(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [_rounded(entry) for entry in value]
+        return [rounded(entry) for entry in value]
     return value

@@ -123,19 +123,19 @@ def _row(
 
 def _cost(facts: Json, label: str, raw: Sequence[RawColumn]) -> dict[str, int]:
     """Tokens generated on the tasks, and what the specialisation took, as far as recorded."""
-    cost = {
-        "generated_tokens": sum(
-            int(response["tokens"])
-            for column in raw
-            for record in column.cells.get(label, {}).values()
-            for item in record.items
-            for response in item["responses"]
-            if "finish" in response  # a generation; scored answers have no end
-        )
-    }
-    written = [facts[stage]["tokens"] for stage in _WRITING if "tokens" in facts.get(stage, {})]
-    if written:
-        cost["specialising_tokens"] = sum(written)
+    written = [
+        response.get("tokens")
+        for column in raw
+        for record in column.cells.get(label, {}).values()
+        for item in record.items
+        for response in item["responses"]
+        if "finish" in response  # a generation; scored answers have no end
+    ]
+    # Imported answers may come without their number of tokens.
+    cost = {} if None in written else {"generated_tokens": sum(map(int, written))}
+    own = [facts[stage]["tokens"] for stage in _WRITING if "tokens" in facts.get(stage, {})]
+    if own:
+        cost["specialising_tokens"] = sum(own)
     return cost | {
         name: facts[stage][key]
         for (stage, key), name in _COSTS.items()

@@ -31,7 +31,7 @@ def render_latex(board: Board) -> str:
     lines = [f"% {_comment(board.title)}", r"% Needs \usepackage{booktabs}."]
     lines += [f"% {_comment(line)}" for line in legend(board)]
     for section in board.sections:
-        for grid in section_grids(section, details=False):
+        for grid in section_grids(section):
             lines += ["", f"% {_comment(grid.title)}", *_tabular(grid)]
     return "\n".join(lines) + "\n"
 

@@ -29,6 +29,10 @@ def board_notes(sections: Sequence[RawSection], spec: BoardSpec) -> tuple[str, .
             "Only the first items of each task were run: these are no full test-set scores."
         )
     notes += [note for section in sections for note in _several_versions(section)]
+    origins = sorted(
+        {(label, o) for *_, label, record in placed if (o := record.manifest.get("origin"))}
+    )
+    notes += [f"{label}: not run here, imported from {origin}." for label, origin in origins]
     for section, raw, label, record in placed:
         where = f"{label} on {raw.column.task}, {section.setting[0]}-shot"
         notes += _faults(where, record)

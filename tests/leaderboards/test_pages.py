@@ -1,14 +1,14 @@
 """The static site: what is written, escaped, left out, and the same twice."""
 
-import json
 import re
 from html.parser import HTMLParser
 
 import pytest
 
 from leaderboards.build import build
-from leaderboards.pages import item_data, write_pages
+from leaderboards.pages import bar, gap_bar, reach, verdicts, write_pages
 from leaderboards.spec import BoardSpec
+from tests.leaderboards.artifact import write_artifact
 from tests.leaderboards.records import item, record, record_of
 
 SPEC = BoardSpec("made_up", title="A <board>", resamples=200)
@@ -58,7 +58,7 @@ def test_every_link_leads_to_a_page_of_the_site(tmp_path):
         assert links.found
         for _, _, target in links.found:
             if not target.startswith(("#", "data:")):
-                assert (tmp_path / target).is_file(), target
+                assert (tmp_path / target.partition("#")[0]).is_file(), target
 
 
 def test_what_models_and_cards_say_is_escaped(tmp_path):
@@ -69,57 +69,22 @@ def test_what_models_and_cards_say_is_escaped(tmp_path):
     assert "<title>one, 0-shot – A &lt;board&gt;</title>" in text
 
 
-def test_item_data_is_harmless_script_with_the_whole_answer(tmp_path):
-    site(tmp_path, records())
-    for path in sorted(tmp_path.glob("items/task-0-0-one/*.js")):
-        text = path.read_bytes().decode("ascii")
-        assert "<" not in text
-        key, items = re.fullmatch(r"benchItems\((\"[^\"]*\"), (.*)\);\n", text).groups()
-        assert json.loads(key) == f"items/task-0-0-one/{path.name}"
-        rows = json.loads(items)
-        assert [row["answer"] for row in rows] == NASTY
-        assert {row["status"] for row in rows} == {"ok"}
-
-
 @pytest.mark.parametrize(("redistribute", "shown"), [(True, True), (False, False)])
 def test_a_published_site_leaves_out_text_that_may_not_be_passed_on(tmp_path, redistribute, shown):
     made = records(redistribute=redistribute)
     site(tmp_path, made, published=True)
-    rows = (tmp_path / "items/task-0-0-one/0.js").read_text()
-    assert ('"answer"' in rows) == shown
-    assert ('"target"' in rows) == shown
-    assert '"score"' in rows
+    text = "".join(path.read_text() for path in tmp_path.glob("items/task-0-0-one/*"))
+    for word in ("answer", "target", "input", "prime", "alert"):
+        assert (word in text) == shown
+    assert '"ok"' in text
     site(tmp_path / "own", made)
-    assert '"answer"' in (tmp_path / "own/items/task-0-0-one/0.js").read_text()
+    assert "alert" in (tmp_path / "own/items/task-0-0-one/0-0.js").read_text()
 
 
 def test_a_task_page_opens_with_a_base_and_what_was_made_of_it(tmp_path):
     text = site(tmp_path, [record("a", "one", [1, 0]), *records()])["task-0-0-one.html"].read_text()
-    selected = re.findall(r"<option value=\"[^\"]*\" selected>([^<]*)<", text)
+    selected = re.findall(r"<option value=\"\d+\" selected>([^<]*)<", text)
     assert selected == ["tiny", "selfspec-tiny"]
-
-
-@pytest.mark.parametrize(
-    ("aggregation", "value", "right"),
-    [
-        ("mean_score", 1, True),
-        ("mean_score", 0.5, False),
-        ("micro_f1", [2, 0, 0], True),
-        ("micro_f1", [2, 0, 1], False),
-        ("macro_f1", [3, 3], True),
-        ("macro_f1", [3, -1], False),
-        ("macro_f1_counts", [1, 0, 0, 5, 0, 0], True),
-        ("macro_f1_counts", [0, 0, 0, 0, 1, 0], False),
-    ],
-)
-def test_an_answer_is_right_if_nothing_is_missing_or_too_much(aggregation, value, right):
-    made = record_of("tiny", "one", [item(0, value)], aggregation=aggregation)
-    assert item_data({0: made}, "accuracy", shown=True)[0]["right"] is right
-
-
-def test_a_failed_call_is_neither_right_nor_wrong():
-    made = record("tiny", "one", [None])
-    assert item_data({0: made}, "accuracy", shown=True)[0]["right"] is None
 
 
 def test_the_same_records_give_the_same_site(tmp_path):
@@ -134,3 +99,72 @@ def test_the_same_records_give_the_same_site(tmp_path):
 
 def test_no_records_still_make_a_page(tmp_path):
     assert "No records" in site(tmp_path, [])["index.html"].read_text()
+
+
+def test_a_model_page_shows_how_the_model_was_made(tmp_path):
+    write_artifact(tmp_path / "home", "selfspec-tiny", examples=120)
+    pages = site(tmp_path / "site", records(), home=tmp_path / "home")
+    text = pages["model-0-selfspec-tiny.html"].read_text()
+    assert text.count('<article class="item"') == 10
+    assert "Training curve" in text
+    assert "instructions, dropped, loop" in text
+    assert "All 120 examples" in text
+    assert "a seed of the domain" in text
+    assert "temperature 0.7" in text
+    assert [name for name in pages if name.startswith("examples-")] == [
+        f"examples-0-selfspec-tiny-{number}.html" for number in range(3)
+    ]
+    base = pages["model-1-tiny.html"].read_text()
+    assert "How it was made" not in base
+
+
+def test_without_the_artifacts_folder_a_model_page_says_so(tmp_path):
+    text = site(tmp_path, records(), home=tmp_path)["model-0-selfspec-tiny.html"].read_text()
+    assert "no training curve, no examples" in text
+
+
+def test_what_a_model_wrote_into_an_example_is_shown_not_obeyed(tmp_path):
+    write_artifact(tmp_path / "home", "selfspec-tiny", examples=3, output="<script>\u202e\x00")
+    pages = site(tmp_path / "site", records(), home=tmp_path / "home")
+    for name in ("model-0-selfspec-tiny.html", "examples-0-selfspec-tiny-0.html"):
+        text = pages[name].read_text()
+        assert text.count("&lt;script&gt;⟨U+202E⟩⟨U+0000⟩") == 3
+        assert not set("\u202e\x00") & set(text)
+
+
+def test_every_page_forbids_what_does_not_come_from_the_site(tmp_path):
+    for path in site(tmp_path, records()).values():
+        text = path.read_text()
+        assert "default-src 'none'" in text
+        assert not re.search(r"(https?:)?//", re.sub(r"<!doctype[^>]*>", "", text)), path
+
+
+def test_pages_of_an_earlier_build_go_and_what_is_not_ours_stays(tmp_path):
+    site(tmp_path, records())
+    (tmp_path / "items/task-0-1-one-rank/mine.txt").write_text("mine")
+    (tmp_path / "notes.html").write_text("mine")
+    site(tmp_path, [record("tiny", "one", [1, 0])])
+    left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")}
+    assert {"notes.html", "items/task-0-1-one-rank/mine.txt", "model-0-tiny.html"} <= left
+    assert not {"model-0-selfspec-tiny.html", "items/task-0-1-one-rank/0.js"} & left
+
+
+def test_the_plain_words_of_a_table_count_significant_tasks():
+    made = records()
+    for number in range(2):
+        gain = [0] * 60 if number == 0 else [1] * 60
+        made.append(record(["tiny", "selfspec-tiny"][number], "two", gain))
+    (said,) = verdicts(build(made, SPEC).sections[0])
+    assert (said["row"].label, said["other"]) == ("selfspec-tiny", "tiny")
+    assert (said["better"], said["worse"], said["tasks"]) == (1, 0, 3)
+
+
+def test_bars_keep_to_their_scale():
+    made = [record("tiny", "one", [0] * 30), record("selfspec-tiny", "one", [1] * 30)]
+    base, special = build(made, SPEC).sections[0].rows
+    assert bar(base.cells[0]).endswith("--m:0.0%")
+    assert bar(special.cells[0]).endswith("--m:100.0%")
+    assert reach([base.cells[0]]) == 1.0
+    far = reach([*base.cells, *special.cells])
+    assert gap_bar(special.cells[0], far).endswith("--m:100.0%")
+    assert bar(None) == gap_bar(base.cells[0], 1.0) == ""
