@@ -100,8 +100,8 @@ def ensure(
 
     A second process that wants the same artifact waits for the first.
 
-    A specializer with a method `own_domain() -> Domain` works on that one, and its
-    artifact does not depend on the domain asked for.
+    A specializer with a domain of its own (`OwnDomainSpecializer`) gets that one, and
+    its artifact does not depend on the domain asked for.
 
     Args:
         root: folder of all artifacts (`bench-out/artifacts`).

@@ -287,3 +287,11 @@ class PromptSpecializer(Specializer, Protocol):
     def rewrite_input(self, folder: Path) -> Callable[[str], str]:
         """For an artifact's folder: what an item's input becomes."""
         ...
+
+
+class OwnDomainSpecializer(Specializer, Protocol):
+    """A specializer that works on a domain of its own, whatever domain is asked for."""
+
+    def own_domain(self) -> Domain:
+        """What `specialize` is given, and what the artifact's digest covers."""
+        ...

@@ -322,8 +322,11 @@ def test_four_bit_gradients_are_those_of_the_dequantised_model(llama: Path) -> N
 
 def test_a_four_bit_base_is_trained(llama: Path, tmp_path: Path) -> None:
     report = train(
-        llama, tmp_path, replace(PARAMS, quantisation="nf4", gradient_checkpointing=True)
+        llama,
+        tmp_path,
+        replace(PARAMS, quantisation="nf4", gradient_checkpointing=True, row_tokens=64),
     )
     curve = list(read_jsonl(tmp_path / "training.jsonl"))
     assert curve[-1]["loss"] < curve[0]["loss"]
     assert report["quantisation"] == "nf4"
+    assert report["packing"] == "rows of up to 64 tokens"
