@@ -25,10 +25,6 @@ class Vary:
     name: str
     values: tuple[str, ...]
 
-    def numbers(self) -> tuple[float, ...]:
-        """The values as places on an axis."""
-        return tuple(map(float, self.values))
-
 
 def read_vary(text: str) -> Vary:
     """`examples=25,50,100` -> a `Vary`.
