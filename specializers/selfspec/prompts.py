@@ -53,8 +53,7 @@ def brainstorm_prompt(domain: Domain, demonstrations: Sequence[Seed], wish: Wish
         f"A list of varied tasks on {domain.title.lower()}, for training a language model. "
         f"Field: {domain.description}",
         "What every task on the list keeps to:",
-        "- It is of a clear kind, such as extracting, classifying, answering, judging, comparing,"
-        " explaining or summarising, and kinds and wordings change from task to task.",
+        _kinds(wish),
         "- A language model can do it from text alone.",
         "- The instruction is English, one or two sentences, an order or a question.",
         "- The input is realistic and substantial, written out in full without placeholders;"
@@ -72,6 +71,15 @@ def brainstorm_prompt(domain: Domain, demonstrations: Sequence[Seed], wish: Wish
     number = len(demonstrations) + 1
     lines += [SEPARATOR, f"Task {number}{_heading(wish.kind, wish.topic, wish)}"]
     return "\n".join(lines)
+
+
+def _kinds(wish: Wish) -> str:
+    if wish.kind:
+        return "- It is of the kind its heading names, in a wording and over a text of its own."
+    return (
+        "- It is of a clear kind, such as extracting, classifying, answering, judging, comparing,"
+        " explaining or summarising, and kinds and wordings change from task to task."
+    )
 
 
 def _heading(kind: str, topic: str, wish: Wish) -> str:

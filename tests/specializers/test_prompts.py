@@ -34,6 +34,7 @@ def test_a_wish_heads_each_demonstration_and_the_place_to_go_on(tmp_path: Path) 
     domain = load_domain(save_domain(tmp_path))
     prompt = brainstorm_prompt(domain, domain.seeds[:1], Wish("long_answer", "balms"))
     assert "Task 1 (ner, teas)\n" in prompt
+    assert "the kind its heading names" in prompt
     assert prompt.endswith("###\nTask 2 (long answer, balms)")
     assert brainstorm_prompt(domain, domain.seeds[:1], Wish()).endswith("###\nTask 2")
 
