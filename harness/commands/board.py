@@ -8,7 +8,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from harness.commands import board_check, board_gate, board_publish, board_serve
+from harness.commands import (
+    board_check,
+    board_export,
+    board_gate,
+    board_import,
+    board_publish,
+    board_serve,
+)
 from harness.commands.options import board_format, board_name, output_options
 from harness.commands.session import board_spec, out_folder, records_of
 
@@ -20,7 +27,7 @@ NAME = "board"
 HELP = "rebuild the board from the records alone; check, gate, publish and exchange it"
 
 _PARTS: tuple[ModuleType, ...] = (
-    board_check, board_gate, board_publish, board_serve,
+    board_check, board_gate, board_publish, board_export, board_import, board_serve,
 )  # fmt: skip
 BUILD = "write the board's files and pages (what plain 'bench board' does)"
 

@@ -47,6 +47,7 @@ def record_of(model, task, items, *, metric="accuracy", aggregation="mean_score"
         else {},
         "model_digest": "b" * 64,
         "model_kind": "base",
+        "model_source": "path:made-up",
         "suite": "made_up",
         "task": task,
         "task_title": task.title(),

@@ -1,0 +1,80 @@
+"""`bench board export`: a board's results in other harnesses' formats."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from harness.commands.options import board_name, folder_options
+from harness.commands.session import board_spec, open_registry, out_folder, records_of
+from harness.errors import UserError
+
+NAME = "export"
+HELP = "write the results in another format: lm-eval, Every Eval Ever, the Hugging Face hub's"
+FORMATS = ("lm-eval", "every-eval-ever", "eval-results", "model-index")
+
+
+def options(sub: argparse.ArgumentParser) -> None:
+    board_name(sub)
+    sub.add_argument("--format", choices=FORMATS, required=True)
+    sub.add_argument("--to", type=Path, required=True, help="the folder to write")
+    sub.add_argument(
+        "--dataset",
+        default="",
+        metavar="OWNER/NAME",
+        help="eval-results: the hub's data set for tasks that are of none",
+    )
+    sub.add_argument(
+        "--organization", default="unknown", help="every-eval-ever: who ran the models"
+    )
+    folder_options(sub)
+
+
+def call(args: argparse.Namespace) -> int:
+    from harness.config import load_config
+    from harness.files import write_text
+
+    config = load_config()
+    out = out_folder(args, config)
+    files = dict(_files(args, out))
+    if not files:
+        raise UserError(f"{out / 'runs'}: nothing to write as {args.format}.")
+    for name, text in files.items():
+        write_text(args.to / name, text)
+    if not args.quiet:
+        print(f"{len(files)} files in {args.to}")
+    return 0
+
+
+def _files(args: argparse.Namespace, out: Path) -> Iterable[tuple[str, str]]:
+    from harness.config import load_config
+    from leaderboards.build import build
+    from leaderboards.exchange import eval_results, every_eval_ever, lm_eval_export, model_index
+    from leaderboards.gather import select
+    from tasks.cards import load_cards
+
+    config = load_config()
+    records = records_of(out)
+    spec = board_spec(config, out, args.name, records)
+    if args.format == "lm-eval":
+        return lm_eval_export.result_files(select(records, spec))
+    cards = load_cards(open_registry(config).suites().values())
+    board = build(records, spec)
+    if args.format == "model-index":
+        return model_index.result_files(board, cards)
+    if args.format == "every-eval-ever":
+        # Of the export, not of the runs, which carry no clock.
+        now = int(os.environ.get("SOURCE_DATE_EPOCH") or time.time())
+        return every_eval_ever.result_files(board, cards, now, args.organization)
+    found = eval_results.result_files(board, cards, args.dataset)
+    if found.left_out:
+        print(
+            f"bench: left out, of no data set on the hub: {', '.join(found.left_out)}. "
+            "Name one with --dataset OWNER/NAME.",
+            file=sys.stderr,
+        )
+    return found.files

@@ -1,0 +1,1 @@
+"""Other harnesses' formats of results: one file a format."""

@@ -1,0 +1,79 @@
+"""Board -> Hugging Face `.eval_results/*.yaml`, which the hub shows on a model's page.
+
+A file a task and table, as the hub asks for variants of one benchmark. The hub
+takes scores of registered benchmark data sets only, so a task needs one: its
+own if it comes from the hub, else the one the caller names.
+Source: https://huggingface.co/docs/hub/eval-results
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import yaml
+
+from leaderboards.board import Board
+from leaderboards.exchange.origin import hub_dataset
+from leaderboards.stats import Interval
+from tasks.cards import Card
+
+
+@dataclass(frozen=True)
+class EvalResults:
+    """The files (name, text), and the tasks left out because no data set on the hub is theirs."""
+
+    files: tuple[tuple[str, str], ...]
+    left_out: tuple[str, ...]
+
+
+def result_files(board: Board, cards: Mapping[str, Card], dataset: str) -> EvalResults:
+    """Scores in points of 100, with interval and setting in the notes.
+
+    Args:
+        dataset: OWNER/NAME of the data set for tasks that are of none on the hub; "" leaves
+            those out.
+    """
+    found = list(_entries(board, cards, dataset))
+    return EvalResults(
+        tuple((name, text) for name, text in found if text),
+        tuple(sorted({name for name, text in found if not text})),
+    )
+
+
+def _entries(board: Board, cards: Mapping[str, Card], dataset: str) -> Iterator[tuple[str, str]]:
+    """(file, text), or (task, "") for a task that is left out."""
+    from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
+
+    for section in board.sections:
+        for row in section.rows:
+            for column, cell in zip(section.columns, row.cells, strict=True):
+                if cell is None or cell.score is None:
+                    continue
+                hub = hub_dataset(cards.get(column.task)) or ((dataset, "") if dataset else None)
+                if hub is None:
+                    yield column.task, ""
+                    continue
+                notes = f"{section.title}; {column.metric}; task version {column.version}"
+                notes += f"; n {cell.n_scored}{_interval(cell.interval)}"
+                entry = EvalResultEntry(
+                    dataset_id=hub[0],
+                    task_id=column.task,
+                    value=round(100 * cell.score, 4),
+                    dataset_revision=hub[1] or None,
+                    notes=notes,
+                )
+                name = _safe(f"{column.task}-v{column.version}-{section.title}")
+                text = yaml.safe_dump(eval_result_entries_to_yaml([entry]), sort_keys=False)
+                yield f"{_safe(row.label)}/.eval_results/{name}.yaml", text
+
+
+def _interval(found: Interval | None) -> str:
+    if found is None:
+        return ""
+    return f"; 95% interval {100 * found.low:.1f} to {100 * found.high:.1f}"
+
+
+def _safe(text: str) -> str:
+    return re.sub(r"[^\w.-]+", "-", text).strip("-.") or "unnamed"

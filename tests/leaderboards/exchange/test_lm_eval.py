@@ -1,0 +1,275 @@
+"""lm-eval's own result folders become records, and records become such folders."""
+
+import json
+import logging
+import shutil
+from pathlib import Path
+
+import pytest
+from lm_eval import simple_evaluate
+from lm_eval.api.model import LM
+from lm_eval.loggers import EvaluationTracker
+from lm_eval.tasks import TaskManager
+
+import tasks
+from harness import cli
+from harness.errors import UserErrors
+from harness.record import read_records, write_record
+from harness.types import Record
+from leaderboards.build import build
+from leaderboards.exchange.lm_eval_export import result_files
+from leaderboards.exchange.lm_eval_import import read_results
+from leaderboards.spec import BoardSpec
+from tasks.cards import load_cards
+from tests.leaderboards.records import item, record, record_of
+
+SUITE = Path(tasks.__file__).parent / "biomed_mini"
+TASKS = ["mini_yesno", "mini_ner_disease", "mini_yesno_rank", "poem"]
+SPEC = BoardSpec("imported", resamples=200)
+# A task of one's own, with two filters: scored twice per item.
+POEM = """
+task: poem
+custom_dataset: !function poem.rows
+test_split: test
+doc_to_text: "{{line}}"
+doc_to_target: "{{rhyme}}"
+output_type: generate_until
+generation_kwargs: {until: ["\\n"], max_gen_toks: 5}
+filter_list:
+  - name: as_said
+    filter: [{function: take_first}]
+  - name: small
+    filter: [{function: lowercase}, {function: take_first}]
+metric_list:
+  - metric: exact_match
+    aggregation: mean
+    higher_is_better: true
+metadata: {version: 3}
+"""
+ROWS = """
+from datasets import Dataset
+def rows(**_):
+    return {"test": Dataset.from_list([{"line": f"line {n}", "rhyme": "no, x"} for n in range(6)])}
+"""
+
+
+class Scripted(LM):
+    """Answers every other prompt rightly or not at all; likes short continuations."""
+
+    def loglikelihood(self, requests, disable_tqdm=False):
+        return [(-float(len(r.args[1])) - n % 3, False) for n, r in enumerate(requests)]
+
+    def loglikelihood_rolling(self, requests, disable_tqdm=False):
+        raise NotImplementedError
+
+    def generate_until(self, requests, disable_tqdm=False):
+        return ["yes" if n % 2 else "No, x" for n, _ in enumerate(requests)]
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """A folder as `lm_eval --output_path --log_samples` writes it."""
+    logging.getLogger("lm_eval").setLevel(logging.ERROR)
+    folder = tmp_path_factory.mktemp("lm-eval")
+    (folder / "suite").mkdir()
+    (folder / "suite" / "poem.yaml").write_text(POEM)
+    (folder / "suite" / "poem.py").write_text(ROWS)
+    tracker = EvaluationTracker(output_path=str(folder / "out"))
+    tracker.general_config_tracker.log_experiment_args(
+        model_source="scripted",
+        model_args="pretrained=some/scripted model",
+        system_instruction=None,
+        chat_template=None,
+        fewshot_as_multiturn=None,
+    )
+    manager = TaskManager(include_path=[str(SUITE), str(folder / "suite")], include_defaults=False)
+    found = simple_evaluate(
+        model=Scripted(), tasks=TASKS, num_fewshot=0, limit=6, task_manager=manager,
+        log_samples=True, bootstrap_iters=0,
+    )  # fmt: skip
+    samples = found.pop("samples")
+    tracker.save_results_aggregated(results=found, samples=samples)
+    for task in found["configs"]:
+        tracker.save_results_samples(task_name=task, samples=samples[task])
+    return folder / "out"
+
+
+@pytest.fixture
+def copy(results, tmp_path):
+    return Path(shutil.copytree(results, tmp_path / "copy"))
+
+
+CARDS = load_cards([SUITE])
+
+
+def imported(folder, name=""):
+    return {
+        entry.manifest["task"]: entry
+        for entry in read_results(folder, CARDS, lambda task: "biomed_mini", name)
+    }
+
+
+def as_record(entry, **changes):
+    return Record(entry.manifest | {"engine_report": {}} | changes, entry.items, entry.summary)
+
+
+def lm_eval_scores(folder):
+    (path,) = folder.rglob("results_*.json")
+    return json.loads(path.read_text())["results"]
+
+
+def test_every_score_is_lm_evals_own(results):
+    scores = lm_eval_scores(results)
+    found = imported(results)
+    assert sorted(found) == sorted(TASKS)
+    for task, entry in found.items():
+        assert entry.summary["n"] == 6
+        for label, value in entry.summary["metrics"].items():
+            stated = scores[task][label if "," in label else f"{label},none"]
+            assert value == pytest.approx(stated)
+
+
+def test_what_was_asked_and_said_is_in_the_record(results):
+    entry = imported(results)["mini_yesno"]
+    manifest = entry.manifest
+    assert manifest["model"] == "some__scripted__model"
+    assert (manifest["suite"], manifest["task_version"]) == ("biomed_mini", "1.0")
+    assert (manifest["shots"], manifest["limit"], manifest["n_full"]) == (0, 6, 24)
+    assert manifest["main_metric"] == CARDS["mini_yesno"].main_metric
+    assert manifest["metrics"]["macro_f1"]["aggregation"] == "macro_f1"
+    assert manifest["decoding"]["max_gen_toks"] == 32
+    assert manifest["origin"].startswith("lm-eval 0.4.")
+    first = entry.items[0]
+    assert first["answer"] == "No, x"
+    assert first["target"] == ["no"]
+    assert first["id"].startswith("mini_yesno-test-")
+    assert len(first["prompt_sha256"]) == 64
+    ranked = imported(results)["mini_yesno_rank"].items[0]
+    assert ranked["answer"] in ("yes", "no")
+    assert len(ranked["responses"]) == 2
+
+
+def test_each_filter_has_a_metric_of_its_own(results):
+    poem = imported(results)["poem"]
+    assert poem.manifest["suite"] == "lm-eval"
+    assert poem.manifest["redistribute"] is False
+    assert poem.summary["metrics"] == {"exact_match,as_said": 0.0, "exact_match,small": 0.5}
+
+
+def test_an_imported_model_stands_beside_one_run_here_and_its_origin_is_shown(results):
+    entry = imported(results)["mini_yesno"]
+    here = record(
+        "tiny", "mini_yesno", [1, 0, 1, 0, 1, 0], metric="acc",
+        **{key: entry.manifest[key] for key in ("suite", "task_version", "limit", "decoding")},
+        n_full=24,
+    )  # fmt: skip
+    there = as_record(entry)
+    spec = BoardSpec("both", metrics={"mini_yesno": "acc"}, resamples=200)
+    board = build([here, there], spec)
+    (section,) = board.sections
+    assert len(section.columns) == 1
+    origins = {row.label: row.origin for row in section.rows}
+    assert origins["tiny"] == ""
+    assert origins["some__scripted__model"].startswith("lm-eval")
+    assert any("not run here, imported from lm-eval" in note for note in board.notes)
+
+
+def test_another_task_version_has_another_column(results):
+    entry = imported(results)["mini_yesno"]
+    there = as_record(entry)
+    other = as_record(entry, task_version="2.0", model="y")
+    (section,) = build([there, other], SPEC).sections
+    assert [column.version for column in section.columns] == ["1.0", "2.0"]
+    assert [sum(cell is not None for cell in row.cells) for row in section.rows] == [1, 1]
+
+
+def test_samples_that_do_not_give_the_score_are_refused(copy):
+    (path,) = copy.rglob("samples_mini_yesno_2*.jsonl")
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    lines[0]["acc"] = 1 - lines[0]["acc"]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with pytest.raises(UserErrors, match=r"mini_yesno states acc 0\.\d+, its samples give 0\.\d"):
+        imported(copy)
+
+
+def test_a_task_without_samples_is_refused(copy):
+    (path,) = copy.rglob("samples_poem_*.jsonl")
+    path.unlink()
+    with pytest.raises(UserErrors, match=r"'poem' has no samples_poem_.*--log_samples"):
+        imported(copy)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"configs": {"a": {}}}'])
+def test_what_is_no_result_file_is_refused(tmp_path, content):
+    (tmp_path / "results_x.json").write_text(content)
+    with pytest.raises(UserErrors, match=r"results_x\.json"):
+        imported(tmp_path)
+
+
+def test_a_folder_without_results_is_refused(tmp_path, capsys):
+    code = cli.main(["board", "import", str(tmp_path), "--out", str(tmp_path / "out")])
+    assert code == 2
+    assert "no results_*.json" in capsys.readouterr().err
+
+
+def test_import_writes_records_once(results, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    command = ["board", "import", str(results), "--out", "out", "--model", "../evil"]
+    assert cli.main(command) == 0
+    told = capsys.readouterr().out
+    assert "4 records of evil in" in told
+    assert len(read_records(tmp_path / "out" / "runs")) == 4
+    assert cli.main(command) == 2
+    assert "is there already" in capsys.readouterr().err
+
+
+def kept(record):
+    """What a round trip keeps of a record: everything but what only this harness counts."""
+    items = [
+        {key: value for key, value in entry.items() if key not in ("responses", "cut_tokens")}
+        for entry in record.items
+    ]
+    keys = ("model", "task", "task_version", "shots", "draw", "limit", "chat", "decoding",
+            "n_full", "metrics")  # fmt: skip
+    return {key: record.manifest[key] for key in keys}, items, record.summary
+
+
+def test_lm_eval_to_record_to_lm_eval_to_record(results, tmp_path):
+    first = imported(results)
+    for entry in first.values():
+        folder = tmp_path / "runs" / entry.manifest["model"] / f"{entry.manifest['task']}@0.0"
+        write_record(folder, entry.manifest, entry.items, entry.summary, {})
+    for name, text in result_files(read_records(tmp_path / "runs")):
+        (tmp_path / "again" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "again" / name).write_text(text)
+    again = imported(tmp_path / "again")
+    assert sorted(again) == sorted(first)
+    for task, entry in first.items():
+        assert kept(again[task]) == kept(entry)
+        assert again[task].items[0]["responses"] == entry.items[0]["responses"]
+
+
+def test_records_of_this_harness_round_trip(tmp_path):
+    rows = [
+        item(n, value, answer=f"answer {n}")
+        | {"responses": [{"tokens": 2, "text": f"answer {n}", "finish": "stop"}]}
+        for n, value in enumerate([1, 0, 1])
+    ]
+    made = [
+        record_of(
+            "tiny", "one", rows, draw=draw, shots=2, chat=True, packages={"lm-eval": "0.4.13"}
+        )
+        for draw in (0, 1)
+    ]
+    for entry in made:
+        entry.manifest["metrics"]["unparseable"] = {
+            "aggregation": "mean_score", "higher_is_better": False,
+        }  # fmt: skip
+        entry.summary["metrics"] = {"accuracy": 2 / 3, "unparseable": 0.0}
+    for name, text in result_files(made):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    found = read_results(tmp_path, {}, str, "")
+    assert sorted(entry.manifest["draw"] for entry in found) == [0, 1]
+    for entry, original in zip(found, made, strict=True):
+        assert kept(entry) == kept(original)

@@ -1,0 +1,197 @@
+"""The gate: what closes it, what lets it pass, what it refuses to compare."""
+
+import subprocess
+
+import pytest
+
+from harness import cli
+from harness.errors import UserErrors
+from leaderboards.gate import compare_with, failed, summary
+from leaderboards.spec import BoardSpec
+from tests.leaderboards.records import item, record, record_of, store
+
+SPEC = BoardSpec("made_up", resamples=400)
+GOOD = [1] * 36 + [0] * 4
+BAD = [1] * 12 + [0] * 28
+SLIGHTLY = [1] * 35 + [0] * 5
+
+
+def compare(before, now, **options):
+    return compare_with(before, now, SPEC, **options)
+
+
+def verdicts(before, now, **options):
+    return [found.verdict for found in compare(before, now, **options)]
+
+
+def test_a_fall_beyond_its_interval_closes_the_gate():
+    (found,) = compare([record("tiny", "one", GOOD)], [record("tiny", "one", BAD)])
+    assert (found.verdict, found.n) == ("fell", 40)
+    assert (found.before, found.now) == (pytest.approx(0.9), pytest.approx(0.3))
+    assert found.difference.high < -0.01
+    assert failed([found]) == [found]
+
+
+def test_equal_answers_and_a_fall_within_the_interval_pass():
+    assert verdicts([record("tiny", "one", GOOD)], [record("tiny", "one", GOOD)]) == ["same"]
+    (found,) = compare([record("tiny", "one", GOOD)], [record("tiny", "one", SLIGHTLY)])
+    assert found.verdict == "same"
+    assert found.now < found.before
+    assert failed([found]) == []
+
+
+def test_a_rise_passes():
+    assert verdicts([record("tiny", "one", BAD)], [record("tiny", "one", GOOD)]) == ["rose"]
+
+
+def test_epsilon_lets_a_fall_pass():
+    sides = [record("tiny", "one", GOOD)], [record("tiny", "one", BAD)]
+    assert verdicts(*sides, epsilon=0.3) == ["fell"]
+    assert verdicts(*sides, epsilon=0.9) == ["same"]
+
+
+def test_where_less_is_better_a_rise_is_a_fall():
+    sides = [record("tiny", "one", BAD)], [record("tiny", "one", GOOD)]
+    for (made,) in sides:
+        made.manifest["metrics"]["accuracy"]["higher_is_better"] = False
+    assert verdicts(*sides) == ["fell"]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"task_version": "2"}, "task version 1 in the baseline, 2 now"),
+        ({"decoding": {"max_gen_toks": 9}}, "decoding {'max_gen_toks': 8} in the baseline"),
+        ({"limit": 5}, "item limit 0 in the baseline, 5 now"),
+        ({"chat": True}, "chat template False in the baseline, True now"),
+        ({"suite": "other"}, "suite made_up in the baseline, other now"),
+    ],
+)
+def test_what_was_asked_otherwise_is_said_and_not_compared(change, told):
+    (found,) = compare([record("tiny", "one", GOOD)], [record("tiny", "one", GOOD, **change)])
+    assert found.verdict == "not comparable"
+    assert told in found.reason
+    assert found.difference is None
+    assert failed([found]) == [found]
+
+
+def test_other_shots_are_said():
+    found = compare([record("tiny", "one", GOOD)], [record("tiny", "one", GOOD, shots=5)])
+    assert [f.verdict for f in found] == ["missing", "new"]
+    assert found[0].reason == "asked with 5 shots now, 0 in the baseline"
+
+
+def test_another_metric_is_not_compared():
+    now = record("tiny", "one", GOOD)
+    now.manifest["metrics"]["accuracy"]["aggregation"] = "macro_f1"
+    (found,) = compare([record("tiny", "one", GOOD)], [now])
+    assert found.reason == "metric accuracy is computed in another way"
+
+
+def test_a_model_that_vanished_closes_the_gate_and_a_new_one_does_not():
+    found = compare([record("tiny", "one", GOOD)], [record("other", "one", GOOD)])
+    assert [(f.model, f.verdict) for f in found] == [("other", "new"), ("tiny", "missing")]
+    assert [f.model for f in failed(found)] == ["tiny"]
+
+
+def test_only_items_of_both_sides_are_compared_and_other_prompts_are_told():
+    before = [item(i, 1) for i in range(10)]
+    now = [item(i, 1, prompt_sha256="f" * 64) for i in range(5, 20)]
+    (found,) = compare([record_of("tiny", "one", before)], [record_of("tiny", "one", now)])
+    assert (found.n, found.prompts) == (5, 5)
+    assert (
+        found.reason == "5 items before are not scored in both; 10 items now are not scored in both"
+    )
+    assert "5 prompts differ" in summary([found], 0.01, "main")
+
+
+def test_two_records_of_one_run_are_refused():
+    twice = [record("tiny", "one", GOOD), record("tiny", "one", BAD)]
+    with pytest.raises(UserErrors, match=r"two records claim to be tiny on one@0\.0"):
+        compare(twice, twice[:1])
+
+
+def test_the_summary_names_tasks_and_escapes_names():
+    found = compare([record("a|<b>", "one", GOOD)], [record("a|<b>", "one", BAD)])
+    text = summary(found, 0.01, "main")
+    assert text.startswith("## 1 of 1 scores fell\n")
+    assert "| a\\|\\<b\\> | one (accuracy) | 0 | 90.0 | 30.0 | −60.0 [" in text
+    assert "**fell**" in text
+    same = compare([record("m", "one", GOOD)], [record("m", "one", GOOD)])
+    assert summary(same, 0.01, "main").startswith("## No score fell (1 compared)\n")
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("BENCH_OUT", raising=False)
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+    store(tmp_path / "bench-out" / "runs", record("tiny", "one", GOOD))
+    return tmp_path
+
+
+def bench(capsys, *args):
+    code = cli.main(["board", "gate", *args])
+    told = capsys.readouterr()
+    return code, told.out, told.err
+
+
+def test_codes_summary_and_githubs_own(home, capsys, monkeypatch):
+    store(home / "old" / "runs", record("tiny", "one", GOOD))
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(home / "step.md"))
+    code, out, err = bench(capsys, "--baseline", "old", "--summary", "gate.md")
+    assert (code, err) == (0, "")
+    assert out.strip() == (home / "gate.md").read_text().strip()
+    assert (home / "step.md").read_text() == (home / "gate.md").read_text()
+    store(home / "bench-out" / "runs", record("tiny", "one", BAD))
+    code, _, err = bench(capsys, "--baseline", "old/runs", "--quiet")
+    assert (code, err) == (1, "bench: tiny on one, 0-shot: fell.\n")
+    assert (home / "step.md").read_text().count("## ") == 2
+    assert bench(capsys, "--baseline", "old", "--epsilon", "90", "--quiet")[0] == 0
+    store(home / "bench-out" / "runs", record("tiny", "one", GOOD, task_version="2"))
+    code, _, err = bench(capsys, "--baseline", "old", "--quiet")
+    assert code == 2
+    assert "not comparable: task version 1 in the baseline, 2 now" in err
+
+
+def git(folder, *args):
+    identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+    subprocess.run(["git", *identity, *args], cwd=folder, check=True, capture_output=True)
+
+
+def test_a_git_revision_is_a_baseline(home, capsys):
+    git(home, "init", "-q", "-b", "main")
+    git(home, "add", "bench-out")
+    git(home, "commit", "-qm", "good")
+    store(home / "bench-out" / "runs", record("tiny", "one", BAD))
+    assert bench(capsys, "--baseline", "main", "--quiet")[0] == 1
+    git(home, "add", "bench-out")
+    git(home, "commit", "-qm", "bad")
+    assert bench(capsys, "--baseline", "HEAD", "--quiet")[0] == 0
+    assert bench(capsys, "--baseline", "HEAD~1", "--quiet")[0] == 1
+    code, _, err = bench(capsys, "--baseline", "nowhere", "--quiet")
+    assert code == 2
+    assert "--baseline nowhere: no such folder" in err
+
+
+def test_a_revision_is_never_an_option_of_git(home, capsys):
+    code, _, err = bench(capsys, "--baseline=--output=x", "--quiet")
+    assert code == 2
+    assert "no such folder or revision" in err
+    assert not (home / "x").exists()
+
+
+def test_a_baseline_without_records(home, capsys):
+    (home / "empty").mkdir()
+    code, _, err = bench(capsys, "--baseline", "empty")
+    assert code == 2
+    assert "no records in empty" in err
+
+
+def test_a_tampered_baseline_is_refused_by_name(home, capsys):
+    store(home / "old" / "runs", record("tiny", "one", GOOD))
+    path = home / "old" / "runs" / "tiny" / "one@0.0" / "items.jsonl"
+    path.write_bytes(path.read_bytes().replace(b'"accuracy": 0', b'"accuracy": 1', 1))
+    code, _, err = bench(capsys, "--baseline", "old")
+    assert code == 2
+    assert "one@0.0/items.jsonl: changed since the record was written" in err
