@@ -14,9 +14,11 @@ from harness.commands import (
     board,
     corpus,
     data,
+    doctor,
     explain,
     listing,
     models,
+    plan,
     run,
     show,
     specialize,
@@ -26,7 +28,8 @@ from harness.commands import (
 from harness.errors import UserError
 
 _COMMANDS: tuple[ModuleType, ...] = (
-    run, specialize, sweep, explain, board, listing, validate, show, corpus, data, models,
+    run, plan, specialize, sweep, explain, board, listing, validate, show, corpus, data, models,
+    doctor,
 )  # fmt: skip
 
 

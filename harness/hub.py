@@ -34,13 +34,7 @@ def snapshot(spec: ModelSpec, progress: Progress) -> tuple[ModelSpec, Path]:
 
     if isinstance(progress, NullProgress):
         disable_progress_bars()
-    repository, _, revision = spec.source.removeprefix("hf:").partition("@")
-    code = ["*.py"] if spec.trust_remote_code else []
-    wanted: dict[str, Any] = {
-        "revision": revision,
-        "allow_patterns": [spec.file] if spec.file else [*MODEL_FILES, *code],
-        "ignore_patterns": None if spec.file else ["*/*"],
-    }
+    repository, revision, wanted = _wanted(spec)
     try:
         if re.fullmatch(r"[0-9a-f]{40}", revision):
             if folder := _cached(spec, repository, wanted):
@@ -58,6 +52,28 @@ def snapshot(spec: ModelSpec, progress: Progress) -> tuple[ModelSpec, Path]:
         ) from error
     # The hub cache names a snapshot's folder by the commit it resolved.
     return replace(spec, source=f"hf:{repository}@{folder.name}"), folder
+
+
+def cached_snapshot(spec: ModelSpec) -> tuple[ModelSpec, Path] | None:
+    """The spec with its commit, and the folder, if the hub cache holds the model in full."""
+    repository, _, wanted = _wanted(spec)
+    folder = _cached(spec, repository, wanted)
+    return folder and (replace(spec, source=f"hf:{repository}@{folder.name}"), folder)
+
+
+def _wanted(spec: ModelSpec) -> tuple[str, str, dict[str, Any]]:
+    """Repository, revision, and what the hub client is to get of them."""
+    repository, _, revision = spec.source.removeprefix("hf:").partition("@")
+    code = ["*.py"] if spec.trust_remote_code else []
+    return (
+        repository,
+        revision,
+        {
+            "revision": revision,
+            "allow_patterns": [spec.file] if spec.file else [*MODEL_FILES, *code],
+            "ignore_patterns": None if spec.file else ["*/*"],
+        },
+    )
 
 
 def _cached(spec: ModelSpec, repository: str, wanted: dict[str, Any]) -> Path | None:

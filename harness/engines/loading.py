@@ -91,7 +91,7 @@ def load_model(
             raise
         log.warning("%s has no SDPA attention; it runs with eager attention", config.model_type)
         model = load("eager")
-    if device_map and "disk" in model.hf_device_map.values():
+    if "disk" in getattr(model, "hf_device_map", {}).values():
         raise UserError(_too_large(folder))
     if quantisation:
         guard_nf4(model)

@@ -131,18 +131,20 @@ def test_an_unknown_name_is_told_with_the_closest(look_up: Any, said: str) -> No
 
 
 def test_names_found_twice_name_both_origins(tmp_path: Path) -> None:
-    config = Config(
-        path=Path("/w/bench.toml"),
-        models={"smollm2": OWN},
-        specializers={"plain": "elsewhere:Plain"},
-    )
+    config = Config(path=Path("/w/bench.toml"), specializers={"plain": "elsewhere:Plain"})
     with pytest.raises(UserErrors) as error:
         build(config=config)
-    assert error.value.messages == tuple(
-        f"{kind}: the name '{name}' was found twice: built in, and /w/bench.toml. "
-        "Rename or remove one of them."
-        for kind, name in (("models", "smollm2"), ("specializers", "plain"))
+    assert error.value.messages == (
+        "specializers: the name 'plain' was found twice: built in, and /w/bench.toml. "
+        "Rename or remove one of them.",
     )
+
+
+def test_a_model_of_bench_toml_takes_the_place_of_a_built_in_one() -> None:
+    own = ModelSpec("mpt30b", "path:/weights")
+    registry = build(config=Config(path=Path("/w/bench.toml"), models={"mpt30b": own}))
+    assert registry.model("mpt30b") is own
+    assert registry.origin("models", "mpt30b") == "/w/bench.toml"
 
 
 # -- entry points -------------------------------------------------------------

@@ -1,0 +1,454 @@
+"""`bench plan`: what a run will ask, need and take, without loading weights."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.commands.options import (
+    count,
+    data_options,
+    model_options,
+    names,
+    output_options,
+    shots,
+)
+from harness.commands.session import Session
+from harness.errors import UserError
+
+if TYPE_CHECKING:
+    from harness.estimate import Counting, Throughput, Work
+    from harness.footprint import Footprint, Shape
+    from harness.registry import Resolved
+    from harness.types import Artifact, Job, LocalModel
+
+NAME = "plan"
+HELP = "what a run will ask, need and take, without loading weights"
+
+_DEVICES = re.compile(r"(?:(\d+)x)?(\d+(?:\.\d+)?)GB")
+# What the transformers engine holds at once, as its own files have it (generation.py, hf.py).
+ROWS, ROWS_SHARE, CPU_PASS, GPU_PASS = 64, 0.25, 256, 4096
+
+
+def options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--models", type=names, required=True, help="A,selfspec-A,...")
+    sub.add_argument("--tasks", type=names, required=True, help="tasks, groups or suites")
+    sub.add_argument("--shots", type=shots, help="numbers of demonstrations (default: 0)")
+    sub.add_argument("--draws", type=count, default=1, help="repeat with other demonstrations")
+    sub.add_argument("--limit", type=count, default=0, help="first N items of each task only")
+    sub.add_argument("--chat", choices=["auto", "on", "off"], default="auto")
+    sub.add_argument("--devices", default="", help="GPUs such as 80GB or 8x80GB (default: here)")
+    speed = sub.add_mutually_exclusive_group()
+    speed.add_argument("--throughput", default="", help="prefill=900,decode=150: tokens a second")
+    speed.add_argument("--measure", action="store_true", help="load the weights, measure, keep")
+    model_options(sub)
+    data_options(sub)
+    output_options(sub)
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Devices of one kind; memory in bytes each."""
+
+    count: int
+    memory: int
+    gpu: bool
+
+
+@dataclass(frozen=True)
+class Need:
+    """What one way to run or train a base needs, and how many devices hold it (0: too few)."""
+
+    what: str
+    footprint: Footprint
+    devices: int
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of the run; seconds on one device (or set of devices), None if no speed is known."""
+
+    model: str
+    stage: str
+    work: Work
+    seconds: float | None
+
+
+def call(args: argparse.Namespace) -> int:
+    from harness.estimate import Work
+
+    machine = _machine(args.devices)
+    planner = _Planner(Session(args), args, machine)
+    stages = planner.stages()
+    needs = {name: planner.needs(name) for name in planner.bases}
+    total = sum((stage.work for stage in stages), Work())
+    seconds = [stage.seconds for stage in stages]
+    whole = None if None in seconds else sum(s for s in seconds if s is not None)
+    # Models that are larger than a device share several; what is left over runs further jobs.
+    most = max((need.devices for name in needs for need in needs[name][:1]), default=1)
+    lanes = machine.count // most if most else 0
+    result = {
+        "devices": asdict(machine),
+        "stages": [asdict(stage) for stage in stages],
+        "total": asdict(total),
+        "seconds_one_lane": whole,
+        "devices_a_lane": most,
+        "lanes": lanes,
+        "hours": whole / 3600 / lanes if whole is not None and lanes else None,
+        "device_hours": whole / 3600 * most if whole is not None and lanes else None,
+        "memory": {
+            name: [
+                {"for": n.what, "devices": n.devices, **n.footprint.as_dict()} for n in found
+            ]
+            for name, found in needs.items()
+        },
+        "notes": planner.notes,
+    }  # fmt: skip
+    if args.json:
+        print(json.dumps(result, indent=2))
+    elif not args.quiet:
+        print(_shown(stages, total, needs, machine, result))
+    return 0
+
+
+def _machine(text: str) -> Machine:
+    if not text:
+        from harness.machine import devices
+
+        found = devices()
+        gpus = [d for d in found if d.kind == "gpu"]
+        chosen = gpus or found[-1:]
+        return Machine(len(chosen), min(d.memory for d in chosen), bool(gpus))
+    match = _DEVICES.fullmatch(text)
+    if not match or not int(match[1] or 1):
+        raise UserError(f"--devices {text}: expected GPUs such as 80GB or 8x80GB.")
+    return Machine(int(match[1] or 1), int(float(match[2]) * 1e9), True)
+
+
+class _Planner:
+    """Counts each part of the run with the run's own code."""
+
+    def __init__(self, session: Session, args: argparse.Namespace, machine: Machine) -> None:
+        from harness.plan import plan_jobs
+        from harness.suites import SuiteIndex
+
+        self._session, self._args, self._machine = session, args, machine
+        self.notes: list[str] = []
+        registry = session.registry
+        index = SuiteIndex(registry.suites())
+        self._resolved = [registry.resolve(name) for name in args.models]
+        tasks = index.expand(args.tasks)
+        self._jobs = plan_jobs(
+            [(r.name, r.model.name, r.specializer) for r in self._resolved],
+            tasks,
+            suite_of=lambda task: index.place(task).suite,
+            shots=args.shots or session.config.defaults.shots or (0,),
+            draws=args.draws,
+            limit=args.limit,
+            chat=args.chat,
+        )
+        from harness.commands.scoring import load_tasks
+
+        self._built = load_tasks(session, index, self._jobs, tasks)
+        self.bases = list(dict.fromkeys(r.model.name for r in self._resolved))
+        self._locals = {name: self._local(name) for name in self.bases}
+        self._counting = {name: self._engine(name) for name in self.bases}
+        self._speeds = {name: self._speed(name) for name in self.bases}
+
+    # -- what is here ------------------------------------------------------
+
+    def _local(self, name: str) -> LocalModel | None:
+        from harness.sources import on_disk
+
+        spec = self._session.registry.model(name)
+        if not spec.source:
+            raise UserError(f"model '{name}' is a reference row: it is shown, never run.")
+        local = on_disk(spec)
+        if local is None:
+            self.notes.append(
+                f"{name}: not on this disk; tokens are approximated (pieces of at most six "
+                f"letters), its shape is the stated one. 'bench models path {name}' fetches it."
+            )
+        return local
+
+    def _engine(self, name: str) -> Counting:
+        from harness.estimate import Counting, RoughTokens
+
+        spec = self._session.registry.model(name)
+        if self._locals[name] is None:
+            length = self._shape(name).context
+            return Counting(RoughTokens(spec.kind == "instruct"), length, {})
+        engine = self._session.pool.engine(spec)
+        return Counting(engine.tokens, engine.max_length, engine.numerics)
+
+    def _speed(self, name: str) -> Throughput | None:
+        from harness.throughput import kept, measure, stated
+
+        if self._args.throughput:
+            return stated(self._args.throughput)
+        local = self._locals[name]
+        if local is not None and self._args.measure:
+            spec = self._session.registry.model(name)
+            self._session.progress.say(f"{name}: measuring (loads the weights)")
+            engine = self._session.pool.engine(spec)
+            found = measure(local, engine)
+            engine.release()
+            return found
+        known = kept(local, self._counting[name].numerics) if local else None
+        if known and not self._args.devices:
+            return known
+        self.notes.append(
+            f"{name}: no speed is known, so no time is told. --measure measures it here; "
+            "--throughput prefill=...,decode=... states it (tokens a second of one device)."
+        )
+        return None
+
+    def _shape(self, name: str) -> Shape:
+        from harness.footprint import shape_of
+
+        local = self._locals[name]
+        spec = self._session.registry.model(name)
+        return shape_of(spec, local.folder if local else None)
+
+    # -- the parts ---------------------------------------------------------
+
+    def stages(self) -> list[Stage]:
+        """Specialisations first, as a run does, then each model's tasks."""
+        found = []
+        artifacts: dict[str, Artifact | None] = {}
+        for resolved in self._resolved:
+            if resolved.specializer:
+                made, stages = self._specialisation(resolved)
+                artifacts[resolved.name] = made
+                found += stages
+        for job in self._jobs:
+            found.append(self._job(job, artifacts.get(job.model)))
+        return found
+
+    def _stage(self, model: str, base: str, stage: str, work: Work, again: bool = False) -> Stage:
+        speed = self._speeds[base]
+        return Stage(model, stage, work, speed.seconds(work, again) if speed else None)
+
+    def _job(self, job: Job, artifact: Artifact | None) -> Stage:
+        from harness.ask import Asker
+        from harness.lm import StoredLM
+        from harness.progress import NullProgress
+        from harness.run import ask_job
+        from harness.store import ResponseStore
+
+        engine = self._counting[job.base]
+        task = self._built[job.shots, job.draw][job.task]
+        with tempfile.TemporaryDirectory() as nothing:
+            root, space = Path(nothing), self._space(job, artifact)
+            responses = self._session.out / "responses"
+            if space and ResponseStore.folder_of(responses, space).is_dir():
+                root = responses
+            store = ResponseStore(root, space or {"model": job.model})
+            lm = StoredLM(Asker(engine, store, None, NullProgress()))
+            ask_job(job, task, lm, None)
+        work = engine.take()
+        left = 1 - work.stored / max(work.requests, 1)
+        work.expected = round(left * self._expected(task, engine.tokens.encode))
+        return self._stage(job.model, job.base, f"{job.task}@{job.shots}.{job.draw}", work)
+
+    def _space(self, job: Job, artifact: Artifact | None) -> dict[str, Any]:
+        """The store's space of a job's answers; {} where it cannot hold any yet."""
+        local = self._locals[job.base]
+        if local is None or (job.specializer and artifact is None):
+            return {}
+        adapter = artifact.digest if artifact and artifact.adapter else ""
+        numerics = self._counting[job.base].numerics
+        return {"model": local.digest, "adapter": adapter, "numerics": numerics}
+
+    def _expected(self, task: Any, encode: Callable[[str], list[int]]) -> float:
+        """Tokens that all of a task's generations are expected to write."""
+        from harness.estimate import expected_tokens
+        from harness.lm import decoding_of
+
+        written = 0.0
+        for instance in task.instances:
+            if instance.request_type == "generate_until":
+                target = instance.doc.get("target", "")
+                text = target if isinstance(target, str) else "; ".join(map(str, target))
+                limit = decoding_of(instance.args[1]).max_tokens
+                written += expected_tokens(len(encode(text)), limit)
+        return written
+
+    def _specialisation(self, resolved: Resolved) -> tuple[Artifact | None, list[Stage]]:
+        """The artifact if it is made already, else the stages that are still to be done."""
+        from harness.artifacts import artifact_digest, parameters, read_artifact
+        from harness.commands.session import settings
+        from harness.estimate import Work
+        from harness.pool import PooledBase
+        from specializers.estimate import expect
+
+        session, base = self._session, resolved.model.name
+        specializer = session.registry.specializer(resolved.specializer)
+        params = parameters(specializer, self._args.budget, settings(self._args.set))
+        domain = session.domain(resolved.domain)
+        done: Path | None = None
+        if self._locals[base] is not None:
+            pooled = PooledBase(session.pool, resolved.model)
+            key = artifact_digest(specializer, pooled, domain, params)
+            done = session.out / "artifacts" / f"{specializer.name}-{base}-{key[:12]}"
+            if (done / "manifest.json").is_file():
+                return read_artifact(done), []
+        if specializer.kind == "prompt":
+            self.notes.append(f"{resolved.name}: prompts are counted without what it adds to them.")
+            return None, []
+        making = expect(domain, params)
+        files = {"tasks": "instructions.jsonl", "answers": "responses.jsonl"}
+        stages = []
+        for ask in making.asks:
+            if not (done and (done / files[ask.stage]).is_file()):
+                work = self._generation(base, ask.prompts, ask.limit)
+                work.expected = round(len(ask.prompts) * ask.limit * ask.share)
+                work.bound = ask.most * ask.limit
+                stages.append(self._stage(resolved.name, base, ask.stage, work))
+        if making.examples and not (done and (done / "training.json").is_file()):
+            stages.append(self._training(resolved.name, base, making, params, Work))
+        return None, stages
+
+    def _generation(self, base: str, prompts: Sequence[str], limit: int) -> Work:
+        from harness.engines.base import GenerateRequest
+        from harness.types import Decoding
+
+        engine = self._counting[base]
+        encode = engine.tokens.encode
+        for _ in engine.generate(
+            [GenerateRequest(tuple(encode(prompt)), Decoding(limit)) for prompt in prompts]
+        ):
+            pass
+        return engine.take()
+
+    def _training(
+        self, name: str, base: str, making: Any, params: Mapping[str, Any], work: type[Work]
+    ) -> Stage:
+        encode = self._counting[base].tokens.encode
+        lengths = [min(len(encode(text)), params["max_length"]) for text in making.texts]
+        examples = making.examples * params["epochs"]
+        tokens = round(examples * sum(lengths) / max(len(lengths), 1))
+        steps = -(-examples // params["batch"])
+        again = bool(params.get("gradient_checkpointing"))
+        return self._stage(name, base, "training", work(training=tokens, steps=steps), again)
+
+    # -- memory ------------------------------------------------------------
+
+    def needs(self, base: str) -> list[Need]:
+        """Running as the model's spec says comes first, then the other ways, then training."""
+        from harness import footprint
+
+        spec, machine = self._session.registry.model(base), self._machine
+        shape, counting = self._shape(base), self._counting[base]
+        own = self._args.dtype or spec.dtype
+        if own in ("auto", "fastest"):
+            own = "bfloat16" if machine.gpu else "float32"
+        longest = counting.longest or shape.context
+        a_row = longest * shape.cached_values * footprint.BYTES[own]
+        rows = max(1, min(ROWS, int(ROWS_SHARE * machine.memory / a_row)))
+        tokens = rows * longest
+        passed = GPU_PASS if machine.gpu else CPU_PASS
+        found = []
+        ways = [(own, spec.quantisation), (own, ""), (own, "nf4")]
+        for dtype, quantisation in dict.fromkeys(ways):
+            needed = footprint.inference(
+                shape, dtype, quantisation, cached_tokens=tokens, pass_tokens=passed
+            )
+            found.append(self._need(f"hf {dtype} {quantisation}".strip(), needed))
+        for resolved in self._resolved:
+            if resolved.model.name == base and (params := self._trains(resolved)):
+                needed = footprint.training(
+                    shape,
+                    own,
+                    params["quantisation"],
+                    rank=params["lora_rank"],
+                    row_tokens=min(params["micro_batch"], params["batch"]) * params["max_length"],
+                    checkpointing=params["gradient_checkpointing"],
+                )
+                kind = "QLoRA nf4" if params["quantisation"] else f"LoRA {own}"
+                found.append(self._need(f"train {resolved.name}: {kind}", needed))
+        return found
+
+    def _trains(self, resolved: Resolved) -> dict[str, Any]:
+        from harness.artifacts import parameters
+        from harness.commands.session import settings
+
+        if not resolved.specializer:
+            return {}
+        specializer = self._session.registry.specializer(resolved.specializer)
+        if specializer.kind != "adapter":
+            return {}
+        return parameters(specializer, self._args.budget, settings(self._args.set))
+
+    def _need(self, what: str, needed: Footprint) -> Need:
+        """Layers spread over devices: each holds a share of weights and cache, and activations."""
+        from harness.footprint import usable
+
+        shared = needed.weights + needed.cache + needed.training
+        room = usable(self._machine.memory) - needed.activations
+        devices = -(-shared // room) if room > 0 else 0
+        return Need(what, needed, devices if devices <= self._machine.count else 0)
+
+
+def _shown(
+    stages: Sequence[Stage],
+    total: Work,
+    needs: Mapping[str, Sequence[Need]],
+    machine: Machine,
+    result: Mapping[str, Any],
+) -> str:
+    lines = [
+        f"{'model':<24} {'part':<34} {'requests':>8} {'stored':>7} {'asked':>9} {'computed':>9} "
+        f"{'written':>17} {'trained':>8} {'time':>8}"
+    ]
+    rows = [(s.model, s.stage, s.work, s.seconds) for s in stages]
+    for model, stage, work, seconds in [*rows, ("all", "", total, result["seconds_one_lane"])]:
+        written = f"{_count(work.expected)} (< {_count(work.bound)})" if work.bound else "-"
+        lines.append(
+            f"{model:<24} {stage:<34} {work.requests:>8} {work.stored:>7} {_count(work.asked):>9} "
+            f"{_count(work.computed):>9} {written:>17} {_count(work.training):>8} "
+            f"{_time(seconds):>8}"
+        )
+    kind = "GPU" if machine.gpu else "CPU"
+    lines += ["", f"Memory, on {machine.count} {kind} of {machine.memory / 1e9:.0f} GB:"]
+    for base, found in needs.items():
+        for need in found:
+            f = need.footprint
+            fits = f"fits {need.devices} of {machine.count}" if need.devices else "DOES NOT FIT"
+            extra = f" + adapter {_gb(f.training)}" if f.training else f" + cache {_gb(f.cache)}"
+            lines.append(
+                f"  {base}, {need.what}: weights {_gb(f.weights)}{extra} + activations "
+                f"{_gb(f.activations)} = {_gb(f.total)} GB: {fits}"
+            )
+    if result["hours"] is not None:
+        lines += [
+            "",
+            f"About {_time(result['hours'] * 3600)} ({result['device_hours']:.2f} device-hours): "
+            f"{result['lanes']} at a time with {result['devices_a_lane']} device(s) each.",
+        ]
+    return "\n".join([*lines, *(f"Note. {note}" for note in result["notes"])])
+
+
+def _gb(amount: int) -> str:
+    return f"{amount / 1e9:.1f}"
+
+
+def _count(amount: float) -> str:
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if amount >= size:
+            return f"{amount / size:.1f}{unit}"
+    return str(round(amount)) if amount else "-"
+
+
+def _time(seconds: float | None) -> str:
+    if seconds is None:
+        return "?"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

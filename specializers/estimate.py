@@ -1,0 +1,92 @@
+"""What making a specialised model will ask of its base, before it is made.
+
+Prompts are the specializer's own, over its own seeds. How much a model writes,
+and how much of it passes the filters, is assumed; the assumptions stand here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from harness.types import Domain
+from specializers.selfspec.draws import deal
+from specializers.selfspec.prompts import Wish, brainstorm_prompt, respond_prompt
+
+# Measured with smollm2 at budget tiny: 18 to 22 accepted tasks of 32 calls for two tasks each;
+# calls wrote 0.85 of what they may, answers 0.36; 0.6 of the answers were kept.
+ACCEPTED_OF_TASK = 0.3
+TASK_TOKENS = 100
+WRITTEN_OF_TASKS = 0.85
+WRITTEN_OF_ANSWERS = 0.36
+KEPT_OF_ANSWERS = 0.6
+
+
+@dataclass(frozen=True)
+class Ask:
+    """Generations of one stage.
+
+    Attributes:
+        stage: its name. prompts: as many as are expected.
+        limit: most tokens of each. share: of the limit that is expected to be written.
+        most: prompts there may be at most.
+    """
+
+    stage: str
+    prompts: tuple[str, ...]
+    limit: int
+    share: float
+    most: int
+
+
+@dataclass(frozen=True)
+class Making:
+    """What a specialisation is expected to do.
+
+    Attributes:
+        asks: generations, in order. examples: training examples of one epoch.
+        texts: texts like them, whose mean length is taken for theirs.
+    """
+
+    asks: tuple[Ask, ...]
+    examples: int
+    texts: tuple[str, ...]
+
+
+def expect(domain: Domain, params: Mapping[str, Any]) -> Making:
+    """What a specializer with these parameters does, read off the parameters it has."""
+    seeds = tuple(f"{s.instruction}\n{s.input}\n{s.output}" for s in domain.seeds)
+    if "max_calls" in params:
+        return _written(domain, params, seeds)
+    if "texts" in params:
+        return Making((), int(params["texts"]), seeds)
+    return Making((), len(domain.seeds) if "epochs" in params else 0, seeds)
+
+
+def _written(domain: Domain, params: Mapping[str, Any], seeds: tuple[str, ...]) -> Making:
+    examples, most = int(params["examples"]), int(params["max_calls"])
+    wanted = math.ceil(examples * (1 + params["surplus"]))
+    tasks = params["tasks_per_call"] or max(1, params["instruction_tokens"] // TASK_TOKENS)
+    calls = min(most, math.ceil(wanted / (tasks * ACCEPTED_OF_TASK)))
+    accepted = min(wanted, round(calls * tasks * ACCEPTED_OF_TASK))
+    hands = deal(domain.seeds, params["demonstrations"], "plan")
+    shown = deal(domain.seeds, params["response_demonstrations"], "plan")
+    wish = Wish() if params["wish"] == "none" else Wish("kind", domain.topics[0])
+    # A passage's place is kept by a text of its length.
+    passages = ["word " * params["passage_words"]] * params["passages"]
+    tasks_asked = tuple(brainstorm_prompt(domain, hand, wish) for hand in islice(hands, calls))
+    answers_asked = tuple(
+        respond_prompt(domain, hand, hand[0].instruction, hand[0].input, passages)
+        for hand in islice(shown, accepted)
+    )
+    return Making(
+        (
+            Ask("tasks", tasks_asked, params["instruction_tokens"], WRITTEN_OF_TASKS, most),
+            Ask("answers", answers_asked, params["response_tokens"], WRITTEN_OF_ANSWERS, wanted),
+        ),
+        min(examples, max(1, round(accepted * KEPT_OF_ANSWERS))),
+        seeds,
+    )
