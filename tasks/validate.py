@@ -21,6 +21,9 @@ from tasks.origins import is_complete
 # So many demonstrations are checked; more are seldom asked for.
 _SHOTS = 5
 _FULL_MARKS = 1.0 - 1e-9
+# A demonstration is nearly a test item if so much of their words is common; shorter
+# inputs are mostly the task's own form and say nothing.
+_NEAR, _NEAR_WORDS = 0.9, 8
 
 
 @dataclass(frozen=True)
@@ -181,6 +184,9 @@ def _row_findings(name: str, task: Any) -> list[Finding]:
     elif shared:
         message = f"{len(shared)} train inputs are test inputs too: {shared[:5]}."
         findings.append(Finding("error", name, message))
+    if not shown and (near := _near_copies(train[:_SHOTS], test)):
+        message = f"demonstrations are nearly test items: {near}."
+        findings.append(Finding("error", name, message))
     documents = {doc["document"] for doc in test} & {doc["document"] for doc in train}
     if documents:
         message = (
@@ -188,6 +194,20 @@ def _row_findings(name: str, task: Any) -> list[Finding]:
         )
         findings.append(Finding("warning", name, message))
     return findings
+
+
+def _near_copies(
+    shots: Sequence[Mapping[str, Any]], test: Sequence[Mapping[str, Any]]
+) -> list[str]:
+    """Demonstrations that share nearly all words with a test item, as "shot ~ item"."""
+    words = [(str(doc["id"]), frozenset(_normal(doc["input"]).split())) for doc in test]
+    return [
+        f"{shot['id']} ~ {name}"
+        for shot in shots
+        for name, other in words
+        if len(own := frozenset(_normal(shot["input"]).split())) >= _NEAR_WORDS
+        and len(own & other) >= _NEAR * len(own | other)
+    ]
 
 
 def _label_findings(

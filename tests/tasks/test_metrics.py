@@ -335,3 +335,79 @@ def test_ranking_follows_the_labels_whatever_their_order(scores, order):
     assert straight["tied"] == turned["tied"]
     if not straight["tied"]:
         assert straight["acc"] == turned["acc"]
+
+
+DRUGS = ["aspirin", "ibuprofen", "naproxen", "codeine"]
+DRUG_SETS = st.lists(
+    st.tuples(st.sets(st.sampled_from(DRUGS), min_size=1), st.sets(st.sampled_from(DRUGS))),
+    min_size=1,
+    max_size=10,
+)
+
+
+@given(DRUG_SETS)
+def test_lists_without_synonyms_equal_scikit_learn(sets):
+    items = [
+        metrics.answer_list(row(sorted(gold)), [", ".join(sorted(said)) or "None"])
+        for gold, said in sets
+    ]
+    gold = [[int(one in g) for one in DRUGS] for g, _ in sets]
+    said = [[int(one in s) for one in DRUGS] for _, s in sets]
+    assert micro_f1([item["set_f1"] for item in items]) == pytest.approx(
+        f1_score(gold, said, average="micro", zero_division=1.0)
+    )
+    assert mean_score([item["list_f1"] for item in items]) == pytest.approx(
+        f1_score(gold, said, average="samples", zero_division=1.0)
+    )
+
+
+@given(
+    st.lists(st.permutations(["a1", "b1", "c1"]).map(lambda names: names[:2]), max_size=3),
+    st.lists(st.sampled_from(["a1", "b1", "c1", "d1"]), min_size=1, max_size=5),
+    st.randoms(),
+)
+def test_a_lists_score_knows_no_order(groups, said, rng):
+    groups = [["e1"], *groups]
+    doc = row([group[0] for group in groups], meta={"answer_groups": groups})
+    turned = [rng.sample(group, len(group)) for group in rng.sample(groups, len(groups))]
+    other = row([group[0] for group in turned], meta={"answer_groups": turned})
+    counts = metrics.answer_list(doc, [", ".join(said)])["set_f1"]
+    assert min(counts) >= 0
+    assert counts[0] + counts[1] <= len(set(said))
+    again = ", ".join(rng.sample(said, len(said)))
+    assert metrics.answer_list(other, [again])["set_f1"] == counts
+
+
+@given(st.sampled_from(SENTIMENT), st.sampled_from(SENTIMENT), st.permutations(SENTIMENT))
+def test_the_order_of_the_inventory_does_not_matter(gold, said, order):
+    assert metrics.label(row(gold, order), [said])["acc"] == int(gold == said)
+
+
+@given(
+    st.sets(st.sampled_from(HALLMARKS)),
+    st.sets(st.sampled_from(HALLMARKS)),
+    st.permutations(HALLMARKS),
+)
+def test_several_labels_are_sets(gold, said, order):
+    names = [name for name in order if name in gold] or ["None"]
+    answer = ", ".join(name for name in order if name in said) or "None"
+    tp, fp, fn = metrics.multilabel(row(names, order), [answer])["multilabel_micro_f1"]
+    assert (tp, fp, fn) == (len(gold & said), len(said - gold), len(gold - said))
+    swapped = metrics.multilabel(
+        row(sorted(said) or ["None"], HALLMARKS), [", ".join(sorted(gold)) or "None"]
+    )
+    assert swapped["multilabel_micro_f1"] == [tp, fn, fp]
+
+
+@given(st.permutations(["orexin A", "hypocretin-1", "orexin"]), st.sampled_from(["orexin", "A1"]))
+def test_accepted_answers_come_in_any_order(accepted, answer):
+    values = metrics.factoid(row(accepted), [answer])
+    assert values == metrics.factoid(row(sorted(accepted)), [answer])
+    assert values["token_f1"] >= values["exact_match"]
+
+
+@given(st.permutations(["asthma <Disease>", "TP53 <Gene>", "flu <Disease>"]))
+def test_mentions_come_in_any_order(mentions):
+    values = metrics.ner(row(mentions, ["Disease", "Gene"]), ["TP53 <Gene>, asthma <Disease>"])
+    assert values["span_f1"] == [2, 0, 1]
+    assert values["span_f1_relaxed"] == [2, 0, 1]

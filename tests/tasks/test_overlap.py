@@ -79,3 +79,37 @@ def test_rouge_l_stems_and_takes_the_best_reference():
     assert rouge_l("cells dividing", ["nothing alike", "cell divides"]) == 1.0
     # LCS of 2 words; precision 2/3, recall 2/4
     assert rouge_l("drug helps patients", ["the drug helped nobody"]) == pytest.approx(4 / 7)
+
+
+GOLDS = st.lists(TEXT.filter(bool), min_size=1, max_size=4)
+
+
+@given(TEXT, GOLDS, st.randoms())
+def test_scores_are_bounded_and_take_the_golds_in_any_order(answer, golds, rng):
+    turned = rng.sample(golds, len(golds))
+    for score in (box_f1, best_token_f1, rouge_l):
+        assert 0.0 <= score(answer, golds) <= 1.0
+        assert score(answer, golds) == score(answer, turned)
+        assert score(golds[0], golds) == 1.0
+        # One more accepted answer never costs anything.
+        assert score(answer, [*golds, answer or "x"]) >= score(answer, golds)
+
+
+@given(TEXT.filter(bool), TEXT.filter(bool))
+def test_rouge_l_is_symmetric(one, other):
+    assert rouge_l(one, [other]) == pytest.approx(rouge_l(other, [one]))
+
+
+@given(TEXT, TEXT)
+def test_token_f1_is_the_harmonic_mean_of_precision_and_recall(one, other):
+    ours, theirs = squad_normalise(one).split(), squad_normalise(other).split()
+    left = list(theirs)
+    for word in ours:
+        if word in left:
+            left.remove(word)
+    shared = len(theirs) - len(left)
+    if shared:
+        precision, recall = shared / len(ours), shared / len(theirs)
+        assert token_f1(one, other) == pytest.approx(2 * precision * recall / (precision + recall))
+    else:
+        assert token_f1(one, other) == float(not ours and not theirs)

@@ -176,6 +176,22 @@ def test_a_demonstration_must_not_be_a_test_item(suite: Suite) -> None:
     assert "demonstrations are test items: ['train0']" in told(suite.findings(), "error")
 
 
+def test_a_demonstration_must_not_be_nearly_a_test_item(suite: Suite) -> None:
+    sentence = "A trial of twenty patients found that the new drug lowered their blood pressure"
+    suite.test[2]["input"] = f"{sentence}."
+    suite.train[0]["input"] = f"{sentence}, much."
+    errors = told(suite.findings(), "error")
+    assert "demonstrations are nearly test items: ['train0 ~ test2']" in errors
+    suite.train[0]["input"] = "Another trial of other patients did not find that any drug helped."
+    assert suite.findings() == []
+
+
+def test_an_answer_outside_the_inventory_is_refused_with_its_line(suite: Suite) -> None:
+    suite.test[1]["target"] = "perhaps"
+    with pytest.raises(UserError, match=r"test\.jsonl:2: .*target 'perhaps' is not among"):
+        suite.task()
+
+
 def test_train_and_test_must_be_disjoint(suite: Suite) -> None:
     suite.train = rows(" ".join(["yes no"] * 20), "train")
     from tasks.datasets import in_draw_order

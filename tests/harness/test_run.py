@@ -1,0 +1,64 @@
+"""A job's record: what was cut is counted, and where a chat had the instruction is said."""
+
+from pathlib import Path
+
+import pytest
+
+import tasks
+from harness.ask import Asker
+from harness.lm import StoredLM
+from harness.progress import NullProgress
+from harness.run import run_job
+from harness.store import ResponseStore
+from harness.suites import SuiteIndex
+from harness.types import Job, LocalModel, ModelSpec
+from tests.harness.fakes import ScriptedEngine
+
+MINI = Path(tasks.__file__).parent / "biomed_mini"
+
+
+class Listening(ScriptedEngine):
+    """A scripted engine of short context that keeps the prompts it was asked."""
+
+    def __init__(self, max_length):
+        super().__init__(say=lambda prompt: " yes")
+        self.max_length = max_length
+        self.prompts = []
+
+    def _generate(self, request):
+        self.prompts.append(self.tokens.decode(request.prompt))
+        return super()._generate(request)
+
+
+def run(tmp_path, max_length, shots=0, **options):
+    job = Job("m", "m", "", "biomed_mini", "mini_yesno", shots, **options)
+    index = SuiteIndex({"biomed_mini": MINI})
+    task = index.load(["mini_yesno"], shots=shots, draw=0, data=None)["mini_yesno"]
+    engine = Listening(max_length)
+    lm = StoredLM(Asker(engine, ResponseStore(tmp_path, {}), None, NullProgress()), "m")
+    local = LocalModel(ModelSpec("m", "path:x"), tmp_path, "digest")
+    record = run_job(job, task, {}, lm, local, None, None, None, tmp_path / f"runs{max_length}")
+    return record, task, engine
+
+
+def test_the_record_counts_cut_items_and_no_question_is_cut(tmp_path):
+    whole, task, _ = run(tmp_path / "a", 100_000)
+    assert whole.summary["n_cut"] == 0
+    lengths = sorted(len(task.fewshot_context(doc, 0)) for doc in task.eval_docs)
+    room = lengths[len(lengths) // 2]  # half of the prompts fit
+    record, task, engine = run(tmp_path / "b", room + 32)  # 32 tokens are the answer's
+    cut = [item for item in record.items if item["cut_tokens"]]
+    assert record.summary["n_cut"] == len(cut) == sum(length > room for length in lengths) > 0
+    assert record.summary["n"] == len(record.items)
+    for doc, prompt in zip(task.eval_docs, engine.prompts, strict=True):
+        assert len(prompt) <= room
+        assert prompt.startswith(task.config.description)
+        assert prompt.endswith("Question:" + doc["input"].partition("Question:")[2] + "\nAnswer:")
+
+
+@pytest.mark.parametrize(("takes", "where"), [(True, "system"), (False, "user")])
+def test_the_record_says_where_a_chat_had_the_instruction(tmp_path, monkeypatch, takes, where):
+    monkeypatch.setattr("tests.harness.fakes.CharTokens.takes_system_turn", takes)
+    record, _, _ = run(tmp_path, 100_000, shots=1, chat="on", limit=2)
+    assert record.manifest["chat_instruction"] == where
+    assert run(tmp_path, 90_000, chat="off", limit=2)[0].manifest["chat_instruction"] == ""
