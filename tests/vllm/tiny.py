@@ -9,7 +9,7 @@ from tests.harness.engines.tiny import WORDS, write_tokenizer
 LONGEST = 256
 
 
-def write_llama(folder: Path) -> Path:
+def write_llama(folder: Path, longest: int = LONGEST) -> Path:
     """Two layers of width 64 with weights large enough for answers to differ."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
@@ -22,7 +22,7 @@ def write_llama(folder: Path) -> Path:
         num_hidden_layers=2,
         num_attention_heads=2,
         num_key_value_heads=1,
-        max_position_embeddings=LONGEST,
+        max_position_embeddings=longest,
         initializer_range=0.3,
         bos_token_id=1,
         eos_token_id=2,
