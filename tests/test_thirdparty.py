@@ -90,8 +90,8 @@ def test_its_specializer_keeps_the_contract(installed: Path, tmp_path: Path) -> 
     file = "tests/contract/test_specializers.py"
     options = ["-q", "-p", "no:cacheprovider", "--rootdir", str(ROOT), "-k", "seedshots"]
     done = run(installed, tmp_path, "pytest", *options, str(ROOT / file))
+    # pytest ends with 5 where -k selects nothing.
     assert done.returncode == 0, done.stdout
-    assert "passed" in done.stdout
 
 
 def test_the_specializer_is_short() -> None:
