@@ -16,7 +16,7 @@ from leaderboards.render import (
     write_board,
 )
 from leaderboards.spec import BoardSpec
-from tests.leaderboards.records import record
+from tests.leaderboards.records import item, record, record_of
 
 SPEC = BoardSpec("made_up", title="Made up", resamples=300, references=("selfspec-paper-base",))
 
@@ -129,3 +129,42 @@ def test_markdown_shows_draws_costs_and_the_best():
 
 def test_the_smallest_detectable_difference_is_shown_on_the_terminal():
     assert "detectable" in terminal(board(), 100)
+
+
+HOSTILE = '=cmd|"/c calc"!<script>alert(1)</script>\u202egnp.exe\x00\x1b[31m`x`'
+
+
+def hostile_board():
+    items = [item(n, 1, answer="<script>" + "x" * 1_000_000) for n in range(2)]
+    records = [
+        record_of(HOSTILE, "one", items, task_title=HOSTILE, stand_in=HOSTILE),
+        record("tiny", HOSTILE, [1, 0]),
+    ]
+    return build(records, BoardSpec("made_up", title=HOSTILE, resamples=100, baseline="tiny"))
+
+
+@pytest.mark.parametrize("render", [render_markdown, render_csv, render_json])
+def test_hostile_text_is_shown_as_text(render):
+    text = render(hostile_board())
+    assert len(text) < 50_000  # no answer is in it
+    for mark in ("\u202e", "\x00", "\x1b"):
+        assert mark not in text
+    text.encode("ascii" if render is render_json else "utf-8")
+    if render is render_markdown:
+        assert "<script>" not in text
+        assert "\\<script\\>" in text
+        assert "⟨U+202E⟩" in text
+
+
+def test_no_cell_of_a_csv_file_is_a_formula():
+    rows = list(csv.reader(render_csv(hostile_board()).splitlines()))
+    cells = {cell for row in rows for cell in row}
+    assert any(cell.startswith("'=cmd") for cell in cells)
+    for cell in cells:
+        if cell.startswith(("=", "+", "-", "@")):
+            float(cell)  # a negative number is one
+
+
+def test_json_reads_back_what_was_written():
+    content = json.loads(render_json(hostile_board()))
+    assert content["title"] == HOSTILE
