@@ -103,12 +103,12 @@ class Session:
     def artifact(
         self,
         name: str,
-        settings: Mapping[str, str] | None = None,
+        changes: Mapping[str, str] | None = None,
         domain: Domain | None = None,
     ) -> Artifact | None:
         """The artifact behind a model's name, made if needed; None for a base.
 
-        `settings` come on top of the command line's, `domain` in the place of its own.
+        `changes` come on top of the command line's, `domain` in the place of its own.
         """
         from harness.artifacts import ensure, parameters
         from harness.pool import PooledBase
@@ -125,7 +125,7 @@ class Session:
                 "(source = path: or hf:), or use a specializer that trains nothing, such as rag."
             )
         domain = domain or self.domain(resolved.domain)
-        chosen = {**settings(self.args.set), **(settings or {})}
+        chosen = {**settings_of(self.args.set), **(changes or {})}
         params = parameters(specializer, self.args.budget, chosen)
         base = PooledBase(self.pool, resolved.model)
         root = self.out / "artifacts"
@@ -172,7 +172,7 @@ def board_spec(config: Config, out: Path, name: str, records: Sequence[Record]) 
     return own_spec(out) or board_of(records)
 
 
-def settings(pairs: Sequence[str]) -> dict[str, str]:
+def settings_of(pairs: Sequence[str]) -> dict[str, str]:
     settings = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
