@@ -225,7 +225,12 @@ def test_no_filter_would_drop_a_hand_written_seed(name: str) -> None:
     )
     judged = {
         seed.id: judge.judge(seed.id, seed.instruction, seed.input)
-        or judge_answer(seed.instruction, seed.input, seed.output)
+        or judge_answer(
+            seed.instruction,
+            seed.input,
+            seed.output,
+            shown=[other.output for other in seeds if other is not seed],
+        )
         for seed in seeds
     }
     assert {name: refusal for name, refusal in judged.items() if refusal} == {}
