@@ -62,7 +62,7 @@ def data_options(sub: argparse.ArgumentParser) -> None:
 def model_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--budget", default="tiny", help="tiny, small or paper (default: tiny)")
     sub.add_argument("--domain", default="", help="domain to specialise in (default: biomed)")
-    sub.add_argument("--corpus", type=Path, help="JSONL passages instead of the domain's own")
+    sub.add_argument("--corpus", type=Path, help="JSONL or a built corpus instead of the domain's")
     sub.add_argument(
         "--set",
         action="append",

@@ -1,0 +1,262 @@
+"""A built corpus: whole or unfinished, the same by any way, found again, refused when wrong."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from harness import cli
+from harness.errors import UserError
+from harness.files import read_jsonl, sha256_file
+from harness.leak_check import check_artifact
+from harness.leak_index import LeakIndex
+from harness.leakage import ItemText
+from harness.progress import NullProgress
+from harness.types import Artifact
+from specializers import corpus_build
+from specializers.corpus import content_digest, open_corpus, passages_file
+from specializers.corpus_build import build_corpus
+from specializers.domain import load_domain
+from tests.specializers.test_corpus_sources import PLAIN, article, pubmed, save
+from tests.specializers.tiny import save_domain
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+
+
+def save_jsonl(path: Path, *texts: str) -> Path:
+    rows = [{"id": f"{path.stem}-{n}", "text": text} for n, text in enumerate(texts)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def build(inputs: list[Path], out: Path, words: int = 20) -> dict[str, object]:
+    return build_corpus(inputs, out, words, NullProgress())
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    files = (folder / "passages.jsonl", folder / "offsets.npy", folder / "manifest.json")
+    return {path.name: path.read_bytes() for path in files}
+
+
+def three_files(folder: Path) -> list[Path]:
+    folder.mkdir()
+    return [
+        save_jsonl(folder / f"{name}.jsonl", f"{name} one. It is short.", "Mint helps. " * 20)
+        for name in "abc"
+    ]
+
+
+def test_a_built_corpus_holds_passages_offsets_and_a_manifest(tmp_path: Path) -> None:
+    inputs = three_files(tmp_path / "in")
+    (tmp_path / "in" / "n.txt").write_text("On mint\n\nMint is a herb.\n")
+    manifest = build([*inputs, tmp_path / "in" / "n.txt"], tmp_path / "out")
+    rows = list(read_jsonl(tmp_path / "out" / "passages.jsonl"))
+    assert [row["id"] for row in rows[:4]] == ["a-0", "a-1#1", "a-1#2", "b-0"]
+    assert rows[-1] == {
+        "id": "n.txt:3",
+        "title": "On mint",
+        "text": "Mint is a herb.",
+        "source": "n.txt:3",
+        "document": "n.txt:3",
+        "start": 0,
+        "end": 15,
+    }
+    assert manifest["documents"] == 7
+    assert manifest["passages"] == {
+        "count": 10,
+        "bytes": (tmp_path / "out" / "passages.jsonl").stat().st_size,
+        "sha256": sha256_file(tmp_path / "out" / "passages.jsonl"),
+    }
+    corpus = open_corpus(passages_file(tmp_path / "out"), tmp_path / "out")
+    assert [corpus.row(n) for n in range(len(corpus))] == rows
+    assert not (tmp_path / "out" / ".parts").exists()
+
+
+def test_later_versions_replace_earlier_and_withdrawn_articles_go(tmp_path: Path) -> None:
+    gone = "<DeleteCitation><PMID>2</PMID><PMID>5</PMID></DeleteCitation>"
+    files = [
+        save(
+            tmp_path / "p1.xml.gz",
+            pubmed(
+                article("1", "Old", PLAIN),
+                article("2", "Withdrawn", PLAIN),
+                article("3", "First version", PLAIN),
+                article("3", "Second version", PLAIN, version=2),
+                article("4", "None"),
+            ),
+        ),
+        save(tmp_path / "p2.xml.gz", pubmed(article("1", "New", PLAIN), gone)),
+        save(tmp_path / "p3.xml.gz", pubmed(article("5", "Back again", PLAIN))),
+    ]
+    manifest = build(files, tmp_path / "out")
+    rows = list(read_jsonl(tmp_path / "out" / "passages.jsonl"))
+    assert [(row["id"], row["title"]) for row in rows] == [
+        ("3", "Second version"),
+        ("1", "New"),
+        ("5", "Back again"),
+    ]
+    assert rows[0]["source"] == "p1.xml.gz"
+    assert manifest["left_out"] == {"without_text": 1, "replaced_or_withdrawn": 3}
+
+
+def test_an_interrupted_build_goes_on_after_its_last_whole_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs = three_files(tmp_path / "in")
+    build(inputs, tmp_path / "whole")
+    real = corpus_build._write_part
+    written: list[str] = []
+
+    def failing(path: Path, part: Path, words: int) -> None:
+        if len(written) == 2:
+            raise KeyboardInterrupt
+        written.append(path.name)
+        real(path, part, words)
+
+    monkeypatch.setattr(corpus_build, "_write_part", failing)
+    with pytest.raises(KeyboardInterrupt):
+        build(inputs, tmp_path / "out")
+    with pytest.raises(UserError, match="goes on with the command that began it"):
+        passages_file(tmp_path / "out")
+    written.clear()
+    build(inputs, tmp_path / "out")
+    assert written == ["c.jsonl"]
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+    # and a finished one is found
+    before = (tmp_path / "out" / "passages.jsonl").stat().st_mtime_ns
+    build(inputs, tmp_path / "out")
+    assert written == ["c.jsonl"]
+    assert (tmp_path / "out" / "passages.jsonl").stat().st_mtime_ns == before
+
+
+def _build_slowly(inputs: list[Path], out: Path, log: Path, wait: float) -> None:
+    """Runs in a process of its own; each file cut writes a line to `log`."""
+    real = corpus_build._write_part
+
+    def noting(path: Path, part: Path, words: int) -> None:
+        real(path, part, words)
+        with log.open("a") as file:
+            file.write(f"{path.name}\n")
+        time.sleep(wait)
+
+    corpus_build._write_part = noting
+    build(inputs, out)
+
+
+def test_two_processes_at_once_and_a_kill_leave_the_same_corpus(tmp_path: Path) -> None:
+    inputs = three_files(tmp_path / "in")
+    build(inputs, tmp_path / "whole")
+    spawn = multiprocessing.get_context("spawn")
+    out, log = tmp_path / "out", tmp_path / "log"
+    first = spawn.Process(target=_build_slowly, args=(inputs, out, log, 600.0))
+    first.start()
+    while not log.exists():
+        assert first.is_alive()
+        time.sleep(0.02)
+    assert first.pid is not None
+    os.kill(first.pid, signal.SIGKILL)
+    first.join()
+    both = [spawn.Process(target=_build_slowly, args=(inputs, out, log, 0.2)) for _ in range(2)]
+    for process in both:
+        process.start()
+    for process in both:
+        process.join()
+    assert [process.exitcode for process in both] == [0, 0]
+    assert sorted(log.read_text().split()) == ["a.jsonl", "b.jsonl", "c.jsonl"]
+    assert contents(out) == contents(tmp_path / "whole")
+
+
+def test_ids_used_twice_are_told_with_their_places(tmp_path: Path) -> None:
+    one, two = save_jsonl(tmp_path / "a.jsonl", "x", "y"), tmp_path / "b.jsonl"
+    two.write_text('{"id": "a-1", "text": "z"}\n{"id": "b", "text": "z"}\n')
+    with pytest.raises(UserError) as error:
+        build([one, two], tmp_path / "out")
+    assert str(error.value) == f"{two}:1: id 'a-1' is already used at {one}:2."
+    assert not (tmp_path / "out" / "manifest.json").exists()
+
+
+def test_an_empty_corpus_and_a_folder_of_something_else_are_refused(tmp_path: Path) -> None:
+    empty = save(tmp_path / "e.xml", pubmed(article("1", "No abstract")))
+    with pytest.raises(UserError, match=r"no passages in 1 files \(1 documents without text\)"):
+        build([empty], tmp_path / "out")
+    good = save_jsonl(tmp_path / "a.jsonl", "x")
+    with pytest.raises(UserError, match="holds other files"):
+        build([good], tmp_path)
+    with pytest.raises(UserError, match="is a file"):
+        build([good], good)
+    build([good], tmp_path / "out")  # what an empty input left behind is no hindrance
+    with pytest.raises(UserError, match="built from other inputs or with another --words"):
+        build([good], tmp_path / "out", words=7)
+
+
+def test_a_domain_takes_a_built_folder_and_its_digest_is_of_the_content(tmp_path: Path) -> None:
+    folder = save_domain(tmp_path / "domain")
+    inputs = three_files(tmp_path / "in")
+    for name in ("one", "two"):
+        build(inputs, tmp_path / name)
+    one = load_domain(folder, corpus=tmp_path / "one")
+    assert one.corpus == tmp_path / "one" / "passages.jsonl"
+    assert load_domain(folder, corpus=tmp_path / "two").digest == one.digest
+    bare = tmp_path / "bare.jsonl"
+    bare.write_bytes((tmp_path / "one" / "passages.jsonl").read_bytes())
+    assert load_domain(folder, corpus=bare).digest == one.digest
+    build(inputs[:2], tmp_path / "three")
+    assert load_domain(folder, corpus=tmp_path / "three").digest != one.digest
+    with (tmp_path / "one" / "passages.jsonl").open("a") as file:
+        file.write("{}\n")
+    with pytest.raises(UserError, match="changed since the corpus was built"):
+        content_digest(tmp_path / "one" / "passages.jsonl")
+    with pytest.raises(UserError, match=r"no manifest\.json in it; expected a JSONL file or a"):
+        load_domain(folder, corpus=tmp_path / "in")
+
+
+def test_ids_used_twice_in_a_bare_corpus_are_told(tmp_path: Path) -> None:
+    folder = save_domain(tmp_path / "domain")
+    corpus = folder / "corpus.jsonl"
+    corpus.write_text(corpus.read_text() + corpus.read_text().splitlines()[1] + "\n")
+    with pytest.raises(
+        UserError, match=r"corpus\.jsonl:6: id 'passage-1' is already used in line 2"
+    ):
+        load_domain(folder)
+
+
+def test_the_leak_check_reads_the_passages_of_a_built_folder(tmp_path: Path) -> None:
+    item = "the gardener measured how quickly mint leaves wilt when they are left in the noon sun"
+    path = save_jsonl(tmp_path / "a.jsonl", "Nothing here.", f"It is told that {item}. So it is.")
+    build([path], tmp_path / "out", words=120)
+    domain = load_domain(save_domain(tmp_path / "domain"), corpus=tmp_path / "out")
+    artifact = Artifact("x", "rag", "b", "prompt", tmp_path / "artifact", "d", {})
+    report = check_artifact(LeakIndex([ItemText("t", "1", item)]), artifact, domain)
+    assert [hit.source for hit in report.leaks["t", "1"].hits] == ["passage:a-1"]
+
+
+def test_the_commands_build_and_search(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    inputs = three_files(tmp_path / "in")
+    out = str(tmp_path / "out")
+    command = ["corpus", "build", *map(str, inputs), "--out", out, "--words", "20", "--quiet"]
+    assert cli.main(command) == 0
+    said = capsys.readouterr().out
+    assert "9 passages of 6 documents" in said
+    assert "bm25: lucene, k1 1.5, b 0.75" in said
+    assert cli.main([*command, "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["indexes"][0]["tokenisation"]["stopwords"] == "english"
+    assert cli.main(["corpus", "search", out, "short b", "-k", "1", "--quiet", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["id"] == "a-0"  # "b" has one letter
+    assert cli.main(["corpus", "search", str(inputs[0]), "mint", "--quiet"]) == 2
+    assert "'title' is missing" in capsys.readouterr().err
+    assert cli.main(["corpus", "search", out, "zeppelin", "--quiet"]) == 0
+    assert capsys.readouterr().out == "nothing found\n"
+    assert cli.main(["corpus", "search", str(tmp_path / "gone"), "x", "--quiet"]) == 2
+    assert "gone: not found; expected a JSONL file" in capsys.readouterr().err
+    assert cli.main([*command[:-2], "0", "--quiet"]) == 2
+    assert "--words 0: expected 1 or more" in capsys.readouterr().err
