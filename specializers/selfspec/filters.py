@@ -9,7 +9,7 @@ answer what small models were seen to write.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.types import Seed
@@ -80,7 +80,11 @@ def is_chatter(text: str) -> bool:
 
 
 class InstructionFilters:
-    """Judges candidates in order; what it accepts becomes part of the pool of novelty."""
+    """Judges candidates in order; what it accepts becomes part of the pool of novelty.
+
+    Args:
+        meaning: asked last, with name, instruction and input (`SemanticNovelty.judge`).
+    """
 
     def __init__(
         self,
@@ -93,7 +97,9 @@ class InstructionFilters:
         max_input_words: int,
         novelty: str,
         threshold: float,
+        meaning: Callable[[str, str, str], Refusal | None] | None = None,
     ) -> None:
+        self._meaning = meaning
         self._min_words = min_words
         self._max_words = max_words
         self._max_sentences = max_sentences
@@ -117,6 +123,8 @@ class InstructionFilters:
         near = self._pool.nearest(text, above=self._threshold)
         if near:
             return Refusal("novelty", f"ROUGE-L {near[1]:.2f} to {near[0]}")
+        if self._meaning and (refusal := self._meaning(name, instruction, input_text)):
+            return refusal
         self._pool.add(name, text)
         if input_text:
             self._inputs.add(plain(input_text))

@@ -83,16 +83,6 @@ def write_instructions(
     Raises:
         UserError: no candidate was accepted.
     """
-    filters = InstructionFilters(
-        domain.seeds,
-        min_words=params.min_words,
-        max_words=params.max_words,
-        max_sentences=params.max_sentences,
-        min_input_words=params.min_input_words,
-        max_input_words=params.max_input_words,
-        novelty=params.novelty,
-        threshold=params.novelty_threshold,
-    )
     semantics = (
         SemanticNovelty(
             domain.seeds,
@@ -102,6 +92,17 @@ def write_instructions(
         )
         if embed is not None and params.semantic_threshold > 0
         else None
+    )
+    filters = InstructionFilters(
+        domain.seeds,
+        min_words=params.min_words,
+        max_words=params.max_words,
+        max_sentences=params.max_sentences,
+        min_input_words=params.min_input_words,
+        max_input_words=params.max_input_words,
+        novelty=params.novelty,
+        threshold=params.novelty_threshold,
+        meaning=semantics.judge if semantics else None,
     )
     wanted = -int(-params.examples * (1 + params.surplus) // 1)
     hands = deal(
@@ -138,7 +139,7 @@ def write_instructions(
             }
             for row in _candidates(response, origin):
                 if accepted < wanted:
-                    _judge(row, filters, semantics)
+                    _judge(row, filters)
                     accepted += row["dropped"] is None
                     rows.append(row)
         calls += size
@@ -181,16 +182,10 @@ def _unreadable(block: Block) -> Json | None:
     return None if block.instruction else {"filter": "format", "reason": "empty instruction"}
 
 
-def _judge(
-    row: dict[str, Any], filters: InstructionFilters, semantics: SemanticNovelty | None
-) -> None:
-    if row["dropped"] is not None:
-        return
-    task = (row["id"], row["instruction"], row["input"])
-    refusal = filters.judge(*task)
-    if refusal is None and semantics is not None:
-        refusal = semantics.judge(*task)
-    row["dropped"] = asdict(refusal) if refusal else None
+def _judge(row: dict[str, Any], filters: InstructionFilters) -> None:
+    if row["dropped"] is None:
+        refusal = filters.judge(row["id"], row["instruction"], row["input"])
+        row["dropped"] = asdict(refusal) if refusal else None
 
 
 def _nothing(model: str, calls: int, rows: list[Json]) -> str:

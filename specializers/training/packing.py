@@ -12,7 +12,6 @@ asks the model itself.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from specializers.training.targets import Tokens
@@ -79,11 +78,6 @@ def collate(batch: Sequence[Tokens], row_tokens: int = 0) -> dict[str, Any]:
     if packed:
         return {"input_ids": ids, "position_ids": positions, "labels": labels}
     return {"input_ids": ids, "attention_mask": mask, "labels": labels}
-
-
-def collator(row_tokens: int) -> Any:
-    """`collate` for a trainer."""
-    return partial(collate, row_tokens=row_tokens)
 
 
 def response_loss(outputs: Any, labels: Any, num_items_in_batch: Any = None) -> Any:

@@ -12,6 +12,7 @@ import math
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from harness.errors import MissingExtra
 from harness.files import write_json, write_jsonl, write_text
 from harness.types import Json, Progress
 from specializers.training.adapter import adapted_modules, save_adapter, with_adapter
-from specializers.training.packing import collator, packs_exactly, response_loss
+from specializers.training.packing import collate, packs_exactly, response_loss
 from specializers.training.params import TrainParams
 from specializers.training.targets import Tokens, encode, in_order
 from specializers.training_data import TrainingExample
@@ -162,7 +163,7 @@ def _trainer(
         model=model,
         args=arguments,
         train_dataset=list(ordered),
-        data_collator=collator(row_tokens),
+        data_collator=partial(collate, row_tokens=row_tokens),
         compute_loss_func=response_loss,
         callbacks=[Reporter()],
     )
