@@ -100,7 +100,8 @@ def paired_views(
 def by_draw(sheet: Sheet, view: View) -> Floats:
     """The score with each draw of demonstrations: (draws,)."""
     sums = _by_document(sheet, [view])[1].sum(axis=0)
-    return score_of_sums(sheet.aggregation, sums)[0]
+    scores: Floats = score_of_sums(sheet.aggregation, sums)[0]
+    return scores
 
 
 def estimate(sheet: Sheet, view: View) -> float:

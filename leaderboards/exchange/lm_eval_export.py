@@ -137,8 +137,8 @@ def _samples(record: Record) -> Iterator[Json]:
         answers = [_response(response, kind) for response in item["responses"]]
         arguments: Json = {f"gen_args_{place}": {} for place in range(len(answers))}
         if kind == "multiple_choice" and "answer" in item:
-            values = [response["loglikelihood"] for response in item["responses"]]
-            first = arguments[f"gen_args_{values.index(max(values))}"]
+            ranked = [response["loglikelihood"] for response in item["responses"]]
+            first = arguments[f"gen_args_{ranked.index(max(ranked))}"]
             first |= {"arg_0": "", "arg_1": f" {item['answer']}"}
         for filtered, values in by_filter.items():
             yield {
