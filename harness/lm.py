@@ -106,7 +106,7 @@ class StoredLM(TemplateLM):  # type: ignore[misc]
 
     def _results(self, kind: str, requests: list[Any]) -> list[Any]:
         """Results as lm-eval wants them; it has no place for a failed call, which ends the run."""
-        results = []
+        results: list[Any] = []
         for request, responses in zip(requests, self.respond(requests), strict=True):
             if failed := [response for response in responses if response.status == "error"]:
                 raise UserError(f"request {len(results)} ({kind}): {failed[0].error}")
