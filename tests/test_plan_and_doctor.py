@@ -1,0 +1,184 @@
+"""`bench plan` and `bench doctor` at the command line, and the choice of an engine."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from harness.cli import main
+from harness.engines import open as opening
+from harness.engines.open import choose_engine
+from harness.types import ModelSpec
+from tests.harness.engines.servers import FakeServer
+from tests.specializers.tiny import save_model
+
+BIG = ["plan", "--models", "mpt30b,selfspec-mpt30b", "--tasks", "mini_yesno,mini_yesno_rank"]
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.delenv("BENCH_OUT", raising=False)
+    return tmp_path
+
+
+def planned(capsys, *arguments: str) -> dict:
+    assert main([*arguments, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_mpt30b_is_planned_for_one_and_for_eight_gpus_without_its_weights(capsys):
+    speed = ("--throughput", "prefill=4000,decode=600", "--budget", "paper")
+    one = planned(capsys, *BIG, "--devices", "80GB", *speed)
+    eight = planned(capsys, *BIG, "--devices", "8x80GB", *speed)
+    small = planned(capsys, *BIG, "--devices", "24GB", *speed)
+    assert [s["stage"] for s in one["stages"]][:3] == ["tasks", "answers", "training"]
+    assert one["hours"] == pytest.approx(8 * eight["hours"])
+    assert one["device_hours"] == pytest.approx(eight["device_hours"])
+    whole, four, qlora = one["memory"]["mpt30b"]
+    assert (whole["devices"], four["devices"], qlora["devices"]) == (1, 1, 1)
+    assert small["memory"]["mpt30b"][0]["devices"] == 0
+    assert "not on this disk" in one["notes"][0]
+    total = sum(stage["seconds"] for stage in one["stages"])
+    assert total == pytest.approx(one["seconds_one_lane"])
+
+
+def test_without_a_speed_no_time_is_told(capsys):
+    result = planned(capsys, *BIG, "--limit", "2", "--devices", "80GB")
+    assert result["hours"] is None
+    assert any("--measure" in note for note in result["notes"])
+
+
+def test_what_is_stored_and_made_is_left_out_and_estimates_are_the_runs_own(here, capsys):
+    save_model(here / "tiny", chat=False)
+    (here / "bench.toml").write_text('[models.tiny]\nsource = "path:tiny"\n')
+    what = ["--models", "tiny", "--tasks", "mini_yesno,mini_yesno_rank", "--limit", "3"]
+    before = planned(capsys, "plan", *what)
+    assert main(["run", *what, "--quiet"]) == 0
+    facts = [
+        json.loads(path.read_text()) for path in (here / "bench-out").glob("runs/*/*/run.json")
+    ]
+    total = before["total"]
+    assert total["requests"] == sum(f["asked"] - f["reused"] for f in facts) + total["stored"]
+    assert total["asked"] == sum(f["tokens_asked"] for f in facts)
+    assert total["computed"] == sum(f["distinct_nodes"] for f in facts)
+    assert 0 < sum(f["tokens_generated"] for f in facts) <= total["bound"]
+    after = planned(capsys, "plan", *what)["total"]
+    assert (after["stored"], after["asked"], after["bound"]) == (after["requests"], 0, 0)
+
+
+def test_a_measured_speed_is_kept(here, capsys):
+    save_model(here / "tiny", chat=False)
+    (here / "bench.toml").write_text('[models.tiny]\nsource = "path:tiny"\n')
+    what = ["plan", "--models", "tiny", "--tasks", "mini_yesno", "--limit", "2"]
+    assert planned(capsys, *what)["hours"] is None
+    assert planned(capsys, *what, "--measure")["hours"] > 0
+    assert planned(capsys, *what)["hours"] > 0
+
+
+@pytest.mark.parametrize("text", ["8x", "80", "0x80GB", "x80GB"])
+def test_faulty_devices_are_told(capsys, text):
+    assert main([*BIG, "--devices", text]) == 2
+    assert "expected GPUs such as 80GB or 8x80GB" in capsys.readouterr().err
+
+
+# -- doctor ---------------------------------------------------------------------
+
+
+def examined(capsys, *models: str) -> tuple[int, dict]:
+    code = main(["doctor", *models, "--json"])
+    return code, json.loads(capsys.readouterr().out)
+
+
+def test_the_machine_is_shown(capsys):
+    code, report = examined(capsys)
+    assert code == 0
+    assert report["devices"][-1]["memory"] > report["devices"][-1]["free"] > 0
+    assert report["packages"]["torch"]
+    assert report["engines"]["hf"] == ""
+
+
+def test_what_a_model_lacks_comes_with_what_mends_it(capsys, monkeypatch):
+    monkeypatch.delenv("BENCH_ACCEPT", raising=False)
+    code, report = examined(capsys, "gemma3-270m", "llama65b", "llama2-7b")
+    assert code == 2
+    gemma, llama, _ = report["models"]
+    assert {"mend": "export BENCH_ACCEPT=gemma"}.items() <= gemma["lacks"][0].items()
+    assert "path:FOLDER" in llama["lacks"][0]["mend"]
+
+
+def test_a_model_that_can_run_is_ready(here, capsys):
+    save_model(here / "tiny")
+    (here / "bench.toml").write_text('[models.tiny]\nsource = "path:tiny"\n')
+    code, report = examined(capsys, "tiny", "selfspec-tiny")
+    assert (code, [m["lacks"] for m in report["models"]]) == (0, [[], []])
+    assert main(["doctor", "tiny"]) == 0
+    assert "tiny: ready, engine hf" in capsys.readouterr().out
+
+
+def test_missing_packages_are_named_with_their_command(here, capsys, monkeypatch):
+    import harness.machine
+
+    save_model(here / "tiny")
+    (here / "bench.toml").write_text('[models.tiny]\nsource = "path:tiny"\nquantisation = "nf4"\n')
+    known = harness.machine.versions()
+    monkeypatch.setattr(
+        harness.machine, "versions", lambda: {**known, "bitsandbytes": "", "peft": ""}
+    )
+    code, report = examined(capsys, "selfspec-tiny")
+    assert code == 2
+    assert report["models"][0]["lacks"] == [
+        {
+            "what": "not installed: peft, bitsandbytes",
+            "mend": "pip install 'selfspec-bench[train]'",
+        }
+    ]
+
+
+def test_a_server_is_asked(here, capsys, monkeypatch):
+    server = FakeServer(ids=False)
+    (here / "bench.toml").write_text(
+        f'[models.served]\nsource = "openai:tiny@{server.url}"\n'
+        '[models.keyed]\nsource = "openai:tiny@http://127.0.0.1:9/v1"\n'
+        'engine_args = { key_env = "NOT_SET_HERE" }\n'
+    )
+    monkeypatch.delenv("NOT_SET_HERE", raising=False)
+    assert examined(capsys, "served")[0] == 0
+    server.close()
+    code, report = examined(capsys, "served", "keyed", "selfspec-served")
+    assert code == 2
+    assert "nobody answers" in report["models"][0]["lacks"][0]["what"]
+    assert report["models"][1]["lacks"][0]["mend"] == "export NOT_SET_HERE=..."
+    assert "weights to train" in report["models"][2]["lacks"][-1]["what"]
+
+
+def test_a_served_model_is_not_specialised_by_training(here, capsys):
+    (here / "bench.toml").write_text(
+        '[models.served]\nsource = "openai:tiny@http://127.0.0.1:9/v1"\n'
+    )
+    assert main(["specialize", "selfspec", "--model", "served"]) == 2
+    assert "trains weights, and those of 'served' are behind a server" in capsys.readouterr().err
+
+
+# -- the choice of an engine ------------------------------------------------------
+
+
+def test_auto_takes_what_the_machine_and_the_architecture_allow(tmp_path, monkeypatch):
+    def choice(**values):
+        found = choose_engine(ModelSpec("m", "path:x", **values), tmp_path)
+        return found.engine, found.why
+
+    (tmp_path / "config.json").write_text('{"model_type": "mpt"}')
+    assert choice() == ("hf", "MPT left vLLM after 0.27")
+    assert choice(engine="vllm") == ("vllm", "asked for")
+    (tmp_path / "config.json").write_text('{"model_type": "llama"}')
+    assert choice(quantisation="nf4")[0] == "hf"
+    monkeypatch.setattr(opening, "find_spec", lambda name: None)
+    assert choice() == ("hf", "vLLM is not installed")
+    monkeypatch.setattr(opening, "find_spec", lambda name: object())
+    monkeypatch.setattr(opening, "gpu_there", lambda: False)
+    assert choice()[1].startswith("no GPU")
