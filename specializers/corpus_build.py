@@ -31,7 +31,7 @@ from specializers.corpus_sources import Source, input_files, source_of
 from specializers.rows import MOST_FAULTS, raise_faults
 
 _PARTS = ".parts"
-_OURS = {MANIFEST, OFFSETS, PASSAGES, _PARTS, ".lock"}
+_OURS = {MANIFEST, OFFSETS, PASSAGES}
 
 
 def build_corpus(inputs: Sequence[Path], out: Path, words: int, progress: Progress) -> Json:
@@ -87,7 +87,9 @@ def _checksums(files: Sequence[Path], progress: Progress) -> list[list[str]]:
 def _check_out(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise UserError(f"{out}: is a file; expected a folder to build the corpus in.")
-    others = {path.name for path in out.iterdir()} - _OURS if out.is_dir() else set()
+    # Hidden ones are locks and unfinished work, ours or an operating system's.
+    found = {path.name for path in out.iterdir()} if out.is_dir() else set()
+    others = {name for name in found - _OURS if not name.startswith(".")}
     if others and not (out / MANIFEST).is_file():
         raise UserError(
             f"{out}: holds other files ({', '.join(sorted(others)[:3])}); expected a new or empty "
