@@ -20,7 +20,7 @@ ASKED = ("Why does", "When should", "How can", "For whom would", "Where might", 
 WHAT = ("ginger calm", "mint clear", "honey heal", "sage soften", "willow soothe", "garlic stop")
 AILS = ("a sore throat", "weak knees", "burnt skin", "poor sleep", "cold feet", "bad breath")
 BLOCKS = [
-    f"Instruction: {a} {b} {c}?\n###" for a, b, c in product(ASKED, WHAT, AILS)
+    f"({b}) Instruction: {a} {b} {c}?\n###" for a, b, c in product(ASKED, WHAT, AILS)
 ]  # fmt: skip
 WORDS = (
     *("yes", "no", "the", "a", "of", "in", "is", "and", "patient", "disease", "drug"),

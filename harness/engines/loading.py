@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -83,14 +84,16 @@ def load_model(
         )
 
     try:
-        model = load(attention)
+        with quantisable() if quantisation else nullcontext():
+            model = load(attention)
     except ValueError as error:
         if "on the CPU or the disk" in str(error):
             raise UserError(_too_large(folder)) from error
         if "scaled_dot_product_attention" not in str(error):
             raise
         log.warning("%s has no SDPA attention; it runs with eager attention", config.model_type)
-        model = load("eager")
+        with quantisable() if quantisation else nullcontext():
+            model = load("eager")
     if "disk" in getattr(model, "hf_device_map", {}).values():
         raise UserError(_too_large(folder))
     if quantisation:
@@ -148,17 +151,42 @@ def _nf4(dtype: str) -> Any:
     )
 
 
+@contextmanager
+def quantisable() -> Iterator[None]:
+    """Let Falcon's linear layers be quantised while a model loads.
+
+    transformers (5.23) replaces modules that are `torch.nn.Linear` itself. Falcon's are a
+    subclass that computes the same, so they would stay as they are without a word.
+    """
+    from transformers.models.falcon import modeling_falcon
+
+    before = modeling_falcon.FalconLinear
+    modeling_falcon.FalconLinear = import_torch().nn.Linear
+    try:
+        yield
+    finally:
+        modeling_falcon.FalconLinear = before
+
+
 def guard_nf4(model: Any) -> None:
     """Keep a CPU forward in eval mode from repacking the 4-bit weights.
 
     The repacked layout is for inference only: training after a single such
     forward has wrong gradients, silently. Call this before the first forward.
+
+    Raises:
+        UserError: no layer was quantised; the weights would take their full size.
     """
     import bitsandbytes
 
-    for module in model.modules():
-        if isinstance(module, bitsandbytes.nn.Linear4bit):
-            module.support_avx512bf16_for_cpu = False
+    layers = [m for m in model.modules() if isinstance(m, bitsandbytes.nn.Linear4bit)]
+    for layer in layers:
+        layer.support_avx512bf16_for_cpu = False
+    if not layers:
+        raise UserError(
+            f"{type(model).__name__} has no layers that bitsandbytes can hold in 4 bits. Leave "
+            'quantisation empty, and --set quantisation="" for training.'
+        )
 
 
 def out_of_memory(error: BaseException) -> bool:

@@ -6,9 +6,11 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from harness.engines.loading import guard_nf4, quantisable
 from harness.errors import MissingExtra
 from harness.files import write_json
 from specializers.training.params import TrainParams
@@ -32,17 +34,18 @@ def with_adapter(
 
     gpu = torch.cuda.is_available()
     dtype = torch.bfloat16 if gpu and torch.cuda.is_bf16_supported() else torch.float32
-    model = AutoModelForCausalLM.from_pretrained(
-        folder,
-        dtype=dtype,
-        **(placement or {"device_map": {"": 0} if gpu else None}),
-        quantization_config=nf4(dtype) if params.quantisation == "nf4" else None,
-        trust_remote_code=trust_remote_code,
-    )
+    with quantisable() if params.quantisation else nullcontext():
+        model = AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=dtype,
+            **(placement or {"device_map": {"": 0} if gpu else None}),
+            quantization_config=nf4(dtype) if params.quantisation == "nf4" else None,
+            trust_remote_code=trust_remote_code,
+        )
     # Nothing is generated here, and packed examples are told apart only without a cache.
     model.config.use_cache = False
     if params.quantisation == "nf4":
-        keep_true_gradients(model)
+        guard_nf4(model)
         # Makes the layers that stay unquantised fp32.
         model = peft.prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
     if params.gradient_checkpointing:
@@ -74,19 +77,6 @@ def nf4(dtype: Any) -> Any:
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=dtype,
     )
-
-
-def keep_true_gradients(model: Any) -> None:
-    """Forbid bitsandbytes to repack 4-bit weights on a CPU.
-
-    A forward pass in eval mode repacks them for AVX512-BF16; a later training
-    pass reads them as if they were not, and its gradients are wrong.
-    """
-    import bitsandbytes
-
-    for module in model.modules():
-        if isinstance(module, bitsandbytes.nn.Linear4bit):
-            module.support_avx512bf16_for_cpu = False
 
 
 def adapted_modules(model: Any) -> list[str]:

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from harness.engines.loading import guard_nf4
 from harness.files import read_jsonl, sha256_file
 from harness.progress import NullProgress
-from specializers.training.adapter import adapted_modules, keep_true_gradients, nf4, with_adapter
+from specializers.training.adapter import adapted_modules, nf4, with_adapter
 from specializers.training.packing import IGNORED, collate, response_loss
 from specializers.training.params import TrainParams
 from specializers.training.targets import Tokens, encode, in_order
@@ -292,7 +293,7 @@ def test_four_bit_gradients_are_those_of_the_dequantised_model(llama: Path) -> N
         if isinstance(module, bitsandbytes.nn.Linear4bit):
             # As on a CPU with AVX512-BF16, whatever this one has.
             module.support_avx512bf16_for_cpu = True
-    keep_true_gradients(quantised)
+    guard_nf4(quantised)
     plain = AutoModelForCausalLM.from_pretrained(llama, dtype=torch.float32)
     for name, module in quantised.named_modules():
         if isinstance(module, bitsandbytes.nn.Linear4bit):
