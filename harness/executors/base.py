@@ -2,8 +2,8 @@
 
 A *worker* does the parts one after the other; an *executor* decides where and
 when. Every executor leaves the same records, byte for byte: what a part needs
-and gives passes through the project's folder, and jobs that share a space of
-stored responses keep their order (see `lanes`).
+and gives passes through the project's folder, and jobs that may share answers
+keep their order (see `plan_lanes`).
 """
 
 from __future__ import annotations
@@ -47,17 +47,19 @@ class Executor(Protocol):
 
 @dataclass(frozen=True)
 class Lane:
-    """Parts that must be done in order: all that read and write one space of responses.
+    """Parts that one worker does in order: a model to make, or jobs to record.
 
     Attributes:
         base: the model whose weights they need.
-        specialised: models to make first.
-        jobs: then these, each with what the user is told of it.
+        model: the specialised model to make, or "".
+        jobs: the jobs, each with what the user is told of it.
+        after: specialised models that must be there first.
     """
 
     base: str
-    specialised: tuple[str, ...]
-    jobs: tuple[tuple[Job, str], ...]
+    model: str = ""
+    jobs: tuple[tuple[Job, str], ...] = ()
+    after: tuple[str, ...] = ()
 
 
 def label(number: int, total: int, job: Job) -> str:
@@ -68,22 +70,27 @@ def label(number: int, total: int, job: Job) -> str:
 def plan_lanes(
     specialised: Mapping[str, bool], jobs: Sequence[Job], bases: Mapping[str, str]
 ) -> list[Lane]:
-    """Parts that may be done side by side.
+    """Parts that may be done side by side: each model to make, and each task of each model.
 
-    A model with an adapter has its own space; one that only rewrites prompts
-    asks the base itself, so it shares the base's lane.
+    Jobs that may ask the same request of the same weights are in one lane, so
+    that the first one's answer is the other's too: a task's jobs under other
+    shots or draws, and those of models that only rewrite the base's prompts.
 
     Args:
         specialised: the models to make -> whether they have weights of their own.
         bases: model -> base.
     """
-    keys = {model: model if specialised.get(model) else base for model, base in bases.items()}
-    told = [(job, label(n, len(jobs), job)) for n, job in enumerate(jobs, 1)]
-    return [
+    makers = [Lane(bases[model], model=model) for model in specialised]
+    groups: dict[tuple[str, str], list[tuple[Job, str]]] = {}
+    for number, job in enumerate(jobs, 1):
+        weights = job.model if specialised.get(job.model) else bases[job.model]
+        told = (job, label(number, len(jobs), job))
+        groups.setdefault((weights, job.task), []).append(told)
+    return makers + [
         Lane(
-            next(bases[model] for model, of in keys.items() if of == key),
-            tuple(model for model in specialised if keys[model] == key),
-            tuple((job, text) for job, text in told if keys[job.model] == key),
+            bases[group[0][0].model],
+            jobs=tuple(group),
+            after=tuple(dict.fromkeys(j.model for j, _ in group if j.model in specialised)),
         )
-        for key in dict.fromkeys(keys.values())
+        for group in groups.values()
     ]

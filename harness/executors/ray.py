@@ -1,6 +1,6 @@
 """A run over a Ray cluster: lanes of jobs on actors, each actor over one base's weights.
 
-An actor loads one base and works through that base's lanes; where the cluster
+An actor loads one base and works through that base's lanes; while the cluster
 has room for more, a base gets more actors. What an actor does is driven from
 here a part at a time, so when its node is lost the part goes to another actor,
 which finds every answer that was stored and makes only those that are missing.
@@ -107,11 +107,10 @@ class _Work:
 
     def start(self, actor: Any) -> Any:
         """Give the next part to an actor; None if the lane is finished."""
-        made = len(self.lane.specialised)
-        if self.done < made:
-            return actor.specialise.remote(self.lane.specialised[self.done])
-        if self.done < made + len(self.lane.jobs):
-            return actor.record.remote(*self.lane.jobs[self.done - made])
+        if self.lane.model and not self.done:
+            return actor.specialise.remote(self.lane.model)
+        if self.done < len(self.lane.jobs):
+            return actor.record.remote(*self.lane.jobs[self.done])
         return None
 
 
@@ -142,6 +141,7 @@ class _Cluster:
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         desk = ray.remote(Desk).options(num_cpus=0, scheduling_strategy=here)
         self._desk = desk.remote(given[1])
+        self._made: set[str] = set()
         self._waiting: list[_Work] = []
         self._running: dict[Any, _Running] = {}
 
@@ -184,10 +184,13 @@ class _Cluster:
             return
         if mistake:
             raise UserError(mistake)
-        self._step.advance(int(work.done >= len(work.lane.specialised)))
+        if work.lane.model:
+            self._made.add(work.lane.model)
+        else:
+            self._step.advance(1)
         work.done += 1
         while (reference := work.start(running.actor)) is None:
-            following = [w for w in self._waiting if w.lane.base == work.lane.base]
+            following = [w for w in self._ready() if w.lane.base == work.lane.base]
             if not following:
                 self._ray.get(running.actor.close.remote())
                 self._ray.kill(running.actor)
@@ -196,11 +199,15 @@ class _Cluster:
             self._waiting.remove(work)
         self._running[reference] = _Running(running.actor, work)
 
+    def _ready(self) -> list[_Work]:
+        """Waiting lanes whose models are made."""
+        return [work for work in self._waiting if self._made.issuperset(work.lane.after)]
+
     def _launch(self) -> None:
         """New actors for waiting lanes, bases without one first, while the cluster has room."""
-        while self._waiting:
+        while ready := self._ready():
             loaded = [running.work.lane.base for running in self._running.values()]
-            work = min(self._waiting, key=lambda w: loaded.count(w.lane.base))
+            work = min(ready, key=lambda w: loaded.count(w.lane.base))
             needs = self._needs[work.lane.base]
             room = self._ray.cluster_resources()
             for base in loaded:
@@ -223,9 +230,7 @@ class _Cluster:
                 .remote(*self._given, self._desk)
             )
             self._waiting.remove(work)
-            reference = work.start(actor)
-            if reference is not None:
-                self._running[reference] = _Running(actor, work)
+            self._running[work.start(actor)] = _Running(actor, work)
 
     def _check(self, lanes: Sequence[Lane]) -> None:
         """A need that no node meets would wait for ever."""

@@ -13,18 +13,23 @@ def jobs(*models: str) -> list[Job]:
     return [Job(m, BASES[m], "", "suite", task, 0) for m in models for task in ("t1", "t2")]
 
 
-def test_a_lane_holds_all_that_asks_one_space_in_order():
+def test_lanes_hold_what_may_ask_the_same_of_the_same_weights():
     made = {"rag-a": False, "ft-a": True}
     lanes = plan_lanes(made, jobs("a", "rag-a", "ft-a", "b"), BASES)
     found = [
-        (lane.base, lane.specialised, [(job.model, job.task) for job, _ in lane.jobs])
+        (lane.base, lane.model, [(job.model, job.task) for job, _ in lane.jobs], lane.after)
         for lane in lanes
     ]
     assert found == [
+        ("a", "rag-a", [], ()),
+        ("a", "ft-a", [], ()),
         # rag only rewrites prompts: it asks the base itself, so it stays behind it.
-        ("a", ("rag-a",), [("a", "t1"), ("a", "t2"), ("rag-a", "t1"), ("rag-a", "t2")]),
-        ("a", ("ft-a",), [("ft-a", "t1"), ("ft-a", "t2")]),
-        ("b", (), [("b", "t1"), ("b", "t2")]),
+        ("a", "", [("a", "t1"), ("rag-a", "t1")], ("rag-a",)),
+        ("a", "", [("a", "t2"), ("rag-a", "t2")], ("rag-a",)),
+        ("a", "", [("ft-a", "t1")], ("ft-a",)),
+        ("a", "", [("ft-a", "t2")], ("ft-a",)),
+        ("b", "", [("b", "t1")], ()),
+        ("b", "", [("b", "t2")], ()),
     ]
     assert [text for lane in lanes for _, text in lane.jobs][-1] == "[8/8] b t2@0"
 
