@@ -81,8 +81,13 @@ function answerBox(model, outcome, data) {
     const { source, span, kind } = data.leak;
     box.append(element("p", "quiet", `Found in ${visible(source)} (${kind}): “${visible(span)}”`));
   }
-  if (data && data.near && data.near.length) {
+  if (data && data.near) {
     const list = element("p", "quiet", "Nearest training examples: ");
+    if (!data.near.length) {
+      const all = element("a", "", "see all");
+      all.href = model.examples + "-0.html";
+      list.append("none shares a rare word; ", all);
+    }
     data.near.forEach(([id, similarity, page], number) => {
       const link = element("a", "near", visible(id));
       link.href = `${model.examples}-${page}.html#x-${encodeURIComponent(id)}`;
