@@ -5,6 +5,7 @@ Run by `make test-vllm`.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -16,6 +17,7 @@ import time
 from pathlib import Path
 
 import pytest
+import requests
 
 from harness import cli
 from tests.vllm.tiny import write_llama
@@ -46,6 +48,16 @@ class Server:
         self.starts += 1
         environment = {**os.environ, "VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
         self._process = subprocess.Popen(self._command, env=environment, start_new_session=True)
+
+    def wait(self) -> None:
+        """Until it answers; a run refuses to begin with a server that is not there."""
+        while True:
+            assert self._process is not None
+            assert self._process.poll() is None, "the server ended by itself"
+            with contextlib.suppress(requests.ConnectionError):
+                if requests.get(f"{self.url}/models", timeout=60).ok:
+                    return
+            time.sleep(0.2)
 
     def kill(self) -> None:
         if self._process is not None:
@@ -90,6 +102,7 @@ def test_a_server_killed_midway_loses_nothing(tmp_path, monkeypatch):
 
     server.start()
     try:
+        server.wait()
         disturbance = threading.Thread(target=disturb, daemon=True)
         disturbance.start()
         run(out)
