@@ -15,7 +15,7 @@ items on the screen, however many models and items there are.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.leakage import LEAKED
@@ -100,7 +100,7 @@ def _texts(cells: Mapping[str, ByDraw], keys: Sequence[Key]) -> list[Json]:
     return [texts[key] for key in keys]
 
 
-def _in_files(stem: str, entries: Sequence[Any]) -> Iterator[tuple[str, str]]:
+def _in_files(stem: str, entries: Sequence[Any]) -> Generator[tuple[str, str], None, list[int]]:
     """Scripts of about `_FILE` characters; returns where each begins. Nothing, if all are None."""
     starts: list[int] = []
     if all(entry is None for entry in entries):

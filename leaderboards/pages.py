@@ -146,7 +146,7 @@ class _Site:
         return [sweep for sweep in read_sweeps(self.home) if sweep.base in names]
 
     def _page(self, template: str, **values: Any) -> str:
-        return self.environment.get_template(template).render(**values)
+        return str(self.environment.get_template(template).render(**values))
 
     def _task(
         self, section: Section, raw: RawSection, index: int, place: Place

@@ -21,11 +21,12 @@ def options(sub: argparse.ArgumentParser) -> None:
 def call(args: argparse.Namespace) -> int:
     from harness.config import load_config
     from leaderboards.folder import board_folder
-    from leaderboards.serve import open_server
+    from leaderboards.serve import LOOPBACK, open_server
 
     folder = board_folder(out_folder(args, load_config()), args.name)
     if not (folder / "index.html").is_file():
-        raise UserError(f"{folder}: no pages. Write them with: bench board {args.name}".rstrip())
+        command = f"bench board build {args.name}" if args.name else "bench board"
+        raise UserError(f"{folder}: no pages. Write them with: {command}")
     try:
         server = open_server(folder, args.port)
     except OSError as error:
@@ -33,9 +34,7 @@ def call(args: argparse.Namespace) -> int:
             f"--port {args.port}: {error.strerror}. Name another, or leave it out."
         ) from error
     with server:
-        print(
-            f"http://{server.server_address[0]}:{server.server_port}/  (Ctrl+C ends it)", flush=True
-        )
+        print(f"http://{LOOPBACK}:{server.server_port}/  (Ctrl+C ends it)", flush=True)
         try:
             server.serve_forever()
         except KeyboardInterrupt:
