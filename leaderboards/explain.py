@@ -141,7 +141,7 @@ def find_changes(
                     id=str(item["id"]),
                     draw=draw,
                     change="gained" if way > 0 else "lost",
-                    input=str(item["input"]),
+                    input=str(item.get("input", "")),
                     target=tuple(map(str, item["target"])),
                     base_answer=str(mine["answer"]),
                     answer=str(item["answer"]),

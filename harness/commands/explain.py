@@ -153,6 +153,8 @@ def _with_nearest(
     from harness.lineage import DATA
     from leaderboards.explain import neighbour
 
+    if not changes:
+        return (), "nothing: no answer changed"
     if not (artifact.folder / DATA).is_file():
         return tuple(changes), f"nothing: {artifact.specializer} trains on no examples"
     rows = {str(row["id"]): row for row in read_jsonl(artifact.folder / DATA)}
