@@ -32,19 +32,21 @@ def measure(local: LocalModel, engine: Engine) -> Throughput:
     Loads the weights. Tokens are those the engine counts, so its own way of
     packing and decoding is what is measured.
     """
-    ids = range(5, 5 + LENGTH)
+    encode = engine.tokens.encode
 
     def prompt(number: int) -> tuple[int, ...]:
-        return tuple((i * 7 + number * 13) % 97 + 3 for i in ids)
+        text = " ".join(str(number * 31 + i * 7) for i in range(LENGTH))
+        return tuple(encode(text)[:LENGTH])
 
+    answer = tuple(encode("yes", add_special_tokens=False)[:1])
     # Loading, probing and first touch are not part of the speed.
-    for _ in engine.score([ScoreRequest(prompt(0), (5,))]):
+    for _ in engine.score([ScoreRequest(prompt(0), answer)]):
         pass
     for _ in engine.generate([GenerateRequest(prompt(0), Decoding(2))]):
         pass
     before = engine.report.tokens_computed
     began = time.perf_counter()
-    for _ in engine.score([ScoreRequest(prompt(n), (5,)) for n in range(1, PROMPTS)]):
+    for _ in engine.score([ScoreRequest(prompt(n), answer) for n in range(1, PROMPTS)]):
         pass
     prefill = (engine.report.tokens_computed - before) / (time.perf_counter() - began)
     before, written = engine.report.tokens_computed, engine.report.tokens_generated

@@ -32,7 +32,14 @@ def planned(capsys, *arguments: str) -> dict:
 
 
 def test_mpt30b_is_planned_for_one_and_for_eight_gpus_without_its_weights(capsys):
-    speed = ("--throughput", "prefill=4000,decode=600", "--budget", "paper")
+    speed = (
+        "--throughput",
+        "prefill=4000,decode=600",
+        "--budget",
+        "small",
+        "--set",
+        "quantisation=nf4",
+    )
     one = planned(capsys, *BIG, "--devices", "80GB", *speed)
     eight = planned(capsys, *BIG, "--devices", "8x80GB", *speed)
     small = planned(capsys, *BIG, "--devices", "24GB", *speed)
@@ -160,7 +167,7 @@ def test_a_served_model_is_not_specialised_by_training(here, capsys):
     (here / "bench.toml").write_text(
         '[models.served]\nsource = "openai:tiny@http://127.0.0.1:9/v1"\n'
     )
-    assert main(["specialize", "selfspec", "--model", "served"]) == 2
+    assert main(["specialize", "selfspec", "--model", "served", "--budget", "tiny"]) == 2
     assert "trains weights, and those of 'served' are behind a server" in capsys.readouterr().err
 
 
