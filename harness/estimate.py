@@ -145,6 +145,7 @@ class RoughTokens:
 
     eos_id = 0
     prefix_id = 0
+    takes_system_turn = True
 
     _PIECE = re.compile(r" ?[^\W\d_]{1,6}|\d|\s+|[^\w\s]|_")
 

@@ -58,7 +58,9 @@ def cached_snapshot(spec: ModelSpec) -> tuple[ModelSpec, Path] | None:
     """The spec with its commit, and the folder, if the hub cache holds the model in full."""
     repository, _, wanted = _wanted(spec)
     folder = _cached(spec, repository, wanted)
-    return folder and (replace(spec, source=f"hf:{repository}@{folder.name}"), folder)
+    if folder is None:
+        return None
+    return replace(spec, source=f"hf:{repository}@{folder.name}"), folder
 
 
 def _wanted(spec: ModelSpec) -> tuple[str, str, dict[str, Any]]:

@@ -73,7 +73,7 @@ def stated(text: str) -> Throughput:
         values = {key.strip(): float(value) for key, value in pairs}
         known = {"prefill", "decode"} <= values.keys() <= {"prefill", "decode", "training"}
         if known and min(values.values()) > 0:
-            return Throughput(**values)
+            return Throughput(values["prefill"], values["decode"], values.get("training", 0.0))
     except ValueError:
         pass
     raise UserError(

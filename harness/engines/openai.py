@@ -222,7 +222,7 @@ class OpenAIEngine:
         else:
             body["prompt"] = self._prompt(ids)
         path = "chat/completions" if way.endpoint == "chat" else "completions"
-        answer = client.ask(path, body | self.how.body)
+        answer = client.ask(path, {**body, **self.how.body})
         text, reason = _written(answer)
         cut = postprocess_generated_text(text, list(decoding.stop), None)
         ended = reason != "length" or cut != text

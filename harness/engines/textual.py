@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from harness.engines.tokens import fold_system_turn
+
 # Stands before a text that is scored without context. No character; the server adds its own.
 START = 0
 # RECORD role UNIT content, for each message.
@@ -26,6 +28,8 @@ class TextTokens:
 
     eos_id = START
     prefix_id = START
+    # Some templates drop a system turn without a word; nobody outside can tell.
+    takes_system_turn = False
     takes_system_turn = True  # what becomes of it is the server's business
 
     def __init__(self, chat: bool) -> None:
@@ -42,9 +46,12 @@ class TextTokens:
     def apply_chat_template(
         self, messages: Sequence[dict[str, str]], add_generation_prompt: bool = True
     ) -> str:
-        """The messages in one text; see `messages_of`."""
+        """The messages in one text, a system turn as part of the first user's; see `messages_of`."""
+        turns = list(messages)
+        if turns and turns[0]["role"] == "system":
+            turns = fold_system_turn(turns)
         return "".join(
-            f"{RECORD}{m['role']}{UNIT}{m['content'].translate(_FORBIDDEN)}" for m in messages
+            f"{RECORD}{turn['role']}{UNIT}{turn['content'].translate(_FORBIDDEN)}" for turn in turns
         )
 
 

@@ -103,7 +103,11 @@ def test_a_chat_goes_to_the_servers_own_template(serve, tmp_path):
     turns = [{"role": "system", "content": "be\nshort"}, {"role": "user", "content": "say hi"}]
     text = engine.tokens.apply_chat_template(turns)
     assert answers(engine.generate(asked(engine, [text])))[0].text == "HI"
-    assert server.bodies[-1]["messages"] == turns
+    # Some templates drop a system turn: what it says goes with the first user's.
+    (sent,) = server.bodies[-1]["messages"]
+    assert sent["role"] == "user"
+    assert sent["content"].startswith("be\nshort")
+    assert sent["content"].endswith("say hi")
     # A prompt that is no chat is one user's turn.
     answers(engine.generate(asked(engine, ["plain text"])))
     assert server.bodies[-1]["messages"] == [{"role": "user", "content": "plain text"}]
