@@ -54,26 +54,24 @@ def call(args: argparse.Namespace) -> int:
     found: list[SeedFinding] = []
     if folders:
         seeds, found, compared = _check_domains(folders, _present(index, cards, data))
-    levels = [finding.level for finding in (*findings, *found)]
+    faults = [one.level for one in findings].count("error")
+    seed_faults = [one.level for one in found].count("error")
     if args.json:
-        held = {"tasks": findings, "domains": found}
-        shown = {kind: [vars(finding) for finding in some] for kind, some in held.items()}
+        shown = {"tasks": list(map(vars, findings)), "domains": list(map(vars, found))}
         print(json.dumps(shown, indent=2))
     else:
         for finding in findings:
             print(f"{finding.level:7} {finding.task}: {finding.message}")
         if tasks:
-            errors = [finding.level for finding in findings].count("error")
-            print(f"{len(tasks)} tasks validated, {errors} errors.")
+            print(f"{len(tasks)} tasks validated, {faults} errors.")
         for one in found:
             print(f"{one.level:7} {one.domain}: {one.message}")
         if folders:
-            errors = [one.level for one in found].count("error")
             print(
                 f"{seeds} seeds of {', '.join(folders)} checked, against {compared} test items; "
-                f"{errors} errors."
+                f"{seed_faults} errors."
             )
-    return 2 if "error" in levels else 0
+    return 2 if faults or seed_faults else 0
 
 
 def _domains(args: argparse.Namespace, config: Config) -> dict[str, Path]:
