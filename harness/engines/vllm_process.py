@@ -7,6 +7,7 @@ import multiprocessing
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from itertools import count, islice
 from pathlib import Path
@@ -89,6 +90,8 @@ class VLLMProcess:
         """Keep vLLM supplied in the order given; yield what each of its steps finished."""
         engine = self._started()
         running: dict[str, Ask] = {}
+        # Looked at once a run: its files are read to name it.
+        adapter = cache(self._lora)
         try:
             while True:
                 for ask in islice(asks, WINDOW - len(running)):
@@ -97,7 +100,7 @@ class VLLMProcess:
                         name,
                         {"prompt_token_ids": list(ask.prompt)},
                         ask.params,
-                        lora_request=self._lora(ask.adapter),
+                        lora_request=adapter(ask.adapter),
                     )
                     running[name] = ask
                 if not running:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -89,29 +90,32 @@ class LaneActor:
             out = Path(tempfile.mkdtemp(prefix="bench-"))
             self._mirror = Mirror(depot, out)
         self._out = out
-        progress = PlainProgress(DeskLines(desk))  # type: ignore[arg-type]
-        kept = self._mirror.kept if self._mirror else None
-        self._worker: Worker = open_worker(out, progress, kept)
+        self._open_worker = open_worker
+        self._progress = PlainProgress(DeskLines(desk))  # type: ignore[arg-type]
+        self._worker: Worker | None = None
 
     def specialise(self, model: str) -> str:
         """Make a model's artifact; "" or a user's mistake."""
-        return self._do(lambda: self._worker.specialise(model), "artifacts")
+        return self._do(lambda worker: worker.specialise(model), "artifacts")
 
     def record(self, job: Job, label: str) -> str:
         """Record a job; "" or a user's mistake."""
-        return self._do(lambda: self._worker.record(job, label), f"runs/{job.model}")
+        return self._do(lambda worker: worker.record(job, label), f"runs/{job.model}")
 
     def close(self) -> None:
         """Leave nothing on this node."""
         if self._mirror:
             shutil.rmtree(self._out, ignore_errors=True)
 
-    def _do(self, part: Any, gives: str) -> str:
+    def _do(self, part: Callable[[Worker], object], gives: str) -> str:
         try:
+            if self._worker is None:
+                kept = self._mirror.kept if self._mirror else None
+                self._worker = self._open_worker(self._out, self._progress, kept)
             if self._mirror:
                 for under in SHARED:
                     self._mirror.pull(under)
-            part()
+            part(self._worker)
             if self._mirror:
                 self._mirror.flush()
                 self._mirror.push(gives)
