@@ -30,7 +30,6 @@ class TextTokens:
     prefix_id = START
     # Some templates drop a system turn without a word; nobody outside can tell.
     takes_system_turn = False
-    takes_system_turn = True  # what becomes of it is the server's business
 
     def __init__(self, chat: bool) -> None:
         self.has_chat_template = chat
@@ -46,7 +45,7 @@ class TextTokens:
     def apply_chat_template(
         self, messages: Sequence[dict[str, str]], add_generation_prompt: bool = True
     ) -> str:
-        """The messages in one text, a system turn as part of the first user's; see `messages_of`."""
+        """The messages in one text, a system turn in the first user's; see `messages_of`."""
         turns = list(messages)
         if turns and turns[0]["role"] == "system":
             turns = fold_system_turn(turns)
