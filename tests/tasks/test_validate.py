@@ -113,6 +113,19 @@ def test_version_and_metric_must_be_those_of_the_card(suite: Suite) -> None:
     assert "main_metric 'f2' is not among ['acc', 'box_f1', 'macro_f1', 'unparseable']" in errors
 
 
+def test_every_value_the_scoring_gives_must_be_named(suite: Suite) -> None:
+    suite.more = """metric_list:
+  - metric: acc
+    aggregation: !function tasks.metrics.mean_score
+    higher_is_better: true
+"""
+    (finding,) = suite.findings()
+    assert finding.level == "error"
+    assert "gives ['box_f1', 'macro_f1', 'unparseable'], which metric_list does not name" in (
+        finding.message
+    )
+
+
 def test_a_mirror_may_be_partial_but_not_larger(suite: Suite) -> None:
     (finding,) = suite.findings(card(n_test=9))
     assert finding.level == "note"
