@@ -47,15 +47,26 @@ def options(sub: argparse.ArgumentParser) -> None:
 
 
 def call(args: argparse.Namespace) -> int:
+    from harness.record import read_records
+
+    session, records = record(args)
+    session.progress.say(_work_line(records))
+    # The board is of all records there, as `bench board` would rebuild it.
+    everything = read_records(session.out / "runs")
+    spec = board_spec(session.config, session.out, "", everything)
+    return write_board_of(args, everything, spec, session.out)
+
+
+def record(args: argparse.Namespace) -> tuple[Session, list[Record]]:
+    """Everything but the board."""
     from harness.executors.local import LocalExecutor
     from harness.plan import plan_jobs
-    from harness.record import read_records
     from harness.suites import SuiteIndex
 
     if args.executor == "local" and (args.address or args.storage):
         raise UserError("--address and --storage go with --executor ray; add it or leave them out.")
     session = Session(args)
-    config, registry, progress = session.config, session.registry, session.progress
+    config, registry = session.config, session.registry
     index = SuiteIndex(registry.suites())
     resolved = [registry.resolve(name) for name in args.models]
     tasks = index.expand(args.tasks)
@@ -77,12 +88,7 @@ def call(args: argparse.Namespace) -> int:
     executor: Executor = LocalExecutor(worker)
     if args.executor == "ray":
         executor = _over_ray(args, session, resolved, jobs, tasks)
-    records = executor.run(specialised, jobs)
-    progress.say(_work_line(records))
-    # The board is of all records there, as `bench board` would rebuild it.
-    everything = read_records(session.out / "runs")
-    spec = board_spec(session.config, session.out, "", everything)
-    return write_board_of(args, everything, spec, session.out)
+    return session, executor.run(specialised, jobs)
 
 
 def _over_ray(

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from harness import cli
+from harness.commands.run import record
 from harness.executors import ray_actors
 from harness.store import _parse
 from tests.specializers.tiny import save_model
@@ -25,9 +26,14 @@ from tests.specializers.tiny import save_model
 MODELS = "tiny,seedsft-tiny,dapt-tiny,rag-tiny,other,seedsft-other"
 RUN = [
     *("run", "--models", MODELS, "--tasks", "mini_yesno,mini_sentiment_rank"),
-    *("--shots", "0,1", "--limit", "2", "--quiet"),
+    *("--shots", "0,1", "--limit", "2"),
 ]
 JOBS = 6 * 2 * 2
+
+
+def run(out: Path, *options: str) -> None:
+    """`bench run` without its board, which needs no cluster."""
+    record(cli._parser().parse_args([*RUN, "--out", str(out), *options]))
 
 
 @pytest.fixture(scope="module")
@@ -61,10 +67,16 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def local(project: Path, environment: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same run in one process, with as many threads as an actor has."""
+    """The same run in this process, with as many threads as an actor has."""
+    import torch
+
     out = tmp_path_factory.mktemp("local") / "out"
-    command = [sys.executable, "-m", "harness.cli", *RUN, "--out", str(out)]
-    subprocess.run(command, cwd=project, check=True)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(project)
+        run(out, "--quiet")
+    torch.set_num_threads(threads)
     return out
 
 
@@ -76,7 +88,6 @@ def made(out: Path) -> dict[str, bytes]:
         "artifacts/*/manifest.json",
         "artifacts/*/data.jsonl",
         "artifacts/*/adapter/*.safetensors",
-        "board/board.json",
     )
     return {
         str(path.relative_to(out)): path.read_bytes()
@@ -129,9 +140,7 @@ def test_two_nodes_one_killed(project, local, tmp_path, monkeypatch, capfd, sees
     try:
         second = cluster.add_node(num_cpus=1)
         killed = when_under_way(out, lambda: cluster.remove_node(second, allow_graceful=False))
-        arguments = [a for a in RUN if a != "--quiet"]
-        assert cli.main([*arguments, "--out", str(out), "--executor", "ray",
-                         "--address", cluster.address]) == 0  # fmt: skip
+        run(out, "--executor", "ray", "--address", cluster.address)
         killed.join()
     finally:
         cluster.shutdown()
@@ -164,7 +173,8 @@ def end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def test_two_ray_processes_and_a_bucket(project, local, tmp_path):
+def test_two_ray_processes_and_a_bucket(project, local, tmp_path, monkeypatch):
+    monkeypatch.chdir(project)
     out, bucket = tmp_path / "out", tmp_path / "bucket"
     address = f"127.0.0.1:{free_port()}"
     head = start_node("--head", f"--port={address.rpartition(':')[2]}", "--include-dashboard=false")
@@ -173,10 +183,8 @@ def test_two_ray_processes_and_a_bucket(project, local, tmp_path):
         wait_for(address)
         nodes.append(start_node(f"--address={address}"))
         killed = when_under_way(bucket, lambda: end(nodes[1]))
-        command = [sys.executable, "-m", "harness.cli", *RUN, "--out", str(out),
-                   "--executor", "ray", "--address", address,
-                   "--storage", f"file://{bucket}"]  # fmt: skip
-        subprocess.run(command, cwd=project, check=True)
+        run(out, "--quiet", "--executor", "ray", "--address", address,
+            "--storage", f"file://{bucket}")  # fmt: skip
         killed.join()
     finally:
         for node in reversed(nodes):
