@@ -18,8 +18,9 @@ from harness.commands.options import (
     names,
     output_options,
     shots,
+    trust_options,
 )
-from harness.commands.session import Session
+from harness.commands.session import Session, open_suites
 from harness.errors import UserError
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def options(sub: argparse.ArgumentParser) -> None:
     speed.add_argument("--measure", action="store_true", help="load the weights, measure, keep")
     model_options(sub)
     data_options(sub)
+    trust_options(sub)
     output_options(sub)
 
 
@@ -136,12 +138,11 @@ class _Planner:
 
     def __init__(self, session: Session, args: argparse.Namespace, machine: Machine) -> None:
         from harness.plan import plan_jobs
-        from harness.suites import SuiteIndex
 
         self._session, self._args, self._machine = session, args, machine
         self.notes: list[str] = []
         registry = session.registry
-        index = SuiteIndex(registry.suites())
+        index = open_suites(registry, session.config, args)
         self._resolved = [registry.resolve(name) for name in args.models]
         tasks = index.expand(args.tasks)
         self._jobs = plan_jobs(
@@ -352,15 +353,23 @@ class _Planner:
         longest = counting.longest or shape.context
         a_row = longest * shape.cached_values * footprint.BYTES[own]
         rows = max(1, min(ROWS, int(ROWS_SHARE * machine.memory / a_row)))
-        tokens = rows * longest
+        # Out of memory, the engine halves its rows; so does the plan, before it takes more devices.
+        halvings = [rows >> n for n in range(rows.bit_length())]
         passed = GPU_PASS if machine.gpu else CPU_PASS
         found = []
         ways = [(own, spec.quantisation), (own, ""), (own, "nf4")]
         for dtype, quantisation in dict.fromkeys(ways):
-            needed = footprint.inference(
-                shape, dtype, quantisation, cached_tokens=tokens, pass_tokens=passed
-            )
-            found.append(self._need(f"hf {dtype} {quantisation}".strip(), needed))
+            what = f"hf {dtype} {quantisation}".strip()
+            tried = [
+                self._need(
+                    what,
+                    footprint.inference(
+                        shape, dtype, quantisation, cached_tokens=n * longest, pass_tokens=passed
+                    ),
+                )
+                for n in halvings
+            ]
+            found.append(next(need for need in tried if need.devices == tried[-1].devices))
         for resolved in self._resolved:
             if resolved.model.name == base and (params := self._trains(resolved)):
                 needed = footprint.training(

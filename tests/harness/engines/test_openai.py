@@ -152,9 +152,9 @@ def test_what_was_found_out_is_kept_so_a_stored_run_needs_no_server(serve, tmp_p
 
 def test_requests_are_answered_once_through_every_kind_of_trouble(serve, tmp_path):
     server = serve(ids=False)
-    engine = engine_of(server, tmp_path, concurrency=3, timeout=0.5)
+    engine = engine_of(server, tmp_path, concurrency=3, timeout=4.0)
     assert engine.tokens
-    server.stall = 1.0
+    server.stall = 6.0
     server.moods = ["429", "500", "cut", "stall", "garbage", "", "500", "429"]
     texts = [f"word{i}" for i in range(12)]
     found = answers(engine.generate(asked(engine, texts)))
@@ -379,7 +379,7 @@ def transformers_server(folder, tmp_path_factory):
     with log.open("w") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
         try:
-            for _ in range(600):
+            for _ in range(3000):
                 with socket.socket() as attempt:
                     if attempt.connect_ex(("127.0.0.1", port)) == 0:
                         break
