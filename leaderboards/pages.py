@@ -122,7 +122,9 @@ class _Site:
         return models
 
     def files(self) -> Iterator[tuple[str, str]]:
-        """Name and text of every file, the overview first."""
+        """Name and text of every file; of the pages the overview first."""
+        for path in sorted([*FOLDER.glob("*.css"), *FOLDER.glob("*.js")]):
+            yield path.name, path.read_text(encoding="utf-8")
         yield (
             "index.html",
             self._page(
@@ -137,8 +139,6 @@ class _Site:
                 yield from self._task(section, raw, index, self.places[number][index])
         for label, model in self.models.items():
             yield from self._model(label, model)
-        for path in sorted([*FOLDER.glob("*.css"), *FOLDER.glob("*.js")]):
-            yield path.name, path.read_text(encoding="utf-8")
 
     def _sweeps(self) -> list[SweepCurves]:
         """Sweeps over a base that stands on this board."""
