@@ -61,9 +61,12 @@ def _record(
         "redistribute": True,
     }  # fmt: skip
     rows = tuple(
-        {"id": str(i), "status": "ok", "metrics": {metric: value}, "document": str(i)}
+        {
+            "id": str(i), "status": "ok", "metrics": {metric: value}, "document": str(i),
+            "responses": [],
+        }
         for i, value in enumerate(values)
-    )
+    )  # fmt: skip
     summary = {
         "n": items, "n_full": items, "n_scored": items, "n_unparseable": 0, "n_error": 0,
         "n_cut": 0, "complete": True, "metrics": {},

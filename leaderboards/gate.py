@@ -128,7 +128,7 @@ def _finding(
         verdict = "rose"
     return Finding(
         *place, verdict, metric, values[1], values[0], found, n,
-        prompts=_other_prompts(sides["before"], sides["now"]), reason=_other_items(sides, n),
+        prompts=_other_prompts(sides["before"], sides["now"]), reason=_beside(sides, n),
     )  # fmt: skip
 
 
@@ -169,9 +169,12 @@ def _other_prompts(before: ByDraw, now: ByDraw) -> int:
     return sum(new[key] != old[key] for key in new.keys() & old.keys())
 
 
-def _other_items(sides: Mapping[str, ByDraw], n: int) -> str:
-    """What else than the common items there is."""
+def _beside(sides: Mapping[str, ByDraw], n: int) -> str:
+    """What else than the common items there is, and whether the numerics differ."""
     told = []
+    numerics = [next(iter(side.values())).manifest["numerics"] for side in sides.values()]
+    if numerics[0] != numerics[1]:
+        told.append("numerics differ (engine, dtype or device)")
     draws = [set(side) for side in sides.values()]
     if draws[0] != draws[1]:
         told.append(f"only draws {sorted(draws[0] & draws[1])} are in both")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from harness.types import Record
-from leaderboards.gather import RawSection
+from leaderboards.gather import RawColumn, RawSection
 from leaderboards.spec import BoardSpec
 
 
@@ -33,6 +33,7 @@ def board_notes(sections: Sequence[RawSection], spec: BoardSpec) -> tuple[str, .
         {(label, o) for *_, label, record in placed if (o := record.manifest.get("origin"))}
     )
     notes += [f"{label}: not run here, imported from {origin}." for label, origin in origins]
+    notes += [note for section in sections for raw in section.columns for note in _words(raw)]
     for section, raw, label, record in placed:
         where = f"{label} on {raw.column.task}, {section.setting[0]}-shot"
         notes += _faults(where, record)
@@ -51,6 +52,29 @@ def _several_versions(section: RawSection) -> Iterator[str]:
         versions = sorted({column.version for column in columns if column.task == task})
         if len(versions) > 1:
             yield f"{task}: versions {' and '.join(versions)} stand apart; the newest counts."
+
+
+def _words(raw: RawColumn) -> Iterator[str]:
+    """Imported models whose prompts are not those asked here under the same task version."""
+    every = [record for draws in raw.cells.values() for record in draws.values()]
+    if not any(record.manifest.get("origin") for record in every):
+        return
+    asked: dict[tuple[int, str], str] = {}
+    for draws in raw.cells.values():
+        for draw, record in draws.items():
+            # A specializer may rewrite its prompts, a template wraps them.
+            if not (record.manifest.get("origin") or record.manifest["specializer"]):
+                asked |= {(draw, item["id"]): item["prompt_sha256"] for item in record.items}
+    for label, draws in raw.cells.items():
+        for draw, record in draws.items():
+            if record.manifest.get("origin") and not record.manifest["chat"]:
+                shared = [item for item in record.items if (draw, item["id"]) in asked]
+                other = sum(asked[draw, i["id"]] != i["prompt_sha256"] for i in shared)
+                if other:
+                    yield (
+                        f"{label} on {raw.column.task}: {other} of {len(shared)} prompts are not "
+                        "those asked here under the same task version."
+                    )
 
 
 def _faults(where: str, record: Record) -> Iterator[str]:

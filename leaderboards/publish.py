@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from harness.errors import UserError
 from harness.files import write_json, write_text
 from harness.record import read_records, write_record
 from harness.types import Json, Record
-from leaderboards.folder import SPEC, WITHHELD, own_spec, write_costs, write_folder
+from leaderboards.folder import SPEC, WITHHELD, write_costs, write_folder
 from leaderboards.gather import select
 from leaderboards.spec import BoardSpec, dump_board
 
@@ -47,11 +48,9 @@ def publish(records: Sequence[Record], spec: BoardSpec, name: str, folder: Path)
     for record in chosen:
         _write(record, folder / "runs")
     write_text(folder / f"{name}{SPEC}", dump_board(spec))
-    published, own = read_records(folder / "runs"), own_spec(folder)
-    if own is None:
-        raise FileNotFoundError(folder / f"{name}{SPEC}")
+    published = read_records(folder / "runs")
     write_costs(published, folder / "costs.csv")
-    return write_folder(published, own, folder, folder / "board")[1]
+    return write_folder(published, replace(spec, name=name), folder, folder / "board")[1]
 
 
 def _write(record: Record, runs: Path) -> None:

@@ -105,6 +105,12 @@ def test_only_items_of_both_sides_are_compared_and_other_prompts_are_told():
     assert "5 prompts differ" in summary([found], 0.01, "main")
 
 
+def test_other_numerics_are_compared_and_told():
+    now = record("tiny", "one", GOOD, numerics={"engine": "hf", "dtype": "bfloat16"})
+    (found,) = compare([record("tiny", "one", GOOD)], [now])
+    assert (found.verdict, found.reason) == ("same", "numerics differ (engine, dtype or device)")
+
+
 def test_two_records_of_one_run_are_refused():
     twice = [record("tiny", "one", GOOD), record("tiny", "one", BAD)]
     with pytest.raises(UserErrors, match=r"two records claim to be tiny on one@0\.0"):

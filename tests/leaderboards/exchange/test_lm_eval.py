@@ -174,6 +174,16 @@ def test_an_imported_model_stands_beside_one_run_here_and_its_origin_is_shown(re
     assert any("not run here, imported from lm-eval" in note for note in board.notes)
 
 
+def test_an_imported_model_that_was_asked_in_other_words_is_told(results):
+    entry = imported(results)["mini_yesno"]
+    here = as_record(entry, model="here", base="here", origin="")
+    told = "some__scripted__model on mini_yesno: 1 of 6 prompts are not those asked here"
+    assert not any(told in note for note in build([here, as_record(entry)], SPEC).notes)
+    changed = (entry.items[0] | {"prompt_sha256": "0" * 64}, *entry.items[1:])
+    there = Record(as_record(entry).manifest, changed, entry.summary)
+    assert any(told in note for note in build([here, there], SPEC).notes)
+
+
 def test_another_task_version_has_another_column(results):
     entry = imported(results)["mini_yesno"]
     there = as_record(entry)
