@@ -19,7 +19,18 @@ from typing import Any, Literal, get_args
 from harness.errors import UserError, UserErrors, did_you_mean
 
 Kind = Literal[
-    "ner", "relation", "factoid", "list", "yesno", "long", "sentiment", "multilabel", "rank", "exam"
+    "ner",
+    "relation",
+    "factoid",
+    "number",
+    "list",
+    "yesno",
+    "long",
+    "sentiment",
+    "classification",
+    "multilabel",
+    "rank",
+    "exam",
 ]
 NFrom = Literal["origin", "reported"]
 OriginKind = Literal["own", "hub", "repository", "agreement", "lm-eval"]

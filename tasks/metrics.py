@@ -20,6 +20,7 @@ from typing import Any
 from harness.errors import UserError
 from tasks.aggregation import AGGREGATIONS, f1, macro_f1, macro_f1_counts, mean_score, micro_f1
 from tasks.mentions import Mention, parse_mentions, relaxed_span_counts, span_counts
+from tasks.numbers import is_near, parse_number
 from tasks.overlap import best_token_f1, box_f1, rouge_l, squad_normalise
 from tasks.parsing import parse_label, parse_labels, parse_list, parse_span, parse_text
 
@@ -35,6 +36,7 @@ __all__ = [
     "micro_f1",
     "multilabel",
     "ner",
+    "number",
     "rank_label",
 ]
 
@@ -103,6 +105,19 @@ def factoid(doc: Row, results: Sequence[str]) -> Values:
         ),
         "token_f1": 0.0 if parsed is None else best_token_f1(parsed, accepted),
         "box_f1": box_f1(results[0], accepted),
+        "unparseable": int(parsed is None),
+    }
+
+
+def number(doc: Row, results: Sequence[str]) -> Values:
+    """A number; every target is accepted, each to the last digit it states."""
+    accepted = [value for one in _targets(doc) if (value := parse_number(one)) is not None]
+    if not accepted:
+        raise UserError(f"row {doc['id']}: no target is a number: {_targets(doc)}.")
+    parsed = parse_number(results[0])
+    return {
+        "acc": int(parsed is not None and any(is_near(parsed, gold) for gold in accepted)),
+        "box_f1": box_f1(results[0], _targets(doc)),
         "unparseable": int(parsed is None),
     }
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tasks.origins import hallmarks, iob, pairs, questions, reviews
+from tasks.origins import filings, hallmarks, iob, pairs, questions, reviews, tables
 
 RawRow = dict[str, Any]
 Splits = dict[str, list[RawRow]]
@@ -23,7 +23,9 @@ CONVERTERS: Mapping[str, Converter] = {
     "bioasq": questions.convert_bioasq,
     "pubmedqa": questions.convert_pubmedqa,
     "medmcqa": questions.convert_medmcqa,
+    "finqa": filings.convert_finqa,
     "hoc": hallmarks.convert,
     "psytar": reviews.convert_psytar,
     "medical_drugs": reviews.convert_medical_drugs,
+    "table": tables.convert,
 }

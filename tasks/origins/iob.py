@@ -1,4 +1,7 @@
-"""Mentions from token-and-tag files (IOB): one token a line, an empty line between sentences."""
+"""Mentions from token-and-tag files (IOB): one token a line, an empty line between sentences.
+
+Columns stand apart by tabs, or by blanks as in CoNLL 2003; the last is the tag.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,9 @@ def convert(
 def _sentences(path: Path) -> Iterator[list[tuple[str, str]]]:
     sentence: list[tuple[str, str]] = []
     for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
-        fields = line.split("\t") if line.strip() else []
+        fields = line.split("\t") if "\t" in line else line.split()
+        if not line.strip() or fields[0] == "-DOCSTART-":
+            fields = []
         if not fields:
             if sentence:
                 yield sentence

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 from harness.errors import UserError
+from tasks.origins.workbook import read_sheet
 
 LABELS = ["Positive", "Negative", "Neutral"]
 # Neither set has a published labelled test split: so many reviews are the test, by digest.
@@ -45,7 +44,7 @@ def convert_psytar(
     Args:
         options: "workbook": the path; "sheet": the sheet's name.
     """
-    table = _sheet(files[options["workbook"]], options["sheet"])
+    table = read_sheet(files[options["workbook"]], options["sheet"])
     _need(table[0] if table else [], ("drug_id", "rating", "comment"), dataset)
     rows = []
     for values in table[1:]:
@@ -81,40 +80,3 @@ def _in_two(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
 def _need(found: Any, columns: tuple[str, ...], dataset: str) -> None:
     if missing := [column for column in columns if column not in found]:
         raise UserError(f"{dataset}: columns {missing} are not in the file; it has {list(found)}.")
-
-
-_SPACE = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
-_RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
-
-
-def _sheet(workbook: Path, name: str) -> list[list[str]]:
-    """Read one sheet of an .xlsx file as texts: a zip of XML, which needs no further library."""
-    with zipfile.ZipFile(workbook) as packed:
-        sheets = ElementTree.fromstring(packed.read("xl/workbook.xml")).iter(f"{_SPACE}sheet")
-        targets = {sheet.get("name"): sheet.get(_RELATION) for sheet in sheets}
-        if name not in targets:
-            raise UserError(f"{workbook}: no sheet '{name}'; it has {list(targets)}.")
-        relations = ElementTree.fromstring(packed.read("xl/_rels/workbook.xml.rels"))
-        paths = {relation.get("Id"): relation.get("Target", "") for relation in relations}
-        shared: list[str] = []
-        if "xl/sharedStrings.xml" in packed.namelist():
-            strings = ElementTree.fromstring(packed.read("xl/sharedStrings.xml"))
-            shared = ["".join(item.itertext()) for item in strings.iter(f"{_SPACE}si")]
-        path = paths[targets[name]].removeprefix("/").removeprefix("xl/")
-        sheet = ElementTree.fromstring(packed.read(f"xl/{path}"))
-    return [_cells(row, shared) for row in sheet.iter(f"{_SPACE}row")]
-
-
-def _cells(row: ElementTree.Element, shared: list[str]) -> list[str]:
-    """The values of a row by column; cells that are empty are left out of the file."""
-    values: dict[int, str] = {}
-    for cell in row.iter(f"{_SPACE}c"):
-        column = 0
-        for letter in cell.get("r", "A1").rstrip("0123456789"):
-            column = column * 26 + ord(letter) - ord("A") + 1
-        text = "".join(cell.itertext()) if cell.get("t") == "inlineStr" else ""
-        value = cell.find(f"{_SPACE}v")
-        if value is not None and value.text:
-            text = shared[int(value.text)] if cell.get("t") == "s" else value.text
-        values[column - 1] = text
-    return [values.get(column, "") for column in range(max(values, default=-1) + 1)]
