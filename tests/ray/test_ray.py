@@ -22,6 +22,8 @@ from harness.executors import ray_actors
 from harness.store import _parse
 from tests.specializers.tiny import save_model
 
+pytestmark = pytest.mark.timeout(1800)
+
 # Two bases; adapters over both; a model that only rewrites prompts.
 MODELS = "tiny,seedsft-tiny,dapt-tiny,rag-tiny,other,seedsft-other"
 RUN = [
@@ -61,6 +63,9 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("RAY_AUTH_TOKEN", "0123456789abcdef" * 4)
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("RAY_TMPDIR", folder)
+        # A busy machine must not fail a test: seconds a node may take to start and to answer.
+        patch.setenv("RAY_raylet_start_wait_time_s", "600")
+        patch.setenv("RAY_health_check_timeout_ms", "60000")
         yield
     shutil.rmtree(folder, ignore_errors=True)
 
