@@ -16,6 +16,8 @@ from harness.errors import UserError, did_you_mean
 
 # Names become folder names and parts of `<specializer>@<domain>-<model>`.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+# Names of tasks and of specialised models may hold more, but lead out of no folder.
+_PLAIN_NAME = re.compile(r"\w[\w.@+:,=-]*")
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,11 @@ class Kind:
 def is_number(value: Any) -> bool:
     """Whether a TOML value is an integer or a float (a boolean is neither)."""
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def is_plain_name(value: Any) -> bool:
+    """Whether results can be kept in a folder of that name, inside the one they belong to."""
+    return isinstance(value, str) and _PLAIN_NAME.fullmatch(value) is not None
 
 
 def one_of(*words: str) -> Kind:

@@ -9,13 +9,15 @@ name is in none of the suites.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.checks import is_plain_name
 from harness.errors import UserError, UserErrors, did_you_mean
 from harness.exam_data import load_own
+from harness.trust import code_of, read_suite_yaml, refuse_code, sandbox_templates
 
 # lm-eval tells of every task it builds; the run's own output says what matters.
 logging.getLogger("lm_eval").setLevel(logging.ERROR)
@@ -35,13 +37,28 @@ class SuiteIndex:
 
     Args:
         suites: suite name -> folder.
+        folders: those of them that are no package's but a folder of the user's.
+        trusted: whether tasks of `folders` may execute code.
+        harmless: functions that they may use by name in any case.
     Raises:
-        UserErrors: two suites define the same task or group.
+        UserErrors: two suites define the same task or group; what is wrong with the
+            YAML in `folders`.
     """
 
-    def __init__(self, suites: Mapping[str, Path]) -> None:
+    def __init__(
+        self,
+        suites: Mapping[str, Path],
+        folders: Collection[str] = (),
+        trusted: bool = False,
+        harmless: Collection[str] = (),
+    ) -> None:
         self._suites = dict(suites)
+        self._folders = frozenset(folders)
+        self._trusted = trusted
+        self._harmless = frozenset(harmless)
+        self._check_yaml()
         self._check_duplicates()
+        sandbox_templates()
         self._with_defaults = False
         self._index = self._manager().task_index
 
@@ -58,6 +75,25 @@ class SuiteIndex:
         if self._with_defaults:
             manager._index = self._index  # lm-eval's own tasks are looked through once
         return manager
+
+    def _check_yaml(self) -> None:
+        """lm-eval passes over a file that it cannot read; its task would only be unknown."""
+        faults = []
+        for suite in sorted(self._folders):
+            for path in sorted(self._suites[suite].glob("**/*.yaml")):
+                try:
+                    content = read_suite_yaml(path)
+                except UserError as error:
+                    faults.append(str(error))
+                    continue
+                name = content.get("task")
+                if name is not None and not isinstance(name, list) and not is_plain_name(name):
+                    faults.append(
+                        f"{path}: task: found {name!r}; expected a name of letters, digits and "
+                        f". _ - @ +, since results are kept under it. Rename it."
+                    )
+        if faults:
+            raise UserErrors(faults)
 
     def _check_duplicates(self) -> None:
         from lm_eval.tasks._index import TaskIndex
@@ -116,6 +152,19 @@ class SuiteIndex:
             self._index = self._manager(include_defaults=True).task_index
             self._with_defaults = True
 
+    def _build(self, manager: Any, place: TaskPlace) -> Any:
+        try:
+            return manager.load(place.name)["tasks"][place.name]
+        except (ArithmeticError, AssertionError, AttributeError, ImportError, LookupError,
+                OSError, RuntimeError, TypeError, ValueError) as error:  # fmt: skip
+            if place.suite not in self._folders:
+                raise  # a package's suite is tested; this is a bug
+            raise UserError(
+                f"{place.yaml}: task '{place.name}' cannot be built ({type(error).__name__}: "
+                f"{error!s:.300}). Correct its keys as lm-eval's task guide has them; "
+                f"docs/suites.md shows a suite."
+            ) from error
+
     def _members(self, name: str) -> list[str]:
         entry = self._index.get(name)
         if entry is None:
@@ -142,6 +191,13 @@ class SuiteIndex:
                 return TaskPlace(task, suite, yaml)
         return TaskPlace(task, "lm-eval", yaml)
 
+    def wanted_code(self, task: str) -> list[str]:
+        """What a task would execute without being trusted; [] for one that may be loaded."""
+        place = self.place(task)
+        if self._trusted or place.suite not in self._folders or place.yaml is None:
+            return []
+        return code_of(place.yaml, self._harmless)
+
     def load(
         self, tasks: Sequence[str], *, shots: int, draw: int, data: Path | None
     ) -> dict[str, Any]:
@@ -152,7 +208,8 @@ class SuiteIndex:
             draw: which demonstrations; 0 is what `lm_eval` itself would take.
             data: folder of a local mirror, or None for BENCH_DATA and the cache.
         Raises:
-            UserErrors: rows missing or faulty; too few train rows for the shots.
+            UserErrors: rows missing or faulty; too few train rows for the shots; code that
+                is not trusted, or that models would write.
         """
         metadata: dict[str, Any] = {"draw": draw}
         if data is not None:
@@ -163,16 +220,23 @@ class SuiteIndex:
         for name in tasks:
             try:
                 place = self.place(name)
+                if code := self.wanted_code(name):
+                    raise refuse_code(name, place.suite, code)
                 if place.suite == "lm-eval" and place.yaml is not None:
                     task = load_own(manager, name, place.yaml, data)
                 else:
-                    task = manager.load(name)["tasks"][name]
+                    task = self._build(manager, place)
             except UserErrors as error:
                 faults += error.messages
                 continue
             except UserError as error:
                 faults.append(str(error))
                 continue
+            if getattr(task, "UNSAFE_CODE", False):
+                faults.append(
+                    f"task '{name}' executes what a model writes, and bench has no sandbox for "
+                    f"that. Leave it out, or run it with lm_eval inside one."
+                )
             task.set_config(key="num_fewshot", value=shots)
             task.set_fewshot_seed(seed=draw)
             demonstrations = len(task.fewshot_docs()) if shots else 0

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from harness.commands.options import folder_options
-from harness.commands.session import open_registry, out_folder
+from harness.commands.session import open_registry, open_suites, out_folder
 from harness.errors import UserErrors
 
 NAME = "import"
@@ -22,17 +22,19 @@ def options(sub: argparse.ArgumentParser) -> None:
 def call(args: argparse.Namespace) -> int:
     from harness.config import load_config
     from harness.record import record_folder, write_record
-    from harness.suites import SuiteIndex
     from harness.types import Job
     from leaderboards.exchange.lm_eval_import import read_results
     from tasks.cards import load_cards
 
     config = load_config()
     out = out_folder(args, config)
-    suites = open_registry(config).suites()
-    index = SuiteIndex(suites)
+    registry = open_registry(config)
+    index = open_suites(registry, config)
     found = read_results(
-        args.folder, load_cards(suites.values()), lambda task: index.place(task).suite, args.model
+        args.folder,
+        load_cards(registry.suites().values()),
+        lambda task: index.place(task).suite,
+        args.model,
     )
     places: dict[Path, int] = {}
     faults = []

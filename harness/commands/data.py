@@ -6,7 +6,7 @@ import argparse
 import json
 
 from harness.commands.options import data_options, names
-from harness.commands.session import open_registry
+from harness.commands.session import open_registry, open_suites
 from harness.errors import UserError
 
 NAME = "data"
@@ -22,14 +22,13 @@ def options(sub: argparse.ArgumentParser) -> None:
 
 def call(args: argparse.Namespace) -> int:
     from harness.config import load_config
-    from harness.suites import SuiteIndex
     from tasks import origins
     from tasks.cards import load_cards
 
     config = load_config()
     registry = open_registry(config)
     every = load_cards(registry.suites().values())
-    names = SuiteIndex(registry.suites()).expand(args.names) if args.names else list(every)
+    names = open_suites(registry, config).expand(args.names) if args.names else list(every)
     cards = [every[name] for name in names if name in every]
     rows: list[tuple[str, str, str]]
     if args.action == "fetch":

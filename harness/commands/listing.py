@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
-from harness.commands.session import domain_folders, open_registry
+from harness.commands.session import domain_folders, open_registry, open_suites
 
 if TYPE_CHECKING:
     from harness.registry import Registry
@@ -24,7 +24,6 @@ def options(sub: argparse.ArgumentParser) -> None:
 
 def call(args: argparse.Namespace) -> int:
     from harness.config import load_config
-    from harness.suites import SuiteIndex
 
     config = load_config()
     registry = open_registry(config)
@@ -32,7 +31,7 @@ def call(args: argparse.Namespace) -> int:
     listing: dict[str, list[dict[str, str]]] = {}
     for kind in kinds:
         if kind == "tasks":
-            index = SuiteIndex(registry.suites())
+            index = open_suites(registry, config)
             sizes = {name: len(index.expand([name])) for name in index.group_names}
             rows = [(name, f"group of {size} tasks") for name, size in sizes.items()]
             rows += [(name, "") for name in index.task_names]

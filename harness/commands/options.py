@@ -59,6 +59,14 @@ def data_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--data", type=Path, help="local mirror of data sets (or BENCH_DATA)")
 
 
+def trust_options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "--trust-suite",
+        action="store_true",
+        help="let suites of bench.toml run the Python code they name",
+    )
+
+
 def model_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--budget", default="tiny", help="tiny, small or paper (default: tiny)")
     sub.add_argument("--domain", default="", help="domain to specialise in (default: biomed)")

@@ -16,8 +16,9 @@ from harness.commands.options import (
     names,
     output_options,
     shots,
+    trust_options,
 )
-from harness.commands.session import Session, board_spec
+from harness.commands.session import Session, board_spec, open_suites
 from harness.commands.worker import OpenRunWorker, RunWorker
 from harness.errors import UserError
 
@@ -39,6 +40,7 @@ def options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--chat", choices=["auto", "on", "off"], default="auto")
     model_options(sub)
     data_options(sub)
+    trust_options(sub)
     output_options(sub)
     board_format(sub)
     sub.add_argument("--executor", choices=["local", "ray"], default="local", help="where jobs run")
@@ -61,13 +63,12 @@ def record(args: argparse.Namespace) -> tuple[Session, list[Record]]:
     """Everything but the board."""
     from harness.executors.local import LocalExecutor
     from harness.plan import plan_jobs
-    from harness.suites import SuiteIndex
 
     if args.executor == "local" and (args.address or args.storage):
         raise UserError("--address and --storage go with --executor ray; add it or leave them out.")
     session = Session(args)
     config, registry = session.config, session.registry
-    index = SuiteIndex(registry.suites())
+    index = open_suites(registry, config, args)
     resolved = [registry.resolve(name) for name in args.models]
     tasks = index.expand(args.tasks)
     shots = args.shots or config.defaults.shots or (0,)

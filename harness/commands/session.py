@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from harness.config import Config
     from harness.executors.base import Kept
     from harness.registry import Registry
+    from harness.suites import SuiteIndex
     from harness.types import Artifact, Domain, Progress, Record
     from leaderboards.spec import BoardSpec
 
@@ -42,6 +43,32 @@ def _folders(package: Any, pattern: str) -> dict[str, Path]:
     """Folder name -> folder, for the folders of a package that hold matching files."""
     root = Path(package.__file__).parent
     return {path.parent.name: path.parent for path in sorted(root.glob(pattern))}
+
+
+def open_suites(
+    registry: Registry, config: Config, args: argparse.Namespace | None = None
+) -> SuiteIndex:
+    """The tasks of all suites; those of bench.toml may run code only with --trust-suite."""
+    from harness.suites import SuiteIndex
+
+    if not config.suites:
+        return SuiteIndex(registry.suites())
+    trusted = getattr(args, "trust_suite", False)
+    return SuiteIndex(registry.suites(), config.suites, trusted, _harmless_functions())
+
+
+def _harmless_functions() -> frozenset[str]:
+    """Our own that a suite names after !function: how rows are read, scored and summed."""
+    import inspect
+
+    from tasks import datasets, metrics
+
+    scoring = {
+        f"{metrics.__name__}.{name}"
+        for name, value in vars(metrics).items()
+        if inspect.isfunction(value) and value.__module__.startswith("tasks.") and name[0] != "_"
+    }
+    return frozenset(scoring | {f"{datasets.__name__}.{datasets.load.__name__}"})
 
 
 def domain_folders(config: Config) -> dict[str, Path]:

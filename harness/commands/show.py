@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from harness.commands.options import count, data_options
-from harness.commands.session import open_registry
+from harness.commands.options import count, data_options, trust_options
+from harness.commands.session import open_registry, open_suites
 from harness.errors import UserError
 
 NAME = "show"
@@ -18,15 +18,15 @@ def options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--draw", type=count, default=0)
     sub.add_argument("--item", type=count, default=0)
     data_options(sub)
+    trust_options(sub)
 
 
 def call(args: argparse.Namespace) -> int:
     from harness.config import load_config
-    from harness.suites import SuiteIndex
     from tasks.show import render
 
     config = load_config()
-    index = SuiteIndex(open_registry(config).suites())
+    index = open_suites(open_registry(config), config, args)
     name, *others = index.expand([args.task])
     if others:
         members = ", ".join([name, *others])

@@ -13,9 +13,10 @@ from harness.commands.options import (
     names,
     output_options,
     shots,
+    trust_options,
 )
 from harness.commands.scoring import load_tasks, record_jobs
-from harness.commands.session import Session
+from harness.commands.session import Session, open_suites
 from harness.errors import UserError
 
 if TYPE_CHECKING:
@@ -45,20 +46,20 @@ def options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--chat", choices=["auto", "on", "off"], default="auto")
     model_options(sub)
     data_options(sub)
+    trust_options(sub)
     output_options(sub)
 
 
 def call(args: argparse.Namespace) -> int:
     from harness.leak_check import index_tasks
     from harness.plan import plan_jobs
-    from harness.suites import SuiteIndex
     from harness.sweep import read_vary
     from leaderboards.sweeps import notes, render_terminal, sweep_of, write_sweep
     from tasks.cards import load_cards
 
     session = Session(args)
     vary = read_vary(args.vary)
-    index = SuiteIndex(session.registry.suites())
+    index = open_suites(session.registry, session.config, args)
     tasks = index.expand(args.tasks)
     cards = load_cards(session.registry.suites().values())
     model = f"{args.specializer}-{args.model}"

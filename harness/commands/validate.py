@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.commands.options import data_options, names
-from harness.commands.session import domain_folders, open_registry
+from harness.commands.options import data_options, names, trust_options
+from harness.commands.session import domain_folders, open_registry, open_suites
 from harness.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
@@ -31,17 +31,17 @@ def options(sub: argparse.ArgumentParser) -> None:
     )
     sub.add_argument("--json", action="store_true", help="print JSON")
     data_options(sub)
+    trust_options(sub)
 
 
 def call(args: argparse.Namespace) -> int:
     from harness.config import load_config
-    from harness.suites import SuiteIndex
     from tasks.cards import load_cards
     from tasks.validate import validate
 
     config = load_config()
     registry = open_registry(config)
-    index = SuiteIndex(registry.suites())
+    index = open_suites(registry, config, args)
     cards = load_cards(registry.suites().values())
     data = args.data or config.defaults.data
     folders = _domains(args, config)
@@ -98,6 +98,8 @@ def _present(index: SuiteIndex, cards: dict[str, Card], data: Path | None) -> tu
         card = cards.get(name)
         if card is None or card.rank_of:
             continue  # a ranking task has the rows of its generative one
+        if index.wanted_code(name):
+            continue  # not trusted; asked for by name it is told of
         try:
             find(card.dataset, str(data) if data else None, str(index.place(name).yaml))
         except UserError:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.commands.scoring import Scorer, load_tasks
-from harness.commands.session import Session
+from harness.commands.session import Session, open_suites
 
 if TYPE_CHECKING:
     from harness.config import Config
@@ -24,11 +24,11 @@ class RunWorker:
     """
 
     def __init__(self, session: Session, jobs: Sequence[Job], tasks: Sequence[str]) -> None:
-        from harness.suites import SuiteIndex
         from tasks.cards import load_cards
 
         folders = session.registry.suites()
-        built = load_tasks(session, SuiteIndex(folders), jobs, tasks)
+        index = open_suites(session.registry, session.config, session.args)
+        built = load_tasks(session, index, jobs, tasks)
         self._session = session
         self._scorer = Scorer(session, built, load_cards(folders.values()), session.out / "runs")
         self._artifacts: dict[str, Artifact | None] = {}
