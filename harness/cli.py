@@ -26,6 +26,7 @@ from harness.commands import (
     validate,
 )
 from harness.errors import UserError
+from harness.exhausted import mendable
 
 _COMMANDS: tuple[ModuleType, ...] = (
     run, plan, specialize, sweep, explain, board, listing, validate, show, corpus, data, models,
@@ -49,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; 0 is success, 2 a user's mistake, 130 an interrupt."""
+    """Run one command; 0 is success, 2 what the user can mend, 130 an interrupt."""
     parser = _parser()
     args = parser.parse_args(argv)
     if args.version:
@@ -63,9 +64,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     _quiet_libraries(os.environ)
     try:
         return int(args.function(args))
-    except UserError as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
         print(
             "bench: interrupted. Everything answered so far is kept; "
@@ -77,6 +75,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of a pipe went away (`bench list | head`).
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception as error:
+        out = getattr(args, "out", None)
+        message = str(error) if isinstance(error, UserError) else mendable(error, out)
+        if message is None:
+            raise
+        print(f"bench: {message}", file=sys.stderr)
+        return 2
 
 
 def _quiet_libraries(environment: Any) -> None:

@@ -89,14 +89,19 @@ def write_record(
         "items_sha256": sha256(data).hexdigest(),
     }
     text = _canonical(content | {"sha256": _seal(content)})
-    path = folder / "record.json"
-    again = path.exists() and path.read_bytes() == text
+    path, rows = folder / "record.json", folder / "items.jsonl"
+    # The same record again stays as it is: another process may be reading it.
+    again = (
+        path.exists() and path.read_bytes() == text and rows.exists() and rows.read_bytes() == data
+    )
     before = _run_facts(folder).get("spent", {}) if again else {}
     spent = {key: before.get(key, 0) + run_facts.get(key, 0) for key in _SPENT}
-    path.unlink(missing_ok=True)
-    write_bytes(folder / "items.jsonl", data)
+    if not again:
+        path.unlink(missing_ok=True)
+        write_bytes(rows, data)
     write_json(folder / "run.json", {**run_facts, "spent": spent})
-    write_bytes(path, text)
+    if not again:
+        write_bytes(path, text)
     return read_record(folder)
 
 
@@ -166,7 +171,9 @@ def read_records(runs: Path) -> list[Record]:
         try:
             records.append(read_record(path.parent))
         except UserError as error:
-            faults.append(str(error))
+            # Gone by now: another process is writing it anew.
+            if path.exists():
+                faults.append(str(error))
     if faults:
         raise UserErrors(faults)
     return records

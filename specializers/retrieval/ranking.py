@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from filelock import FileLock
 
+from harness.files import sync
 from specializers.corpus import Corpus
 
 # An index folder is whole when it holds this file.
@@ -87,5 +88,6 @@ def ensure_index(folder: Path, build: Callable[[Path], None]) -> None:
         work = folder.with_name(f".{folder.name}.unfinished")
         work.mkdir(exist_ok=True)
         build(work)
+        sync(work)
         shutil.rmtree(folder, ignore_errors=True)
         work.rename(folder)

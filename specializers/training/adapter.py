@@ -12,7 +12,7 @@ from typing import Any
 
 from harness.engines.loading import guard_nf4, quantisable
 from harness.errors import MissingExtra
-from harness.files import write_json
+from harness.files import sync, write_json
 from specializers.training.params import TrainParams
 
 
@@ -99,5 +99,6 @@ def save_adapter(model: Any, folder: Path, base_name: str) -> None:
     if isinstance(config["target_modules"], list):
         config["target_modules"].sort()
     write_json(work / "adapter_config.json", config)
+    sync(work)
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(work, folder)

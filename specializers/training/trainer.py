@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import MissingExtra
-from harness.files import write_json, write_jsonl, write_text
+from harness.files import sync, write_json, write_jsonl, write_text
 from harness.types import Json, Progress
 from specializers.training.adapter import adapted_modules, save_adapter, with_adapter
 from specializers.training.packing import collate, packs_exactly, response_loss
@@ -127,7 +127,9 @@ def _trainer(
             progress.advance(1)
 
         def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            write_text(folder / f"checkpoint-{state.global_step}" / WHOLE, "")
+            checkpoint = folder / f"checkpoint-{state.global_step}"
+            sync(checkpoint)
+            write_text(checkpoint / WHOLE, "")
 
     micro = min(params.micro_batch, params.batch)
     gpu = torch.cuda.is_available()

@@ -118,3 +118,24 @@ def test_items_are_one_json_object_a_line(tmp_path):
     write(tmp_path)
     lines = (tmp_path / "selfspec-m" / "t@2.1" / "items.jsonl").read_bytes().split(b"\n")
     assert [json.loads(line)["id"] for line in lines if line] == ["0", "1", "2"]
+
+
+def test_the_same_record_again_is_left_as_it_is_for_whoever_reads_it(tmp_path):
+    write(tmp_path)
+    files = [tmp_path / "selfspec-m" / "t@2.1" / n for n in ("record.json", "items.jsonl")]
+    before = [file.stat().st_ino for file in files]
+    assert write(tmp_path).manifest["engine_report"]["spent"]["calls"] == 2
+    assert [file.stat().st_ino for file in files] == before
+    write(tmp_path, ROWS[:2])
+    assert [file.stat().st_ino for file in files] != before
+
+
+def test_a_record_that_another_process_writes_anew_is_no_fault(tmp_path, monkeypatch):
+    write(tmp_path)
+
+    def vanish(folder):
+        (folder / "record.json").unlink()
+        raise UserError("not a record")
+
+    monkeypatch.setattr("harness.record.read_record", vanish)
+    assert read_records(tmp_path) == []
