@@ -18,6 +18,7 @@ from harness.commands import (
     explain,
     listing,
     models,
+    new,
     plan,
     run,
     show,
@@ -30,7 +31,7 @@ from harness.exhausted import mendable
 
 _COMMANDS: tuple[ModuleType, ...] = (
     run, plan, specialize, sweep, explain, board, listing, validate, show, corpus, data, models,
-    doctor,
+    doctor, new,
 )  # fmt: skip
 
 

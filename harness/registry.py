@@ -10,6 +10,7 @@ and `.boards` (a TOML file). They are loaded when they are asked for, not before
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -93,9 +94,11 @@ class Registry:
         for name, spec in {**builtin_models(), **config.models}.items():
             origin = configured if name in config.models else "built in"
             add("models", name, origin, _given(spec))
-        for origin, targets in (("built in", specializers), (configured, config.specializers)):
-            for name, target in targets.items():
-                add("specializers", name, origin, _imported(target))
+        for name, target in specializers.items():
+            add("specializers", name, "built in", _imported(target))
+        beside = config.path.parent if config.path else None
+        for name, target in config.specializers.items():
+            add("specializers", name, configured, _imported(target, beside))
         paths = (("suites", suites, config.suites), ("boards", boards, config.boards))
         for kind, builtin, own in paths:
             for name, path in builtin.items():
@@ -222,8 +225,12 @@ def _given(value: Any) -> Callable[[], Any]:
     return lambda: value
 
 
-def _imported(target: str) -> Callable[[], Any]:
+def _imported(target: str, beside: Path | None = None) -> Callable[[], Any]:
+    """The attribute of a module; a module beside bench.toml need not be installed."""
+
     def load() -> Any:
+        if beside is not None and str(beside) not in sys.path:
+            sys.path.append(str(beside))
         module, _, attribute = target.partition(":")
         value = importlib.import_module(module)
         for part in attribute.split("."):

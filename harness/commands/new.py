@@ -1,0 +1,144 @@
+"""`bench new`: the files of a suite, specializer, domain or board, sound from the start."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.checks import NAME as PLUGIN_NAME
+from harness.commands.session import domain_folders, open_registry
+from harness.errors import UserError
+from harness.files import write_text
+
+if TYPE_CHECKING:
+    from harness.registry import Registry
+
+NAME = "new"
+HELP = "write the files of a new suite, specializer, domain or board"
+SHAPES = ("classification", "ner", "relation", "qa", "list", "long", "multilabel")
+
+
+def options(sub: argparse.ArgumentParser) -> None:
+    parts = sub.add_subparsers(dest="part", metavar="KIND", required=True)
+    suite = parts.add_parser("suite", help="a task, its card and its rows, in suites/NAME/")
+    suite.add_argument("name")
+    suite.add_argument("--like", choices=SHAPES, required=True, help="what its answers are like")
+    suite.add_argument(
+        "--from", dest="source", type=Path, metavar="ROWS", help="rows.csv or rows.jsonl of yours"
+    )
+    parts.add_parser("specializer", help="a Python module, NAME.py").add_argument("name")
+    parts.add_parser("domain", help="seeds to replace, in domains/NAME/").add_argument("name")
+    board = parts.add_parser("board", help="which models and tasks to show, boards/NAME.toml")
+    board.add_argument("name")
+    board.add_argument("--suite", default="", help="whose records it shows (default: NAME's)")
+
+
+def call(args: argparse.Namespace) -> int:
+    from harness.config import load_config
+
+    config = load_config()
+    registry = open_registry(config)
+    kind, name = f"{args.part}s", args.name
+    taken = domain_folders(config) if kind == "domains" else registry.names(kind)
+    if not PLUGIN_NAME.fullmatch(name):
+        raise UserError(f"'{name}': expected letters, digits, '.', '_' and '-'. Choose another.")
+    if name in taken:
+        raise UserError(f"{args.part} '{name}' is there already. Choose another name.")
+    files, target, edit = _FILES[args.part](args, registry)
+    if there := [path for path in files if path.exists()]:
+        raise UserError(
+            f"{', '.join(map(str, there))}: there already; nothing was written. Remove it, or "
+            "choose another name."
+        )
+    settings = _registered(Path("bench.toml"), kind, name, target)
+    for path, text in files.items():
+        write_text(path, text)
+    write_text(Path("bench.toml"), settings)
+    for path in [*files, Path("bench.toml")]:
+        print(f"wrote {path}")
+    print("Edit these two:\n" + "\n".join(f"  {line}" for line in edit))
+    return 0
+
+
+Made = tuple[dict[Path, str], str, list[str]]  # files, what bench.toml names, what to edit
+
+
+def _suite(args: argparse.Namespace, registry: Registry) -> Made:
+    from harness.suites import SuiteIndex
+    from tasks.scaffold import suite_files
+
+    name = args.name.replace("-", "_").replace(".", "_")
+    index = SuiteIndex(registry.suites())
+    if name in [*index.task_names, *index.group_names]:
+        raise UserError(f"task '{name}' is there already. Choose another name.")
+    folder = Path("suites") / args.name
+    files = {
+        folder / file: text for file, text in suite_files(name, args.like, args.source).items()
+    }
+    return files, folder.as_posix(), [
+        _line(folder / f"{name}.yaml", files, "description", after=1),
+        _line(folder / f"{name}.card.toml", files, "licence"),
+    ]  # fmt: skip
+
+
+def _specializer(args: argparse.Namespace, _: Registry) -> Made:
+    from specializers.scaffold import specializer_file
+
+    module = re.sub(r"\W", "_", args.name)
+    if not module.isidentifier():
+        raise UserError(f"'{args.name}': a Python module cannot have that name. Choose another.")
+    path = Path(f"{module}.py")
+    files = {path: specializer_file(args.name)}
+    edits = [_line(path, files, "summary"), _line(path, files, "texts")]
+    return files, f"{module}:New", edits
+
+
+def _domain(args: argparse.Namespace, _: Registry) -> Made:
+    from specializers.scaffold import domain_files
+
+    folder = Path("domains") / args.name
+    files = {folder / file: text for file, text in domain_files(args.name).items()}
+    config = folder / "domain.toml"
+    edits = [_line(config, files, key) for key in ("description", "topics")]
+    return files, folder.as_posix(), edits
+
+
+def _board(args: argparse.Namespace, registry: Registry) -> Made:
+    suites = registry.suites()
+    suite = args.suite or (args.name if args.name in suites else "biomed_mini")
+    if suite not in suites:
+        suite = suite.replace("-", "_")
+    if suite not in suites:
+        raise UserError(f"unknown suite '{args.suite}'. It is one of: {', '.join(suites)}.")
+    path = Path("boards") / f"{args.name}.toml"
+    text = f'# docs/boards.md explains every key.\ntitle = "{args.name}"\nsuite = "{suite}"\n'
+    files = {path: text}
+    return files, path.as_posix(), [_line(path, files, key) for key in ("title", "suite")]
+
+
+_FILES = {"suite": _suite, "specializer": _specializer, "domain": _domain, "board": _board}
+
+
+def _line(path: Path, files: dict[Path, str], key: str, after: int = 0) -> str:
+    """Where a key stands in a new file, as path:line: text."""
+    lines = files[path].splitlines()
+    place = next(n for n, line in enumerate(lines) if re.match(rf"\s*{key}\b\s*[:=]", line)) + after
+    return f"{path}:{place + 1}: {lines[place].strip():.60}"
+
+
+def _registered(path: Path, kind: str, name: str, target: str) -> str:
+    """bench.toml with one more entry; what stands there is kept as it is."""
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    entry = f'"{name}" = "{target}"\n'
+    head = re.search(rf"^\[{kind}\][^\n]*\n?", text, re.M)
+    if head:
+        before = text[: head.end()] if head[0].endswith("\n") else text + "\n"
+        text = before + entry + text[head.end() :]
+    else:
+        text = f"{text.rstrip()}\n\n[{kind}]\n{entry}".lstrip()
+    if tomllib.loads(text).get(kind, {}).get(name) != target:
+        raise UserError(f"{path}: add {entry.strip()} under [{kind}] yourself; found no place.")
+    return text
