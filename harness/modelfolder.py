@@ -64,7 +64,13 @@ def missing_files(folder: Path) -> list[str]:
         missing.append("tokenizer.json")
     index = folder / "model.safetensors.index.json"
     if index.exists():
-        shards = sorted(set(json.loads(index.read_text())["weight_map"].values()))
+        weights = _table(index).get("weight_map")
+        if not isinstance(weights, dict) or not all(_inside(name) for name in weights.values()):
+            raise UserError(
+                f"{index}: weight_map: expected a table tensor -> a file's name in this folder. "
+                f"Fetch or save the folder again."
+            )
+        shards = sorted(set(weights.values()))
         missing += [shard for shard in shards if not (folder / shard).exists()]
     elif not any(folder.glob("*.safetensors")):
         missing.append("model.safetensors")
@@ -82,7 +88,7 @@ def check_folder(spec: ModelSpec, folder: Path) -> None:
             f'source = "path:FOLDER".'
         )
     config = folder / "config.json"
-    values = json.loads(config.read_text(encoding="utf-8"))
+    values = _table(config)
     if "auto_map" in values and not spec.trust_remote_code:
         from harness.engines.gguf import has_own_class
 
@@ -93,3 +99,22 @@ def check_folder(spec: ModelSpec, folder: Path) -> None:
                 f"'{values.get('model_type', '')}'. If you trust that code, set "
                 f"trust_remote_code = true for the model."
             )
+
+
+def _inside(name: Any) -> bool:
+    return isinstance(name, str) and bool(name) and "/" not in name and "\\" not in name
+
+
+def _table(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(
+            f"{path}: not JSON ({error}). Fetch or save the model's folder again."
+        ) from error
+    if not isinstance(values, dict):
+        raise UserError(
+            f"{path}: found {type(values).__name__}; expected an object. Fetch or save the model's "
+            f"folder again."
+        )
+    return values

@@ -87,6 +87,11 @@ def find(dataset: str, data_dir: str | None = None, config_source: str | None = 
     Raises:
         UserError: it is nowhere; the message says where it was looked for.
     """
+    if "\0" in dataset or ".." in Path(dataset).parts or Path(dataset).is_absolute():
+        raise UserError(
+            f"dataset_kwargs.dataset is '{dataset}', expected a folder's name inside the suite's "
+            "data, the mirror or the cache. Correct it."
+        )
     places = search_path(dataset, data_dir, config_source)
     for place in places:
         if (place / "test.jsonl").exists():

@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import UserError
+from harness.checks import is_plain_name
+from harness.errors import UserError, UserErrors
 
 if TYPE_CHECKING:
     from harness.config import Config
@@ -186,6 +187,16 @@ def records_of(out: Path) -> list[Record]:
             f"{out / 'runs'}: no records. Run 'bench run --models ... --tasks ...' first, "
             "or name the folder with --out."
         )
+    # A shared folder is anybody's, and pages and copies are written under these names.
+    faults = [
+        f"{out / 'runs'}: a record's {key} is {record.manifest.get(key)!r:.80}; expected a plain "
+        "name of letters, digits and . _ - @ +. Remove that record."
+        for record in records
+        for key in ("model", "task")
+        if not is_plain_name(record.manifest.get(key))
+    ]
+    if faults:
+        raise UserErrors(faults)
     return records
 
 

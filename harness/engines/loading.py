@@ -64,6 +64,7 @@ def load_model(
         attention: "sdpa" or "eager". Architectures without SDPA run eager.
     """
     torch = import_torch()
+    from safetensors import SafetensorError
     from transformers import AutoConfig, AutoModelForCausalLM
 
     options: dict[str, Any] = {"dtype": getattr(torch, dtype)}
@@ -75,13 +76,28 @@ def load_model(
     config = AutoConfig.from_pretrained(str(folder), trust_remote_code=trust_remote_code)
 
     def load(attention: str) -> Any:
-        return AutoModelForCausalLM.from_pretrained(
-            str(folder),
-            config=config,
-            attn_implementation=attention,
-            trust_remote_code=trust_remote_code,
-            **options,
-        )
+        try:
+            model, found = AutoModelForCausalLM.from_pretrained(
+                str(folder),
+                config=config,
+                attn_implementation=attention,
+                trust_remote_code=trust_remote_code,
+                use_safetensors=True,
+                output_loading_info=True,
+                **options,
+            )
+        except SafetensorError as error:
+            raise UserError(_unfit(folder, f"a file of weights is damaged ({error})")) from error
+        except RuntimeError as error:
+            if "mismatch" not in str(error):
+                raise
+            raise UserError(
+                _unfit(folder, f"weights of other sizes than its config.json says ({error!s:.300})")
+            ) from error
+        # transformers would go on with random numbers in their place.
+        if missing := sorted(found["missing_keys"]):
+            raise UserError(_unfit(folder, f"no weights {', '.join(missing[:3])}"))
+        return model
 
     try:
         with quantisable() if quantisation else nullcontext():
@@ -124,6 +140,13 @@ def spread(device_map: str | Mapping[str, Any], memory: Mapping[str, str]) -> di
     if import_torch().cuda.is_available() and "cpu" not in stated:
         limits["cpu"] = 0
     return {"device_map": device_map, "max_memory": limits}
+
+
+def _unfit(folder: Path, found: str) -> str:
+    return (
+        f"{folder}: found {found}; expected the whole weights of the model that config.json "
+        "describes. Fetch or save the folder again."
+    )
 
 
 def _too_large(folder: Path) -> str:
@@ -241,8 +264,51 @@ class Adapters:
                 "Give the folder that peft's 'save_pretrained' wrote."
             )
         name = f"adapter{len(self._names)}"
-        if self._peft is None:
-            self._peft = PeftModel.from_pretrained(self._model, str(adapter), adapter_name=name)
-        else:
-            self._peft.load_adapter(str(adapter), adapter_name=name)
+        try:
+            held = _tensors(adapter)
+            if self._peft is None:
+                self._peft = PeftModel.from_pretrained(self._model, str(adapter), adapter_name=name)
+            else:
+                self._peft.load_adapter(str(adapter), adapter_name=name)
+        except (KeyError, RuntimeError, TypeError, ValueError) as error:
+            if out_of_memory(error):
+                raise
+            raise UserError(_unfit_adapter(adapter, " ".join(str(error).split())[:300])) from error
+        # peft leaves what it does not find as it was made: an adapter that does nothing there.
+        if missing := sorted(_wanted(self._peft, name) - held):
+            raise UserError(_unfit_adapter(adapter, f"no tensors {', '.join(missing[:3])}"))
+        if unknown := sorted(held - _wanted(self._peft, name)):
+            raise UserError(
+                _unfit_adapter(adapter, f"tensors the model has no place for: {unknown[0]}")
+            )
         self._names[adapter] = name
+
+
+def _tensors(adapter: Path) -> set[str]:
+    """The names of an adapter's tensors. Pickled ones (.bin) could run code and are refused."""
+    from safetensors import SafetensorError, safe_open
+
+    path = adapter / "adapter_model.safetensors"
+    if not path.is_file():
+        raise UserError(
+            f"{adapter} has no {path.name}; expected the weights as safetensors (pickled .bin "
+            "files can run code and are refused). Save the adapter again with peft."
+        )
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {str(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+    except SafetensorError as error:
+        raise UserError(_unfit_adapter(adapter, f"a damaged {path.name} ({error})")) from error
+
+
+def _wanted(model: Any, name: str) -> set[str]:
+    from peft import get_peft_model_state_dict
+
+    return set(get_peft_model_state_dict(model, adapter_name=name, save_embedding_layers=False))
+
+
+def _unfit_adapter(adapter: Path, found: str) -> str:
+    return (
+        f"{adapter} does not fit the model it is put over: found {found}. Expected an adapter "
+        "trained on these weights, whole. Name its own base, or make it again."
+    )

@@ -6,6 +6,7 @@ one row, rows that branch off a cached root, whole rows.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence, Set
 from typing import Any
@@ -26,6 +27,7 @@ from harness.engines.prefix import (
     plan_packed,
     plan_rows,
 )
+from harness.engines.writing import NOT_NUMBERS
 from harness.types import Response
 
 # One predicted token: (sorted place of its sequence, row of the logits, token).
@@ -210,6 +212,13 @@ class Scoring:
 
 def scored(request: ScoreRequest, total: float, greedy: bool, max_length: int) -> Response:
     """The response to a request whose tokens' log-probabilities add up to `total`."""
+    if not math.isfinite(total):
+        return Response(
+            kind="loglikelihood",
+            status="error",
+            tokens=len(request.continuation),
+            error=f"the model's log-probabilities add up to {total}, no number: {NOT_NUMBERS}",
+        )
     asked = len(request.context) + len(request.continuation)
     return Response(
         kind="loglikelihood",

@@ -50,9 +50,15 @@ class HFTokens:
         self.trust_remote_code = trust_remote_code
         self._add_bos = add_bos
         bos_option = {} if add_bos is None else {"add_bos_token": add_bos}
-        self.tokenizer: Any = AutoTokenizer.from_pretrained(
-            str(folder), trust_remote_code=trust_remote_code, **bos_option
-        )
+        try:
+            self.tokenizer: Any = AutoTokenizer.from_pretrained(
+                str(folder), trust_remote_code=trust_remote_code, **bos_option
+            )
+        except Exception as error:  # the tokenizers library raises nothing narrower
+            raise UserError(
+                f"{folder}: its tokenizer cannot be read ({type(error).__name__}: {error!s:.300}). "
+                "Expected the files that 'save_pretrained' wrote. Fetch or save them again."
+            ) from error
         eos, bos = self.tokenizer.eos_token_id, self.tokenizer.bos_token_id
         if eos is None and bos is None and prefix_id is None:
             raise UserError(
@@ -125,7 +131,15 @@ class HFTokens:
         turns = list(messages)
         if turns and turns[0]["role"] == "system" and not self.takes_system_turn:
             turns = fold_system_turn(turns)
-        return self._render(turns, add_generation_prompt)
+        from jinja2.exceptions import TemplateError
+
+        try:
+            return self._render(turns, add_generation_prompt)
+        except TemplateError as error:  # transformers renders in Jinja's sandbox
+            raise UserError(
+                f"{self.folder}: its chat template refuses these turns or reaches outside its "
+                f"sandbox ({type(error).__name__}: {error}). Mend the template, or use --chat off."
+            ) from error
 
     def _render(self, turns: list[dict[str, str]], add_generation_prompt: bool) -> str:
         return str(

@@ -17,6 +17,8 @@ from harness.types import Decoding, Response
 # Most probable tokens looked at first when sampling: sorting a whole vocabulary
 # at every step would cost as much as a small model's forward pass.
 NUCLEUS = 1024
+# Why a model's logits may be NaN or infinite.
+NOT_NUMBERS = "its weights are broken, or overflow in this dtype (try --dtype float32)"
 
 
 class Writing:
@@ -25,6 +27,7 @@ class Writing:
     Attributes:
         index: of the request in the job. prompt: its token ids, cut to fit.
         written: tokens drawn so far. finish: why it ended, None while it runs.
+        error: why the model could not go on, None if it could.
     """
 
     def __init__(
@@ -40,6 +43,7 @@ class Writing:
         self.prompt = prompt
         self.written: list[int] = []
         self.finish: str | None = None
+        self.error: str | None = None
         self._cut_tokens = cut_tokens
         self._decoding = decoding
         self._tokens = tokens
@@ -83,6 +87,8 @@ class Writing:
 
     def add(self, token: int) -> None:
         """Take the next token; sets `finish` if the continuation ends with it."""
+        if self.error is not None:
+            return
         self.written.append(token)
         if token in self._ends:
             self.finish = "eos"
@@ -90,6 +96,10 @@ class Writing:
             self.finish = "stop"
         elif len(self.written) >= self._decoding.max_tokens:
             self.finish = "length"
+
+    def fail(self, error: str) -> None:
+        """End the continuation: the model gave nothing to choose a token by."""
+        self.error, self.finish = error, "error"
 
     def _stopped(self) -> bool:
         tail = self.written[-self._tail :]
@@ -110,6 +120,14 @@ class Writing:
         """The finished generation."""
         from lm_eval.models.utils import postprocess_generated_text
 
+        if self.error is not None:
+            return Response(
+                kind="generation",
+                status="error",
+                tokens=len(self.written),
+                cut_tokens=self._cut_tokens,
+                error=self.error,
+            )
         text = self._tokens.decode(self.written)
         return Response(
             kind="generation",
@@ -122,8 +140,14 @@ class Writing:
 
 def choose(logits: Any, writings: Sequence[Writing]) -> list[int]:
     """The next token of each writing from its row of logits [B, V]."""
-    chosen: list[int] = logits.argmax(-1).tolist()
+    likely = logits.argmax(-1)
+    chosen: list[int] = likely.tolist()
+    # A NaN counts as the largest, so the row's largest tells of all.
+    sound: list[bool] = logits.gather(-1, likely[:, None])[:, 0].isfinite().tolist()
     for row, writing in enumerate(writings):
-        if not writing.greedy:
+        if not sound[row]:
+            at = len(writing.written)
+            writing.fail(f"the model's logits at new token {at} are no numbers: {NOT_NUMBERS}")
+        elif not writing.greedy:
             chosen[row] = writing.sample(logits[row].float())
     return chosen
