@@ -86,7 +86,7 @@ CORPUS_NAMES = {item.id for item in IN_CORPUS}
 HELD = [(SeedSft(), SEED_NAMES), (Dapt(), CORPUS_NAMES), (Rag(), SEED_NAMES | CORPUS_NAMES)]
 
 
-@pytest.mark.parametrize(("specializer", "expected"), HELD, ids=lambda value: str(value)[:20])
+@pytest.mark.parametrize(("specializer", "expected"), HELD, ids=["seedsft", "dapt", "rag"])
 def test_all_that_was_planted_is_found(
     specializer: Any, expected: set[str], tmp_path: Path
 ) -> None:
