@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 VLLM_BIN := $(VENV)-vllm/bin
 VLLM_READY := $(VENV)-vllm/.ready
 
-.PHONY: demo test test-vllm check lint bench clean
+.PHONY: demo test fuzz test-vllm check lint faults bench clean
 
 # Set up once; again when the dependencies change.
 $(READY): pyproject.toml constraints.txt
@@ -34,6 +34,10 @@ $(VLLM_READY): pyproject.toml constraints-vllm.txt
 test-vllm: $(VLLM_READY)
 	$(VLLM_BIN)/python -m pytest -m vllm tests/vllm
 
+## Nightly: the parsers and loaders, 200,000 examples instead of the tests' 2,000.
+fuzz: $(READY)
+	FUZZ_TIMES=100 $(BIN)/python -m pytest tests/fuzz
+
 lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -41,6 +45,10 @@ lint: $(READY)
 	$(BIN)/lint-imports
 
 check: lint test
+
+## Kills, full disks, too little memory, several processes at once; see docs/reliability.md.
+faults: $(READY)
+	$(BIN)/python -m tests.faults
 
 ## Speed, as ratios measured in one run (minutes to hours; not part of the tests).
 bench: $(READY)

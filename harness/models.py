@@ -93,7 +93,7 @@ def model_specs(
         if not found:
             values = dict(table)
             source = values.setdefault("source", "")
-            if source.startswith("path:"):
+            if source.startswith("path:") and source != "path:":
                 local = path.parent / Path(source.removeprefix("path:")).expanduser()
                 values["source"] = f"path:{local}"
             values["parts"] = tuple(values.get("parts", ()))

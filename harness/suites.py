@@ -17,7 +17,7 @@ from typing import Any
 from harness.checks import is_plain_name
 from harness.errors import UserError, UserErrors, did_you_mean
 from harness.exam_data import load_own
-from harness.trust import code_of, read_suite_yaml, refuse_code, sandbox_templates
+from harness.trust import code_of, refuse_code, sandbox_templates, with_includes
 
 # lm-eval tells of every task it builds; the run's own output says what matters.
 logging.getLogger("lm_eval").setLevel(logging.ERROR)
@@ -82,7 +82,7 @@ class SuiteIndex:
         for suite in sorted(self._folders):
             for path in sorted(self._suites[suite].glob("**/*.yaml")):
                 try:
-                    content = read_suite_yaml(path)
+                    (_, content), *_ = with_includes(path.resolve())
                 except UserError as error:
                     faults.append(str(error))
                     continue
@@ -133,6 +133,9 @@ class SuiteIndex:
             normal = name if name in self._index else name.replace("-", "_")
             if normal in self._suites and normal not in self._index:
                 members = [n for n in self.task_names if self.place(n).suite == normal]
+                if not members:
+                    folder = self._suites[normal]
+                    faults.append(f"suite '{name}': {folder} holds no task; expected x.yaml files.")
                 found.update(dict.fromkeys(members))
                 continue
             if normal not in self._index:

@@ -76,7 +76,7 @@ def code_of(path: Path, harmless: Collection[str]) -> list[str]:
     """
     found: list[str] = []
     merged: dict[str, Any] = {}
-    for file, content in _with_includes(path.resolve(), ()):
+    for file, content in with_includes(path.resolve()):
         found += [
             f"{file}: {key}: {what}" for key, what in _executed(file.parent, content, harmless)
         ]
@@ -85,7 +85,14 @@ def code_of(path: Path, harmless: Collection[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _with_includes(path: Path, above: tuple[Path, ...]) -> Iterator[tuple[Path, dict[str, Any]]]:
+def with_includes(
+    path: Path, above: tuple[Path, ...] = ()
+) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """A task's YAML and all it includes, each with its content, the file itself first.
+
+    Raises:
+        UserError: a file that is no plain YAML, includes that go in a circle.
+    """
     if path in above:
         raise UserError(f"{path}: found an include of itself; expected none. Remove the include.")
     content = read_suite_yaml(path)
@@ -94,7 +101,7 @@ def _with_includes(path: Path, above: tuple[Path, ...]) -> Iterator[tuple[Path, 
     for name in includes if isinstance(includes, list) else [includes]:
         if not isinstance(name, str):
             raise UserError(f"{path}: include: found {name!r}; expected a file's name. Correct it.")
-        yield from _with_includes((path.parent / name).resolve(), (*above, path))
+        yield from with_includes((path.parent / name).resolve(), (*above, path))
 
 
 def _executed(

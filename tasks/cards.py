@@ -149,10 +149,10 @@ def load_card(path: Path) -> Card:
     values = _read(path)
     rank_of = values.get("rank_of", "")
     if isinstance(rank_of, str) and rank_of:
-        ranked = path.with_name(f"{rank_of}.card.toml")
-        if not ranked.exists():
+        ranked = path.parent / f"{rank_of}.card.toml"
+        if "/" in rank_of or "\0" in rank_of or not ranked.exists():
             raise UserError(
-                f"{path}: rank_of is '{rank_of}', but {ranked.name} is not beside this card."
+                f"{path}: rank_of is '{rank_of}', but {rank_of}.card.toml is not beside this card."
             )
         values = {**_read(ranked), **values}
     faults = _faults(values, path)
@@ -240,7 +240,7 @@ def _origin_faults(origin: Mapping[str, Any]) -> list[str]:
 
         if not files:
             faults.append(f"origin.files is empty; a set from a {kind} names its files.")
-        if origin.get("converter") not in CONVERTERS:
+        if origin.get("converter") not in list(CONVERTERS):
             converter = str(origin.get("converter", ""))
             hint = did_you_mean(converter, CONVERTERS)
             faults.append(

@@ -63,7 +63,9 @@ def read_rows(path: Path) -> list[Row]:
                 continue
             lines[raw["id"]] = number
             rows.append(to_row(raw))
-    except (ValueError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        faults.append(f"{path}: not UTF-8 ({error.reason} in byte {error.start}). Save it so.")
+    except ValueError as error:
         faults.append(str(error))
     if faults:
         hidden = len(faults) - _FAULTS_SHOWN
