@@ -63,6 +63,7 @@ HARMLESS = [
     (where, words)
     for where, words in COMMANDS
     if words[0] in ("list", "validate", "show")
+    and not where.startswith("tutorial.md")  # its blocks are one walk: tests/test_tutorial.py
     and not FOREIGN_DATA & set(",".join(words).split(","))
 ]
 
