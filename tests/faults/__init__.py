@@ -1,0 +1,1 @@
+"""Whatever strikes a run, nothing is lost: `python -m tests.faults`; see docs/reliability.md."""
