@@ -80,6 +80,12 @@ def code_of(path: Path, harmless: Collection[str]) -> list[str]:
         found += [
             f"{file}: {key}: {what}" for key, what in _executed(file.parent, content, harmless)
         ]
+        told = "\n".join(found)
+        found += [
+            f"{file}:{line}: {what}"
+            for line, name in _named_anywhere(file)
+            if (what := _forbidden(file.parent, name, harmless)) and what not in told
+        ]
         merged = {**content, **merged}  # the file's own keys win over those it includes
     found += [f"{path}: {key}: {what}" for key, what in _foreign_metrics(merged)]
     return list(dict.fromkeys(found))
@@ -104,16 +110,41 @@ def with_includes(
         yield from with_includes((path.parent / name).resolve(), (*above, path))
 
 
+def _named_anywhere(path: Path) -> Iterator[tuple[int, str]]:
+    """Line and name of every !function of a file, also of those whose value is dropped.
+
+    lm-eval imports them while it reads: a key, a member of a set, a value that a later
+    one replaces.
+    """
+    todo, seen = [yaml.compose(path.read_bytes(), Loader=_Loader)], set()
+    while todo:
+        node = todo.pop()
+        if node is None or id(node) in seen:
+            continue
+        seen.add(id(node))
+        if node.tag == "!function":
+            yield node.start_mark.line + 1, str(node.value)
+        if isinstance(node, yaml.MappingNode):
+            todo += [part for pair in node.value for part in pair]
+        elif isinstance(node, yaml.SequenceNode):
+            todo += node.value
+
+
+def _forbidden(folder: Path, name: str, harmless: Collection[str]) -> str:
+    """What a function's name stands for, or "" where it is one of the harmless."""
+    beside = folder / f"{name.rpartition('.')[0].replace('.', '/')}.py"
+    if beside.exists():
+        return f"the function {name} in {beside.resolve()}"
+    return "" if name in harmless else f"the function {name}"
+
+
 def _executed(
     folder: Path, content: dict[str, Any], harmless: Collection[str]
 ) -> Iterator[tuple[str, str]]:
     for key, value in _leaves("", content, set()):
         if isinstance(value, _Function):
-            beside = folder / f"{value.name.rpartition('.')[0].replace('.', '/')}.py"
-            if beside.exists():
-                yield key, f"the function {value.name} in {beside.resolve()}"
-            elif value.name not in harmless:
-                yield key, f"the function {value.name}"
+            if what := _forbidden(folder, value.name, harmless):
+                yield key, what
         elif key.endswith("hf_evaluate") and value is True:
             yield key, "a metric's code from the hub"
         elif key == "class":

@@ -68,6 +68,24 @@ def test_a_file_beside_the_yaml_does_not_pass_for_ours(tmp_path: Path) -> None:
     assert all(str(tmp_path / "tasks" / "metrics.py") in line for line in found)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "process_docs: !function a.b\nprocess_docs: 1",
+        "!function a.b : 1",
+        "x: !!set {!function a.b : null}",
+        "x: !!pairs [y: !function a.b]",
+        "x: !!omap [y: !function a.b]",
+        "x: {? !function a.b : 1}",
+    ],
+)
+def test_a_function_is_found_where_its_value_is_dropped(tmp_path: Path, text: str) -> None:
+    path = written(tmp_path, f"task: t\n{text}\n")
+    (found,) = code_of(path, OURS)
+    assert found.startswith(f"{path}:")
+    assert found.endswith("the function a.b")
+
+
 def test_code_in_an_included_file_is_found(tmp_path: Path) -> None:
     shared = written(tmp_path / "elsewhere", "process_docs: !function helper.f\n", "base")
     path = written(tmp_path / "suite", f"task: t\ninclude: [../elsewhere/base]\n{DATA_ALONE[8:]}")
