@@ -41,7 +41,7 @@ def found(folder: Path, rows: list[dict[str, Any]], items: Any = None) -> list[S
     return check_seeds("toy", folder, items, RULE)[1]
 
 
-@pytest.mark.parametrize("name", ["biomed", "generic"])
+@pytest.mark.parametrize("name", ["biomed", "finance", "generic"])
 def test_the_built_in_seeds_pass(name: str) -> None:
     count, findings = check_seeds(name, DOMAINS / name, None)
     assert count == 80
