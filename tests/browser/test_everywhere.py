@@ -57,7 +57,8 @@ def test_the_theme_follows_the_system_until_it_is_chosen_and_is_then_remembered(
     assert light.get_by_role("button", name="Dark").count() == 1
     light.get_by_role("button", name="Dark").click()
     assert paper(light) == black
-    light.locator("#t0 tbody th a").first.click()
+    with light.expect_navigation():
+        light.locator("#t0 tbody th a").first.click()
     assert paper(light) == black
     light.get_by_role("button", name="Light").click()
     assert paper(light) == white
@@ -82,7 +83,8 @@ def test_the_pages_work_from_the_server_too(open_page, site):
             page = open_page("task-0-1-one.html#second=selfspec-tiny&only=leaked", home=home)
             page.locator(".item").first.wait_for()
             assert page.locator(".item h3").all_inner_texts() == ["i0005"]
-            page.locator(".item .near").first.click()
+            with page.expect_navigation():
+                page.locator(".item .near").first.click()
             assert page.locator(".item:target").count() == 1
         finally:
             page.context.close()

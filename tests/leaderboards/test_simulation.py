@@ -159,7 +159,8 @@ def suite(rng, name):
         )
         values = (rng.random(ITEMS) < level).astype(float)
         weights = bootstrap_weights(f"{name} {task}", ITEMS, 0, RESAMPLES)
-        cell = Cell(values.mean(), None, ITEMS, ITEMS, 0, 0, 0, True, (0,), ITEMS)
+        mean = values.mean()
+        cell = Cell(mean, None, ITEMS, ITEMS, 0, 0, 0, True, (0,), (mean,), ITEMS)
         scored.append(ScoredColumn({"m": cell}, {"m": weights @ values / ITEMS}, {}))
     return levels, averages(columns, scored, {}, RESAMPLES)["m"]
 

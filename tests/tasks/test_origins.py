@@ -410,7 +410,8 @@ def test_a_set_that_needs_an_agreement_says_where_to_get_it(tmp_path: Path) -> N
         fetch(agreement("list"), tmp_path / "cache")
     assert str(error.value) == f"{place} is not there. {agreement('list').origin.note}"
     (state,) = status([agreement("list")], cache=tmp_path / "cache")
-    assert (state.place, state.note) == ("missing", agreement("list").origin.note)
+    note = f"{agreement('list').origin.note} The folder is {place.parent}."
+    assert (state.place, state.note) == ("missing", note)
 
 
 @pytest.mark.parametrize(
