@@ -22,7 +22,7 @@ from harness.executors import ray_actors
 from harness.store import _parse
 from tests.specializers.tiny import save_model
 
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(1800)]
 
 # Two bases; adapters over both; a model that only rewrites prompts.
 MODELS = "tiny,seedsft-tiny,dapt-tiny,rag-tiny,other,seedsft-other"
@@ -57,6 +57,8 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     folder = tempfile.mkdtemp(prefix="ray")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OMP_NUM_THREADS", "1")
+        # Workers import this file, for `Elsewhere`.
+        patch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
         patch.setenv("HF_HUB_OFFLINE", "1")
         patch.setenv("BENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setenv("RAY_AUTH_MODE", "token")
