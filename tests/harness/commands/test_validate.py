@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -36,7 +37,7 @@ def test_a_leaking_seed_is_named_with_file_and_line(
     shown = capsys.readouterr().out
     line = project / "toy" / "seeds.jsonl:2"
     assert f"error   toy: {line}: found text of test item 'test-1' of allergy_yesno" in shown
-    assert "2 seeds of toy checked, against 244 test items; 1 errors." in shown
+    assert re.search(r"2 seeds of toy checked, against \d{3} test items; 1 errors\.", shown)
     assert "tasks validated" not in shown
 
 
@@ -53,8 +54,9 @@ def test_the_built_in_domains_pass_against_every_item_here(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert cli.main(["validate", "--domain", "biomed,generic"]) == 0
-    assert "160 seeds of biomed, generic checked, against 244 test items; 0 errors." in (
-        capsys.readouterr().out
+    assert re.search(
+        r"160 seeds of biomed, generic checked, against \d{3} test items; 0 errors\.",
+        capsys.readouterr().out,
     )
 
 
