@@ -264,7 +264,9 @@ def _manifest(
         "task_version": str(task.VERSION),
         "rank_of": card.get("rank_of", ""),
         "stand_in": card.get("stand_in", ""),
-        "redistribute": bool(card.get("redistribute", False)),
+        # Whether a published record may carry texts: of own sets alone. A licence may allow
+        # more, but results are no place to pass another's data set on.
+        "redistribute": bool(card.get("redistribute")) and card["origin"]["kind"] == "own",
         "n_full": len(task.eval_docs),
         "chat": chat,
         # Where a chat template had the instruction: some have no system turn.

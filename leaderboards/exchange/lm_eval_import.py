@@ -246,7 +246,7 @@ def _manifest(
         "task_version": str(results["versions"][task]),
         "rank_of": card.rank_of if card else "",
         "stand_in": card.stand_in if card else "",
-        "redistribute": card.redistribute if card else False,
+        "redistribute": bool(card and card.redistribute and card.origin.kind == "own"),
         "n_full": int(count["original"]),
         "chat": results.get("chat_template") is not None,
         "decoding": decoding,
