@@ -30,14 +30,15 @@ class Listening(ScriptedEngine):
         return super()._generate(request)
 
 
-def run(tmp_path, max_length, shots=0, **options):
+def run(tmp_path, max_length, shots=0, card=(), **options):
     job = Job("m", "m", "", "biomed_mini", "mini_yesno", shots, **options)
     index = SuiteIndex({"biomed_mini": MINI})
     task = index.load(["mini_yesno"], shots=shots, draw=0, data=None)["mini_yesno"]
     engine = Listening(max_length)
     lm = StoredLM(Asker(engine, ResponseStore(tmp_path, {}), None, NullProgress()), "m")
     local = LocalModel(ModelSpec("m", "path:x"), tmp_path, "digest")
-    record = run_job(job, task, {}, lm, local, None, None, None, tmp_path / f"runs{max_length}")
+    runs = tmp_path / f"runs{max_length}"
+    record = run_job(job, task, dict(card), lm, local, None, None, None, runs)
     return record, task, engine
 
 
@@ -62,3 +63,12 @@ def test_the_record_says_where_a_chat_had_the_instruction(tmp_path, monkeypatch,
     record, _, _ = run(tmp_path, 100_000, shots=1, chat="on", limit=2)
     assert record.manifest["chat_instruction"] == where
     assert run(tmp_path, 90_000, chat="off", limit=2)[0].manifest["chat_instruction"] == ""
+
+
+@pytest.mark.parametrize(
+    ("kind", "allowed", "texts"), [("own", True, True), ("own", False, False), ("hub", True, False)]
+)
+def test_only_an_own_set_may_be_published_with_its_texts(tmp_path, kind, allowed, texts):
+    card = {"redistribute": allowed, "origin": {"kind": kind}}
+    record, _, _ = run(tmp_path, 100_000, card=card, limit=1)
+    assert record.manifest["redistribute"] is texts
