@@ -17,7 +17,7 @@ from harness.commands import (
     board_serve,
 )
 from harness.commands.options import board_format, board_name, output_options
-from harness.commands.session import board_spec, out_folder, records_of
+from harness.commands.session import recorded
 
 if TYPE_CHECKING:
     from harness.types import Record
@@ -53,12 +53,7 @@ def options(sub: argparse.ArgumentParser) -> None:
 
 
 def call(args: argparse.Namespace) -> int:
-    from harness.config import load_config
-
-    config = load_config()
-    out = out_folder(args, config)
-    records = records_of(out)
-    spec = board_spec(config, out, args.name, records)
+    out, records, spec = recorded(args)
     return write_board_of(args, records, spec, out, args.name)
 
 

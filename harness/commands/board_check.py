@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from harness.commands.options import board_name, folder_options
-from harness.commands.session import board_spec, out_folder, records_of
+from harness.commands.session import recorded
 
 NAME = "check"
 HELP = "make the board anew and name every file that differs; exit code 1 if any does"
@@ -18,14 +18,11 @@ def options(sub: argparse.ArgumentParser) -> None:
 
 
 def call(args: argparse.Namespace) -> int:
-    from harness.config import load_config
     from leaderboards.folder import board_folder, check_folder
 
-    config = load_config()
-    out = out_folder(args, config)
-    records = records_of(out)
+    out, records, spec = recorded(args)
     folder = board_folder(out, args.name)
-    faults = check_folder(records, board_spec(config, out, args.name, records), out, folder)
+    faults = check_folder(records, spec, out, folder)
     for fault in faults:
         print(fault, file=sys.stderr)
     if faults:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from harness.commands.options import board_name, folder_options, points
-from harness.commands.session import board_spec, out_folder, records_of
+from harness.commands.session import recorded
 
 NAME = "gate"
 HELP = "fail if a score fell against a baseline; exit code 1, and 2 for what cannot be compared"
@@ -34,15 +34,11 @@ def options(sub: argparse.ArgumentParser) -> None:
 
 
 def call(args: argparse.Namespace) -> int:
-    from harness.config import load_config
     from harness.files import write_text
     from leaderboards.baseline import baseline_records
     from leaderboards.gate import compare_with, failed, summary
 
-    config = load_config()
-    out = out_folder(args, config)
-    records = records_of(out)
-    spec = board_spec(config, out, args.name, records)
+    out, records, spec = recorded(args)
     findings = compare_with(baseline_records(args.baseline, out), records, spec, args.epsilon)
     text = summary(findings, args.epsilon, args.baseline)
     if args.summary:

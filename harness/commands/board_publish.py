@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from harness.commands.options import board_name, folder_options
-from harness.commands.session import board_spec, out_folder, records_of
+from harness.commands.session import recorded
 
 NAME = "publish"
 HELP = "write the board with its records, without texts that may not be passed on"
@@ -19,13 +19,9 @@ def options(sub: argparse.ArgumentParser) -> None:
 
 
 def call(args: argparse.Namespace) -> int:
-    from harness.config import load_config
     from leaderboards.publish import publish
 
-    config = load_config()
-    out = out_folder(args, config)
-    records = records_of(out)
-    spec = board_spec(config, out, args.name, records)
+    _, records, spec = recorded(args)
     page = publish(records, spec, args.to.resolve().name, args.to)
     if not args.quiet:
         print(f"Page to open: {page}")

@@ -67,6 +67,17 @@ def trust_options(sub: argparse.ArgumentParser) -> None:
     )
 
 
+def task_options(sub: argparse.ArgumentParser) -> None:
+    """What is asked; see `scoring.planned`."""
+    sub.add_argument("--tasks", type=names, required=True, help="tasks, groups or suites")
+    sub.add_argument("--shots", type=shots, help="numbers of demonstrations (default: 0)")
+    sub.add_argument("--draws", type=count, default=1, help="repeat with other demonstrations")
+    sub.add_argument("--limit", type=count, default=0, help="first N items of each task only")
+    sub.add_argument("--chat", choices=["auto", "on", "off"], default="auto")
+    data_options(sub)
+    trust_options(sub)
+
+
 def model_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--budget", default="tiny", help="tiny, small or paper (default: tiny)")
     sub.add_argument("--domain", default="", help="domain to specialise in (default: biomed)")

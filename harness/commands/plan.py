@@ -11,15 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.commands.options import (
-    count,
-    data_options,
-    model_options,
-    names,
-    output_options,
-    shots,
-    trust_options,
-)
+from harness.commands.options import model_options, names, output_options, task_options
+from harness.commands.scoring import load_tasks, planned
 from harness.commands.session import Session, open_suites
 from harness.errors import UserError
 
@@ -33,24 +26,16 @@ NAME = "plan"
 HELP = "what a run will ask, need and take, without loading weights"
 
 _DEVICES = re.compile(r"(?:(\d+)x)?(\d+(?:\.\d+)?)GB")
-# What the transformers engine holds at once, as its own files have it (generation.py, hf.py).
-ROWS, ROWS_SHARE, CPU_PASS, GPU_PASS = 64, 0.25, 256, 4096
 
 
 def options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--models", type=names, required=True, help="A,selfspec-A,...")
-    sub.add_argument("--tasks", type=names, required=True, help="tasks, groups or suites")
-    sub.add_argument("--shots", type=shots, help="numbers of demonstrations (default: 0)")
-    sub.add_argument("--draws", type=count, default=1, help="repeat with other demonstrations")
-    sub.add_argument("--limit", type=count, default=0, help="first N items of each task only")
-    sub.add_argument("--chat", choices=["auto", "on", "off"], default="auto")
+    task_options(sub)
     sub.add_argument("--devices", default="", help="GPUs such as 80GB or 8x80GB (default: here)")
     speed = sub.add_mutually_exclusive_group()
     speed.add_argument("--throughput", default="", help="prefill=900,decode=150: tokens a second")
     speed.add_argument("--measure", action="store_true", help="load the weights, measure, keep")
     model_options(sub)
-    data_options(sub)
-    trust_options(sub)
     output_options(sub)
 
 
@@ -137,25 +122,13 @@ class _Planner:
     """Counts each part of the run with the run's own code."""
 
     def __init__(self, session: Session, args: argparse.Namespace, machine: Machine) -> None:
-        from harness.plan import plan_jobs
-
         self._session, self._args, self._machine = session, args, machine
         self.notes: list[str] = []
         registry = session.registry
         index = open_suites(registry, session.config, args)
         self._resolved = [registry.resolve(name) for name in args.models]
-        tasks = index.expand(args.tasks)
-        self._jobs = plan_jobs(
-            [(r.name, r.model.name, r.specializer) for r in self._resolved],
-            tasks,
-            suite_of=lambda task: index.place(task).suite,
-            shots=args.shots or session.config.defaults.shots or (0,),
-            draws=args.draws,
-            limit=args.limit,
-            chat=args.chat,
-        )
-        from harness.commands.scoring import load_tasks
-
+        models = [(r.name, r.model.name, r.specializer) for r in self._resolved]
+        tasks, self._jobs = planned(session, index, models)
         self._built = load_tasks(session, index, self._jobs, tasks)
         self.bases = list(dict.fromkeys(r.model.name for r in self._resolved))
         self._locals = {name: self._local(name) for name in self.bases}
@@ -344,6 +317,8 @@ class _Planner:
     def needs(self, base: str) -> list[Need]:
         """Running as the model's spec says comes first, then the other ways, then training."""
         from harness import footprint
+        from harness.engines.generation import ROWS, ROWS_SHARE
+        from harness.engines.hf import CPU_BUDGET, GPU_BUDGET
 
         spec, machine = self._session.registry.model(base), self._machine
         shape, counting = self._shape(base), self._counting[base]
@@ -355,7 +330,7 @@ class _Planner:
         rows = max(1, min(ROWS, int(ROWS_SHARE * machine.memory / a_row)))
         # Out of memory, the engine halves its rows; so does the plan, before it takes more devices.
         halvings = [rows >> n for n in range(rows.bit_length())]
-        passed = GPU_PASS if machine.gpu else CPU_PASS
+        passed = GPU_BUDGET if machine.gpu else CPU_BUDGET
         found = []
         ways = [(own, spec.quantisation), (own, ""), (own, "nf4")]
         for dtype, quantisation in dict.fromkeys(ways):

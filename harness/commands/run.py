@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING
 from harness.commands.board import write_board_of
 from harness.commands.options import (
     board_format,
-    count,
-    data_options,
     model_options,
     names,
     output_options,
-    shots,
-    trust_options,
+    task_options,
 )
+from harness.commands.scoring import planned
 from harness.commands.session import Session, board_spec, open_suites
 from harness.commands.worker import OpenRunWorker, RunWorker
 from harness.errors import UserError
@@ -33,14 +31,8 @@ HELP = "run models over tasks, record, and show the board"
 
 def options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--models", type=names, required=True, help="A,selfspec-A,...")
-    sub.add_argument("--tasks", type=names, required=True, help="tasks, groups or suites")
-    sub.add_argument("--shots", type=shots, help="numbers of demonstrations (default: 0)")
-    sub.add_argument("--draws", type=count, default=1, help="repeat with other demonstrations")
-    sub.add_argument("--limit", type=count, default=0, help="first N items of each task only")
-    sub.add_argument("--chat", choices=["auto", "on", "off"], default="auto")
+    task_options(sub)
     model_options(sub)
-    data_options(sub)
-    trust_options(sub)
     output_options(sub)
     board_format(sub)
     sub.add_argument("--executor", choices=["local", "ray"], default="local", help="where jobs run")
@@ -62,7 +54,6 @@ def call(args: argparse.Namespace) -> int:
 def record(args: argparse.Namespace) -> tuple[Session, list[Record]]:
     """Everything but the board."""
     from harness.executors.local import LocalExecutor
-    from harness.plan import plan_jobs
 
     if args.executor == "local" and (args.address or args.storage):
         raise UserError("--address and --storage go with --executor ray; add it or leave them out.")
@@ -70,17 +61,8 @@ def record(args: argparse.Namespace) -> tuple[Session, list[Record]]:
     config, registry = session.config, session.registry
     index = open_suites(registry, config, args)
     resolved = [registry.resolve(name) for name in args.models]
-    tasks = index.expand(args.tasks)
-    shots = args.shots or config.defaults.shots or (0,)
-    jobs = plan_jobs(
-        [(r.name, r.model.name, r.specializer) for r in resolved],
-        tasks,
-        suite_of=lambda task: index.place(task).suite,
-        shots=shots,
-        draws=args.draws,
-        limit=args.limit,
-        chat=args.chat,
-    )
+    models = [(r.name, r.model.name, r.specializer) for r in resolved]
+    tasks, jobs = planned(session, index, models)
     worker = RunWorker(session, jobs, tasks)
     if args.domain or any(r.specializer for r in resolved):
         for item in resolved:

@@ -17,6 +17,30 @@ if TYPE_CHECKING:
     from tasks.cards import Card
 
 
+def planned(
+    session: Session, index: SuiteIndex, models: Sequence[tuple[str, str, str]]
+) -> tuple[list[str], list[Job]]:
+    """The tasks of the command line's `task_options`, and its jobs.
+
+    Args:
+        models: (name, name of the base, specializer or "").
+    """
+    from harness.plan import plan_jobs
+
+    args = session.args
+    tasks = index.expand(args.tasks)
+    jobs = plan_jobs(
+        models,
+        tasks,
+        suite_of=lambda task: index.place(task).suite,
+        shots=args.shots or session.config.defaults.shots or (0,),
+        draws=args.draws,
+        limit=args.limit,
+        chat=args.chat,
+    )
+    return tasks, jobs
+
+
 def load_tasks(
     session: Session, index: SuiteIndex, jobs: Sequence[Job], tasks: Sequence[str]
 ) -> dict[tuple[int, int], dict[str, Any]]:

@@ -210,6 +210,20 @@ def board_spec(config: Config, out: Path, name: str, records: Sequence[Record]) 
     return own_spec(out) or board_of(records)
 
 
+def recorded(args: argparse.Namespace) -> tuple[Path, list[Record], BoardSpec]:
+    """The command line's folder, its records, and the board that it names.
+
+    Raises:
+        UserError: there is no record, or one was tampered with.
+    """
+    from harness.config import load_config
+
+    config = load_config()
+    out = out_folder(args, config)
+    records = records_of(out)
+    return out, records, board_spec(config, out, args.name, records)
+
+
 def settings_of(pairs: Sequence[str]) -> dict[str, str]:
     settings = {}
     for pair in pairs:

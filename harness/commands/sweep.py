@@ -6,16 +6,8 @@ import argparse
 import re
 from typing import TYPE_CHECKING
 
-from harness.commands.options import (
-    count,
-    data_options,
-    model_options,
-    names,
-    output_options,
-    shots,
-    trust_options,
-)
-from harness.commands.scoring import load_tasks, record_jobs
+from harness.commands.options import model_options, output_options, task_options
+from harness.commands.scoring import load_tasks, planned, record_jobs
 from harness.commands.session import Session, open_suites
 from harness.errors import UserError
 
@@ -32,7 +24,7 @@ HELP = "score a specialised model against one parameter of its making"
 def options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--model", required=True, help="the base")
     sub.add_argument("--specializer", required=True)
-    sub.add_argument("--tasks", type=names, required=True, help="tasks, groups or suites")
+    task_options(sub)
     sub.add_argument(
         "--vary",
         required=True,
@@ -40,19 +32,12 @@ def options(sub: argparse.ArgumentParser) -> None:
         help="a numeric parameter of the specializer, or seeds, and its values",
     )
     sub.add_argument("--name", default="", help="of the result (default: from the others)")
-    sub.add_argument("--shots", type=shots, help="numbers of demonstrations (default: 0)")
-    sub.add_argument("--draws", type=count, default=1, help="repeat with other demonstrations")
-    sub.add_argument("--limit", type=count, default=0, help="first N items of each task only")
-    sub.add_argument("--chat", choices=["auto", "on", "off"], default="auto")
     model_options(sub)
-    data_options(sub)
-    trust_options(sub)
     output_options(sub)
 
 
 def call(args: argparse.Namespace) -> int:
     from harness.leak_check import index_tasks
-    from harness.plan import plan_jobs
     from harness.sweep import read_vary
     from leaderboards.sweeps import notes, render_terminal, sweep_of, write_sweep
     from tasks.cards import load_cards
@@ -60,7 +45,6 @@ def call(args: argparse.Namespace) -> int:
     session = Session(args)
     vary = read_vary(args.vary)
     index = open_suites(session.registry, session.config, args)
-    tasks = index.expand(args.tasks)
     cards = load_cards(session.registry.suites().values())
     model = f"{args.specializer}-{args.model}"
     resolved = session.registry.resolve(model)
@@ -70,15 +54,8 @@ def call(args: argparse.Namespace) -> int:
     if not re.fullmatch(r"[\w.@-]+", name):
         raise UserError(f"--name {name}: expected letters, digits and . _ - @ only.")
     folder = session.out / "sweeps" / name
-    jobs = plan_jobs(
-        [(args.model, args.model, ""), (model, resolved.model.name, resolved.specializer)],
-        tasks,
-        suite_of=lambda task: index.place(task).suite,
-        shots=args.shots or session.config.defaults.shots or (0,),
-        draws=args.draws,
-        limit=args.limit,
-        chat=args.chat,
-    )
+    models = [(args.model, args.model, ""), (model, resolved.model.name, resolved.specializer)]
+    tasks, jobs = planned(session, index, models)
     built = load_tasks(session, index, jobs, tasks)
     items = index_tasks(next(iter(built.values())))
     mine = [job for job in jobs if job.specializer]

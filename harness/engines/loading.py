@@ -69,7 +69,7 @@ def load_model(
 
     options: dict[str, Any] = {"dtype": getattr(torch, dtype)}
     if quantisation:
-        options["quantization_config"] = _nf4(dtype)
+        options["quantization_config"] = nf4(options["dtype"])
         options["device_map"] = {"": device}
     if device_map:
         options |= spread(device_map, memory or {})
@@ -158,19 +158,19 @@ def _too_large(folder: Path) -> str:
     )
 
 
-def _nf4(dtype: str) -> Any:
-    torch = import_torch()
-    from transformers import BitsAndBytesConfig
-
+def nf4(dtype: Any) -> Any:
+    """4-bit NormalFloat with double quantisation. Source: Dettmers et al. 2023 (QLoRA)."""
     try:
         import bitsandbytes  # noqa: F401
     except ImportError as error:
         raise MissingExtra("bitsandbytes", "train", "quantisation 'nf4'") from error
+    from transformers import BitsAndBytesConfig
+
     return BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=getattr(torch, dtype),
+        bnb_4bit_compute_dtype=dtype,
     )
 
 

@@ -10,8 +10,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from harness.engines.loading import guard_nf4, quantisable
-from harness.errors import MissingExtra
+from harness.engines.loading import guard_nf4, nf4, quantisable
 from harness.files import sync, write_json
 from specializers.training.params import TrainParams
 
@@ -61,22 +60,6 @@ def with_adapter(
         task_type="CAUSAL_LM",
     )
     return peft.get_peft_model(model, config)
-
-
-def nf4(dtype: Any) -> Any:
-    """4-bit NormalFloat with double quantisation. Source: Dettmers et al. 2023 (QLoRA)."""
-    try:
-        import bitsandbytes  # noqa: F401
-    except ImportError as error:
-        raise MissingExtra("bitsandbytes", "train", "Training in 4 bits (nf4)") from error
-    from transformers import BitsAndBytesConfig
-
-    return BitsAndBytesConfig(
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=dtype,
-    )
 
 
 def adapted_modules(model: Any) -> list[str]:

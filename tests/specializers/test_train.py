@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness.engines.loading import guard_nf4
+from harness.engines.loading import guard_nf4, nf4
 from harness.files import read_jsonl, sha256_file
 from harness.progress import NullProgress
-from specializers.training.adapter import adapted_modules, nf4, with_adapter
+from specializers.training.adapter import adapted_modules, with_adapter
 from specializers.training.packing import IGNORED, collate, response_loss
 from specializers.training.params import TrainParams
 from specializers.training.targets import Tokens, encode, in_order
