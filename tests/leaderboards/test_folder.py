@@ -240,6 +240,10 @@ def test_check_reports_nothing_for_a_fresh_board(home):
 PUBLISHED = sorted((ROOT / "leaderboards" / "published").glob("*/*.board.toml"))
 
 
+def test_the_boards_that_the_workflow_and_the_readme_name_are_published():
+    assert {"biomed", "biomed-mini"} <= {path.parent.name for path in PUBLISHED}
+
+
 @pytest.mark.parametrize("declared", PUBLISHED, ids=lambda path: path.parent.name)
 def test_published_boards_are_what_their_records_give(declared):
     home = declared.parent
