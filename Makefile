@@ -25,6 +25,7 @@ test: $(READY)
 
 ## Not part of `make check` yet: see docs/scaling.md for what has passed.
 test-ray: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,dev,ray]'
 	$(BIN)/python -m pytest -m ray tests/ray
 
 # vLLM's CPU build in an environment of its own: it needs an older transformers than the rest.
