@@ -9,6 +9,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from harness.engines.heap import keep_freed_memory
 from harness.errors import MissingExtra, UserError
 
 log = logging.getLogger(__name__)
@@ -67,6 +68,7 @@ def load_model(
     from safetensors import SafetensorError
     from transformers import AutoConfig, AutoModelForCausalLM
 
+    keep_freed_memory()
     options: dict[str, Any] = {"dtype": getattr(torch, dtype)}
     if quantisation:
         options["quantization_config"] = nf4(options["dtype"])
