@@ -24,6 +24,7 @@ from leaderboards.board import Board
 from leaderboards.build import build
 from leaderboards.pages import write_pages
 from leaderboards.render import plain_cell, write_board
+from leaderboards.site import LIST
 from leaderboards.spec import BoardSpec, load_board
 
 SPEC = ".board.toml"
@@ -57,20 +58,31 @@ def write_folder(
     Args:
         home: the project's folder, whose artifacts the pages show.
     """
-    board = build(records, spec)
-    write_board(board, folder)
+    board = write_files(records, spec, folder)
     pages = write_pages(board, records, spec, folder, published=_texts_withheld(records), home=home)
     return board, pages[0]
+
+
+def write_files(records: Sequence[Record], spec: BoardSpec, folder: Path) -> Board:
+    """Write a board's files without its pages; return the board."""
+    board = build(records, spec)
+    write_board(board, folder)
+    return board
 
 
 def check_folder(records: Sequence[Record], spec: BoardSpec, home: Path, folder: Path) -> list[str]:
     """What differs between `folder` and the board of the records, a line per file; [] if nothing.
 
-    The board is made again in a temporary folder and compared byte by byte.
+    The board is made again in a temporary folder and compared byte by byte. A
+    published folder may have no pages; if it has any, they are compared too.
     """
+    pages = own_spec(home) is None or (folder / LIST).is_file()
     with TemporaryDirectory() as temporary:
         expected = Path(temporary)
-        write_folder(records, spec, home, expected)
+        if pages:
+            write_folder(records, spec, home, expected)
+        else:
+            write_files(records, spec, expected)
         wanted, there = _files(expected), _files(folder)
         faults = []
         for name in sorted(wanted | there):

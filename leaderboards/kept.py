@@ -14,10 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import UserError
+from harness.files import write_bytes
 from harness.types import Json
 from leaderboards.plots import Curve
 
 EXAMPLES_SHOWN = 10
+# What a page shows of an artifact: never its weights.
+_FILES = ("manifest.json", "sources.json", "training.jsonl", "data.jsonl")
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ def read_kept(home: Path | None, model: str, digest: str) -> Kept | None:
         UserError: a file cannot be read, or the examples are not those the
             manifest was written with.
     """
-    folder = None if home is None else home / "artifacts" / f"{model}-{digest[:12]}"
+    folder = None if home is None else _folder(home, model, digest)
     if folder is None or not digest or not (folder / "manifest.json").is_file():
         return None
     try:
@@ -87,6 +90,21 @@ def read_kept(home: Path | None, model: str, digest: str) -> Kept | None:
             f"{folder}: cannot be read ({type(error).__name__}: {error}). "
             "Delete it; the next run makes it again."
         ) from error
+
+
+def copy_kept(home: Path, model: str, digest: str, target: Path) -> bool:
+    """Copy what `read_kept` reads into the folder `target`; whether there was anything."""
+    if read_kept(home, model, digest) is None:
+        return False
+    for name in _FILES:
+        path = _folder(home, model, digest) / name
+        if path.is_file():
+            write_bytes(_folder(target, model, digest) / name, path.read_bytes())
+    return True
+
+
+def _folder(home: Path, model: str, digest: str) -> Path:
+    return home / "artifacts" / f"{model}-{digest[:12]}"
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 Where a set's card does not let its rows be passed on, a record keeps ids,
 counts, scores and parse states; questions, expected answers and the model's
 answers, which may quote them, are left out. All numbers of the board are the same.
+Pages are left out too: they can be built from the records.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from harness.errors import UserError
 from harness.files import write_json, write_text
 from harness.record import read_records, write_record
 from harness.types import Json, Record
-from leaderboards.folder import SPEC, WITHHELD, write_costs, write_folder
+from leaderboards.folder import SPEC, WITHHELD, write_costs, write_files
 from leaderboards.gather import select
+from leaderboards.kept import copy_kept
+from leaderboards.site import remove_site
 from leaderboards.spec import BoardSpec, dump_board
 
 # Everything else of a row is text of the set, or may quote it.
@@ -26,11 +29,19 @@ _KEPT = ("id", "status", "metrics", "document", "cut_tokens", "prompt_sha256", "
 _KEPT_OF_A_RESPONSE = ("tokens", "finish", "loglikelihood", "greedy")
 
 
-def publish(records: Sequence[Record], spec: BoardSpec, name: str, folder: Path) -> Path:
-    """Write the board's records and the board made from them; return the page to open.
+def publish(
+    records: Sequence[Record], spec: BoardSpec, name: str, folder: Path, made_of: Path | None = None
+) -> list[str]:
+    """Write the board's records and the board made from them.
 
     What an earlier publication left in `folder` is replaced.
 
+    Args:
+        made_of: the project's folder, to publish what pages show of its artifacts
+            too: counts, training curve, examples, and the seeds and passages behind
+            them. Only their owner knows whether the passages may be passed on.
+    Returns:
+        names of the specialised models whose artifacts were published.
     Raises:
         UserError: the folder holds something else, or no record is on the board.
     """
@@ -42,7 +53,9 @@ def publish(records: Sequence[Record], spec: BoardSpec, name: str, folder: Path)
     chosen = select(records, spec)
     if not chosen:
         raise UserError(f"board '{spec.name}': no record is on it, so there is nothing to publish.")
-    shutil.rmtree(folder / "runs", ignore_errors=True)
+    for part in ("runs", "artifacts"):
+        shutil.rmtree(folder / part, ignore_errors=True)
+    remove_site(folder / "board")
     for old in folder.glob(f"*{SPEC}"):
         old.unlink()
     for record in chosen:
@@ -50,7 +63,13 @@ def publish(records: Sequence[Record], spec: BoardSpec, name: str, folder: Path)
     write_text(folder / f"{name}{SPEC}", dump_board(spec))
     published = read_records(folder / "runs")
     write_costs(published, folder / "costs.csv")
-    return write_folder(published, replace(spec, name=name), folder, folder / "board")[1]
+    write_files(published, replace(spec, name=name), folder / "board")
+    made = sorted({(str(r.manifest["model"]), str(r.manifest["artifact"])) for r in published})
+    return [
+        model
+        for model, artifact in made
+        if made_of is not None and copy_kept(made_of, model, artifact, folder)
+    ]
 
 
 def _write(record: Record, runs: Path) -> None:

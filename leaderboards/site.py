@@ -55,6 +55,13 @@ def write_site(out: Path, files: Iterable[tuple[str, str]]) -> list[str]:
     return names
 
 
+def remove_site(out: Path) -> None:
+    """Remove what the last build of a site wrote into `out`, if there was one."""
+    for name in _listed(out):
+        _remove(out, name)
+    (out / LIST).unlink(missing_ok=True)
+
+
 def _listed(out: Path) -> set[str]:
     path = out / LIST
     return set(path.read_text(encoding="utf-8").splitlines()) if path.is_file() else set()

@@ -97,13 +97,17 @@ def legend(board: Board) -> list[str]:
             " comparisons of the table."
         )
         lines.append(
+            "An interval is for one difference alone, p is corrected for all: where the two"
+            " disagree, believe p."
+        )
+        lines.append(
             "Detectable: the smallest true difference found in 80% of cases with this many"
             " documents; what is smaller may be there unseen."
         )
     averages = [row.average for row in rows if row.average]
     if averages:
         lines.append(
-            "Average: unweighted over the tasks above the line; tasks with ranked labels ask"
+            "Average: unweighted over the tasks; those with ranked labels ask"
             " the same questions again and do not count."
         )
     if any(average.beyond for average in averages):

@@ -15,15 +15,25 @@ HELP = "write the board with its records, without texts that may not be passed o
 def options(sub: argparse.ArgumentParser) -> None:
     board_name(sub)
     sub.add_argument("--to", type=Path, required=True, help="the folder to write")
+    sub.add_argument(
+        "--examples",
+        action="store_true",
+        default=False,
+        help="with the training examples, their seeds and passages (if those may be passed on)",
+    )
     folder_options(sub)
 
 
 def call(args: argparse.Namespace) -> int:
     from leaderboards.publish import publish
 
-    _, records, spec = recorded(args)
-    page = publish(records, spec, args.to.resolve().name, args.to)
+    out, records, spec = recorded(args)
+    made_of = out if args.examples else None
+    made = publish(records, spec, args.to.resolve().name, args.to, made_of)
     if not args.quiet:
-        print(f"Page to open: {page}")
+        if args.examples:
+            print(f"With the training examples of: {', '.join(made) or 'no model'}")
+        print(f"Board: {args.to / 'board' / 'README.md'}")
+        print(f"Its pages: bench board build --out {args.to}")
         print(f"Check it any time: bench board check --out {args.to}")
     return 0

@@ -23,10 +23,11 @@ def call(args: argparse.Namespace) -> int:
     from leaderboards.folder import board_folder
     from leaderboards.serve import LOOPBACK, open_server
 
-    folder = board_folder(out_folder(args, load_config()), args.name)
+    out = out_folder(args, load_config())
+    folder = board_folder(out, args.name)
     if not (folder / "index.html").is_file():
         command = f"bench board build {args.name}" if args.name else "bench board"
-        raise UserError(f"{folder}: no pages. Write them with: {command}")
+        raise UserError(f"{folder}: no pages. Write them with: {command} --out {out}")
     try:
         server = open_server(folder, args.port)
     except OSError as error:

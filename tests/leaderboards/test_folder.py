@@ -15,6 +15,7 @@ from harness.record import read_records
 from leaderboards.folder import check_folder, own_spec, write_folder
 from leaderboards.publish import publish
 from leaderboards.spec import BoardSpec, dump_board, load_board
+from tests.leaderboards.artifact import write_artifact
 from tests.leaderboards.records import item, record, record_of, store
 
 SPEC = BoardSpec("made_up", suite="made_up", resamples=300)
@@ -134,10 +135,45 @@ def test_a_published_board_rebuilds_from_its_own_records(home, capsys, tmp_path)
     assert "bench board check --out" in out
     assert bench(capsys, "board", "check", "--out", str(target))[0] == 0
     before = contents(target)
-    assert bench(capsys, "board", "--out", str(target), "--quiet")[0] == 0
-    assert contents(target) == before
+    assert {name for name in before if name.startswith("board/")} == {
+        f"board/{name}" for name in ("README.md", "board.json", "board.tex", "scores.csv")
+    }
     assert bench(capsys, "board", "publish", "--to", str(target), "--quiet")[0] == 0
     assert contents(target) == before
+
+
+def test_a_published_board_has_its_pages_built_and_then_checked_too(home, capsys, tmp_path):
+    target = tmp_path / "mine"
+    bench(capsys, "board", "publish", "--to", str(target), "--quiet")
+    before = contents(target)
+    assert bench(capsys, "board", "build", "--out", str(target), "--quiet")[0] == 0
+    built = contents(target)
+    assert {name: built[name] for name in before} == before
+    assert "board/index.html" in built
+    assert bench(capsys, "board", "check", "--out", str(target))[0] == 0
+    page = target / "board" / "index.html"
+    page.write_bytes(page.read_bytes() + b" ")
+    code, _, err = bench(capsys, "board", "check", "--out", str(target))
+    assert (code, "index.html: differs" in err) == (1, True)
+    bench(capsys, "board", "publish", "--to", str(target), "--quiet")
+    assert contents(target) == before
+
+
+def test_what_pages_show_of_an_artifact_is_published_when_asked(home, capsys, tmp_path):
+    made = write_artifact(home, "selfspec-tiny", examples=3)
+    (made / "adapter_model.safetensors").write_bytes(b"weights")
+    target = tmp_path / "mine"
+    bench(capsys, "board", "publish", "--to", str(target), "--quiet")
+    assert not (target / "artifacts").exists()
+    code, out, _ = bench(capsys, "board", "publish", "--to", str(target), "--examples")
+    assert (code, "examples of: selfspec-tiny" in out) == (0, True)
+    names = {path.name for path in (target / "artifacts" / made.name).iterdir()}
+    assert names == {"manifest.json", "sources.json", "training.jsonl", "data.jsonl"}
+    bench(capsys, "board", "build", "--out", str(target), "--quiet")
+    page = (target / "board" / "model-0-selfspec-tiny.html").read_text()
+    assert "a seed of the domain" in page
+    bench(capsys, "board", "publish", "--to", str(target), "--quiet")
+    assert not (target / "artifacts").exists()
 
 
 def test_nothing_published_quotes_a_set_that_may_not_be_passed_on(home, tmp_path):
