@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from harness.types import Json, Record
 from leaderboards import figures
-from leaderboards.board import Average, Board, Cell, Column, Row, Section
+from leaderboards.board import Average, Board, Cell, Column, Difference, Row, Section
 from leaderboards.gather import RawColumn, RawSection, gather
 from leaderboards.items import Nearest, task_scripts
 from leaderboards.kept import EXAMPLES_SHOWN, Kept, SweepCurves, read_kept, read_sweeps
@@ -256,7 +256,8 @@ def _environment() -> Any:
     environment.filters |= {
         "points": points, "limits": limits, "places": places, "difference": difference,
         "probability": probability, "bar": bar, "gap_bar": gap_bar, "meaning": meaning,
-        "breakable": breakable, "address": lambda text: quote(text, safe=""),
+        "breakable": breakable, "tone": tone, "fact": fact,
+        "address": lambda text: quote(text, safe=""),
     }  # fmt: skip
     environment.globals |= {"examples_shown": EXAMPLES_SHOWN}
     return environment
@@ -339,6 +340,18 @@ def verdicts(section: Section) -> list[Json]:
             }
         )
     return found
+
+
+def tone(found: Difference, higher_is_better: bool = True) -> str:
+    """The class of a difference: surely better, surely worse, or neither."""
+    if not found.significant:
+        return "even"
+    return "up" if (found.value > 0) == higher_is_better else "down"
+
+
+def fact(value: Any) -> Any:
+    """A whole number with commas; anything else as it is."""
+    return f"{value:,}" if type(value) is int else value
 
 
 def breakable(name: str) -> Any:

@@ -10,7 +10,7 @@ same bytes.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -23,6 +23,9 @@ _ROW = 40  # pixels: a line of text above a line of data
 _HEIGHT = 260  # pixels of a plot with two axes
 _LEFT, _RIGHT = 9.0, 96.0  # percent: room for the numbers of the y axis
 _COLOURS = 6  # in the style sheet; further curves begin again
+_MOST_LABELS = 12  # in a cloud of points; of more, the table has the names
+_LABEL = 14.0  # pixels a label takes down, and
+_NEAR = 35.0  # percent across within which two may meet on a phone
 
 
 @dataclass(frozen=True)
@@ -126,18 +129,15 @@ def curves(
 ) -> Markup:
     """Values with intervals over x; unless `joined` each curve is a cloud of labelled points.
 
-    `log` spaces x by its logarithm, with 0 at the left edge.
+    `log` spaces x by its logarithm; 0 stands a power of ten left of the smallest.
     """
     points = [point for line in lines for point in line.points]
     highest = [end for _, value, _, high in points for end in (value, high) if end is not None]
     lowest = [end for _, value, low, _ in points for end in (value, low) if end is not None]
     y_ticks = _ticks(min(lowest), max(highest))
-    warp = math.log1p if log else float
-    x_ticks = (
-        _log_ticks(max(point[0] for point in points))
-        if log
-        else _ticks(min(point[0] for point in points), max(point[0] for point in points))
-    )
+    across_values = [point[0] for point in points]
+    x_ticks = _log_ticks(across_values) if log else _ticks(min(across_values), max(across_values))
+    warp = _logarithm(x_ticks) if log else float
     across = _Scale(warp(x_ticks[0]), warp(x_ticks[-1]), _LEFT, _RIGHT)
     down = _Scale(y_ticks[0], y_ticks[-1], _HEIGHT, 12)
     body = []
@@ -159,10 +159,12 @@ def curves(
                 body.append(_line(x, down(value), x_next, down(value_next), f"curve {colour}"))
         for x, value, *_ in at if len(at) <= 60 or not joined else ():
             body.append(_dot(x, down(value), f"dot {colour}", line.label))
-        if not joined and len(lines) <= 12:
-            x, value, *_ = at[0]
-            side, shift = ("end", -1.2) if x > 60 else ("", 1.2)
-            body.append(_text(x + shift, down(value) - 7, line.label, f"name {side}"))
+    if not joined and len(lines) <= _MOST_LABELS:
+        places = [(across(warp(line.points[0][0])), down(line.points[0][1])) for line in lines]
+        for number, (line, y) in enumerate(zip(lines, _apart(places), strict=True)):
+            x = places[number][0]
+            side, shift = ("end", -1.4) if x > 60 else ("", 1.4)
+            body.append(_text(x + shift, y, line.label, f"name t{number % _COLOURS} {side}"))
     rows = [
         (line.label, _number(x), f"{value:.4g}", _limits(low, high))
         for line in lines
@@ -194,10 +196,33 @@ def _ticks(low: float, high: float) -> list[float]:
     return [round(step * number, 10) + 0.0 for number in range(first, max(last, first + 1) + 1)]
 
 
-def _log_ticks(high: float) -> list[float]:
-    """0 and powers of ten, the last not below `high`."""
-    last = max(1, math.ceil(math.log10(max(high, 1.0)) - 1e-9))
-    return [0.0, *(10.0**power for power in range(max(0, last - 4), last + 1))]
+def _log_ticks(values: Sequence[float]) -> list[float]:
+    """0 and the powers of ten that hold all positive values between them."""
+    positive = [math.log10(value) for value in values if value > 0]
+    first = math.floor(min(positive) + 1e-9)
+    last = max(first + 1, math.ceil(max(positive) - 1e-9))
+    return [0.0, *(10.0**power for power in range(first, last + 1))]
+
+
+def _logarithm(ticks: Sequence[float]) -> Callable[[float], float]:
+    """A scale on which neighbours among `_log_ticks`, 0 too, are equally far apart."""
+    first = math.log10(ticks[1]) - 1
+    return lambda value: math.log10(value) - first if value > 0 else 0.0
+
+
+def _apart(places: Sequence[tuple[float, float]]) -> list[float]:
+    """How far down the label of each point (percent across, pixels down) stands.
+
+    Beside its point, or as far below as it takes not to cover a label near it.
+    """
+    placed: list[tuple[float, float]] = []
+    result = [0.0] * len(places)
+    for number in sorted(range(len(places)), key=lambda number: places[number][::-1]):
+        x, y = places[number]
+        lowest = max((at for other, at in placed if abs(other - x) < _NEAR), default=-_LABEL)
+        result[number] = max(y + 4, lowest + _LABEL)
+        placed.append((x, result[number]))
+    return result
 
 
 def _grid(scale: _Scale, ticks: Sequence[float], height: int) -> Markup:

@@ -63,8 +63,9 @@ function textBox(text, length, whole, name) {
 
 function verdict(outcome) {
   if (!outcome) return "not run";
-  const [status, right] = outcome;
-  return status !== "ok" ? status : right === null ? "not scored" : right ? "right" : "wrong";
+  const [status, right, value] = outcome;
+  if (status !== "ok") return status;
+  return right === null ? "not scored" : right ? "right" : value > 0 ? "partly right" : "wrong";
 }
 
 function answerBox(model, outcome, data) {
@@ -111,8 +112,9 @@ const FILTERS = {
 };
 
 function startCompare(form) {
-  const { folder, models } = JSON.parse(form.dataset.items);
+  const { folder, models, shown } = JSON.parse(form.dataset.items);
   const list = document.getElementById("list");
+  list.classList.toggle("bare", !shown);
   const told = document.getElementById("shown");
   const [before, after] = ["before", "after"].map((id) => document.getElementById(id));
   const fields = form.elements;

@@ -5,9 +5,11 @@ from html.parser import HTMLParser
 
 import pytest
 
+from leaderboards.board import Difference
 from leaderboards.build import build
-from leaderboards.pages import bar, gap_bar, reach, verdicts, write_pages
+from leaderboards.pages import bar, gap_bar, reach, tone, verdicts, write_pages
 from leaderboards.spec import BoardSpec
+from leaderboards.stats import Interval
 from tests.leaderboards.artifact import write_artifact
 from tests.leaderboards.records import item, record, record_of
 
@@ -157,6 +159,23 @@ def test_the_plain_words_of_a_table_count_significant_tasks():
     (said,) = verdicts(build(made, SPEC).sections[0])
     assert (said["row"].label, said["other"]) == ("selfspec-tiny", "tiny")
     assert (said["better"], said["worse"], said["tasks"]) == (1, 0, 3)
+
+
+@pytest.mark.parametrize(
+    ("value", "p", "higher", "word"),
+    [(0.2, 0.01, True, "up"), (-0.2, 0.01, True, "down"), (0.2, 0.01, False, "down"),
+     (0.2, 0.06, True, "even")],
+)  # fmt: skip
+def test_a_difference_is_coloured_by_what_it_means(value, p, higher, word):
+    found = Difference("tiny", value, Interval(0.0, 0.4), p, p, "randomisation", 0.1, 10)
+    assert tone(found, higher) == word
+
+
+def test_a_significant_cell_of_the_overview_is_tinted(tmp_path):
+    made = [record("tiny", "one", [0] * 30), record("selfspec-tiny", "one", [1] * 30)]
+    text = site(tmp_path, made)["index.html"].read_text()
+    assert text.count('class="bar sure-up"') == 1
+    assert "sure-down" not in text
 
 
 def test_bars_keep_to_their_scale():

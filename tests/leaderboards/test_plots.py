@@ -74,6 +74,31 @@ def test_parts_stack_away_from_zero_and_the_sum_is_marked():
     assert float(total.get("x1")[:-1]) == pytest.approx(at + 2 * loss[1], abs=0.05)
 
 
+def cloud(*points):
+    lines = [Curve(f"m{n}", ((x, y, None, None),)) for n, (x, y) in enumerate(points)]
+    return drawn(curves("k", "T", "D", ("tokens", "score"), lines, joined=False, log=True))
+
+
+def test_names_of_points_that_lie_together_do_not_cover_one_another():
+    names = [
+        text for text in cloud((0.0, 12.0), (0.0, 12.1), (9e4, 12.0), (9e4, 20.0)).iter("text")
+        if (text.get("class") or "").startswith("name")
+    ]  # fmt: skip
+    left = sorted(float(text.get("y")) for text in names if "end" not in text.get("class"))
+    right = sorted(float(text.get("y")) for text in names if "end" in text.get("class"))
+    assert left[1] - left[0] >= 14
+    assert left[0] < right[1] < left[1]  # far apart across: beside its point
+    assert {text.get("class").split()[1] for text in names} == {"t0", "t1", "t2", "t3"}
+
+
+def test_a_logarithmic_axis_begins_below_its_smallest_value():
+    tree = cloud((0.0, 1.0), (2_000.0, 1.0), (90_000.0, 1.0))
+    ticks = [text.text for text in tree.iter("text") if (text.get("y") or "") == "278.0"]
+    assert ticks == ["0", "1 k", "10 k", "100 k"]
+    places = [float(dot.get("cx")[:-1]) for dot in tree.iter("circle")]
+    assert places == sorted(set(places))
+
+
 def test_labels_are_text():
     assert "a&lt;b" in PLOTS["forest"]()
     told = forest("k", "\u202eT", "D", [Bar("\x00", 0.0, None, None)])
