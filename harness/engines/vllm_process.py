@@ -23,9 +23,17 @@ WINDOW = 1024
 # vLLM's own variables, unless the user set them: no usage report to its makers, and no log
 # of every start.
 ENVIRONMENT = {"VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
-# On a CPU vLLM would take nearly all the memory for keys and values, keep one core for
-# itself, and share nothing below 128 tokens; 32 is the least its attention takes. Compiling
-# takes longer there than most suites.
+# On a CPU it binds each thread to a core, where it stands still while another program has that
+# core, and all others wait for it; the kernel does better. And it takes a worker for dead after
+# 300 seconds of one step, or 600 of a start: 2,048 tokens through 7B weights take that on some
+# cores, and a small model beside other work did.
+CPU_ENVIRONMENT = {
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+    "VLLM_EXECUTE_MODEL_TIMEOUT_SECONDS": "7200",
+    "VLLM_ENGINE_READY_TIMEOUT_S": "7200",
+}
+# On a CPU vLLM would take nearly all the memory for keys and values, and share nothing below
+# 128 tokens; 32 is the least its attention takes. Compiling takes longer there than most suites.
 CPU_CACHE = 4 * 2**30
 CPU_BLOCK = 32
 # The highest rank and the number of adapters in one batch that vLLM makes room for.
@@ -130,11 +138,7 @@ class VLLMProcess:
 
     def _started(self) -> Any:
         if self._engine is None:
-            for name, value in ENVIRONMENT.items():
-                os.environ.setdefault(name, value)
-            if self.device == "cpu":
-                cores = ",".join(str(core) for core in sorted(os.sched_getaffinity(0)))
-                os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", cores)
+            set_environment(self.device)
             try:
                 from vllm import EngineArgs, LLMEngine
             except ImportError as error:
@@ -172,6 +176,12 @@ class VLLMProcess:
             )
         name = adapter_digest(adapter)
         return LoRARequest(name, adapter_id(name), str(adapter))
+
+
+def set_environment(device: str) -> None:
+    """Set vLLM's variables for this process and its children, but for those the user set."""
+    for name, value in (ENVIRONMENT | (CPU_ENVIRONMENT if device == "cpu" else {})).items():
+        os.environ.setdefault(name, value)
 
 
 def adapter_digest(adapter: Path) -> str:
