@@ -1,6 +1,6 @@
 """The vLLM engine against lm-eval's own vLLM backend, in vLLM's environment.
 
-    PYTHONPATH=. .venv-vllm/bin/python benchmarks/vllm.py MODEL_FOLDER
+    PYTHONPATH=. .venv-vllm/bin/python benchmarks/vllm_backend.py MODEL_FOLDER
         [--cases ddi5,hoc5,ner5] [--items 60] [--dtype bfloat16] [--adapter FOLDER]
 
 One process, the same requests and the same vLLM options, the two programs one
