@@ -9,7 +9,7 @@ from leaderboards.averages import averages
 from leaderboards.board import Average, Board, Cell, Part, Row, Section
 from leaderboards.columns import corrected, score_column
 from leaderboards.decompose import decompose
-from leaderboards.gather import RawColumn, RawSection, gather
+from leaderboards.gather import RawColumn, RawSection, gather, refused
 from leaderboards.notes import board_notes
 from leaderboards.references import load_references
 from leaderboards.spec import BoardSpec
@@ -30,6 +30,7 @@ def build(records: Iterable[Record], spec: BoardSpec) -> Board:
     Raises:
         UserErrors: records that contradict each other or lack a metric; all at once.
     """
+    records = list(records)
     sections = gather(records, spec)
     known = {row.name: row for row in load_references()}
     return Board(
@@ -38,7 +39,7 @@ def build(records: Iterable[Record], spec: BoardSpec) -> Board:
         resamples=spec.resamples,
         sections=tuple(_section(raw, spec) for raw in sections),
         references=tuple(known[name] for name in spec.references),
-        notes=board_notes(sections, spec),
+        notes=board_notes(sections, refused(records, spec), spec),
     )
 
 

@@ -48,6 +48,17 @@ class RawSection:
 
 def select(records: Iterable[Record], spec: BoardSpec) -> list[Record]:
     """The records a board shows, in an order that depends on them alone."""
+    return [record for record in _asked_for(records, spec) if _of_declared_version(record, spec)]
+
+
+def refused(records: Iterable[Record], spec: BoardSpec) -> list[Record]:
+    """Records a board would show, were they not of another version than it declares."""
+    return [
+        record for record in _asked_for(records, spec) if not _of_declared_version(record, spec)
+    ]
+
+
+def _asked_for(records: Iterable[Record], spec: BoardSpec) -> list[Record]:
     chosen = [
         record
         for record in records
@@ -55,10 +66,13 @@ def select(records: Iterable[Record], spec: BoardSpec) -> list[Record]:
         and (not spec.tasks or record.manifest["task"] in spec.tasks)
         and (not spec.shots or record.manifest["shots"] in spec.shots)
         and (not spec.models or record.manifest["model"] in spec.models)
-        and spec.versions.get(record.manifest["task"], str(record.manifest["task_version"]))
-        == str(record.manifest["task_version"])
     ]
     return sorted(chosen, key=lambda record: digest(_identity(record)))
+
+
+def _of_declared_version(record: Record, spec: BoardSpec) -> bool:
+    version = str(record.manifest["task_version"])
+    return spec.versions.get(record.manifest["task"], version) == version
 
 
 def gather(records: Iterable[Record], spec: BoardSpec) -> tuple[RawSection, ...]:

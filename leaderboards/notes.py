@@ -9,8 +9,13 @@ from leaderboards.gather import RawColumn, RawSection
 from leaderboards.spec import BoardSpec
 
 
-def board_notes(sections: Sequence[RawSection], spec: BoardSpec) -> tuple[str, ...]:
-    """Stand-ins, limits, failed calls, cut prompts, tasks and models without a record."""
+def board_notes(
+    sections: Sequence[RawSection], left_out: Sequence[Record], spec: BoardSpec
+) -> tuple[str, ...]:
+    """Stand-ins, limits, failed calls, cut prompts, tasks and models without a record.
+
+    `left_out`: records of another task version than the board declares.
+    """
     placed = [
         (section, raw, label, record)
         for section in sections
@@ -37,6 +42,7 @@ def board_notes(sections: Sequence[RawSection], spec: BoardSpec) -> tuple[str, .
     for section, raw, label, record in placed:
         where = f"{label} on {raw.column.task}, {section.setting[0]}-shot"
         notes += _faults(where, record)
+    notes += sorted({_of_another_version(record, spec) for record in left_out})
     tasks = {raw.column.task for _, raw, _, _ in placed}
     models = {record.manifest["model"] for *_, record in placed}
     baseline = [spec.baseline] if spec.baseline else []
@@ -44,6 +50,15 @@ def board_notes(sections: Sequence[RawSection], spec: BoardSpec) -> tuple[str, .
     absent += [name for name in [*spec.models, *baseline] if name not in models]
     notes += [f"{name}: declared for this board, no record found." for name in absent]
     return tuple(dict.fromkeys(notes))
+
+
+def _of_another_version(record: Record, spec: BoardSpec) -> str:
+    manifest = record.manifest
+    task = manifest["task"]
+    return (
+        f"{manifest['model']} on {task}, {manifest['shots']}-shot: refused, its record is of task "
+        f"version {manifest['task_version']} and this board shows version {spec.versions[task]}."
+    )
 
 
 def _several_versions(section: RawSection) -> Iterator[str]:

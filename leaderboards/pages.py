@@ -350,7 +350,11 @@ def tone(found: Difference, higher_is_better: bool = True) -> str:
 
 
 def fact(value: Any) -> Any:
-    """A whole number with commas; anything else as it is."""
+    """A value for a reader: thousands with commas, a list in words, yes or no."""
+    if type(value) is bool:
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(str(fact(one)) for one in value)
     return f"{value:,}" if type(value) is int else value
 
 

@@ -163,7 +163,7 @@ def curves(
         places = [(across(warp(line.points[0][0])), down(line.points[0][1])) for line in lines]
         for number, (line, y) in enumerate(zip(lines, _apart(places), strict=True)):
             x = places[number][0]
-            side, shift = ("end", -1.4) if x > 60 else ("", 1.4)
+            side, shift = ("end", -2.2) if x > 60 else ("", 2.2)
             body.append(_text(x + shift, y, line.label, f"name t{number % _COLOURS} {side}"))
     rows = [
         (line.label, _number(x), f"{value:.4g}", _limits(low, high))

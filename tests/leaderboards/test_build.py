@@ -115,6 +115,10 @@ def test_versions_and_decodings_never_share_a_column():
     assert "one: versions 10 and 9 stand apart; the newest counts." in board.notes
     pinned = build(records, BoardSpec("made_up", versions={"one": "9"}, resamples=400))
     assert [column.version for column in pinned.sections[0].columns] == ["9"]
+    assert pinned.notes == (
+        "tiny on one, 0-shot: refused, its record is of task version 10 and this board shows "
+        "version 9.",
+    )
 
 
 def test_two_artifacts_of_one_name_are_two_rows():

@@ -7,7 +7,7 @@ import pytest
 
 from leaderboards.board import Difference
 from leaderboards.build import build
-from leaderboards.pages import bar, gap_bar, reach, tone, verdicts, write_pages
+from leaderboards.pages import bar, fact, gap_bar, reach, tone, verdicts, write_pages
 from leaderboards.spec import BoardSpec
 from leaderboards.stats import Interval
 from tests.leaderboards.artifact import write_artifact
@@ -169,6 +169,15 @@ def test_the_plain_words_of_a_table_count_significant_tasks():
 def test_a_difference_is_coloured_by_what_it_means(value, p, higher, word):
     found = Difference("tiny", value, Interval(0.0, 0.4), p, p, "randomisation", 0.1, 10)
     assert tone(found, higher) == word
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(2442240, "2,442,240"), (True, "yes"), (["q_proj", "v_proj"], "q_proj, v_proj"),
+     ("float32", "float32"), (0.0003, 0.0003)],
+)  # fmt: skip
+def test_facts_are_told_in_words(value, text):
+    assert fact(value) == text
 
 
 def test_a_significant_cell_of_the_overview_is_tinted(tmp_path):
