@@ -98,6 +98,12 @@ def test_every_link_leads_somewhere(document):
             assert anchor in anchors(path), f"{document.name} links to {target}#{anchor}"
 
 
+def test_the_readme_leads_to_every_document():
+    linked = {target for target, _ in LINK.findall((ROOT / "README.md").read_text())}
+    pages = {path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").glob("*.md")}
+    assert pages - linked == set()
+
+
 def anchors(document: Path) -> set[str]:
     """The anchors GitHub gives a document's headings."""
     text = re.sub(r"^```.*?^```", "", document.read_text(), flags=re.M | re.S)
