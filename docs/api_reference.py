@@ -91,13 +91,13 @@ def _split(parameters: str) -> str:
 
 
 def _outline(found: griffe.Object) -> str:
-    """A class as its fields, its constructor if it wrote one itself, and its methods."""
+    """A class as its fields, a constructor it wrote itself, and its methods."""
     bases = ", ".join(str(base) for base in found.bases)
     data = "dataclass" in found.labels
     lines = [f"class {found.name}({bases}):" if bases else f"class {found.name}:"]
     for inner in found.members.values():
-        constructor = inner.name == "__init__" and not data
-        if inner.is_alias or (inner.name.startswith("_") and not constructor):
+        special = inner.name == "__call__" or (inner.name == "__init__" and not data)
+        if inner.is_alias or (inner.name.startswith("_") and not special):
             continue
         if inner.is_function:
             marks = [
@@ -110,10 +110,15 @@ def _outline(found: griffe.Object) -> str:
             value = "" if inner.value is None else f" = {inner.value}"
             lines.append(f"{inner.name}: {inner.annotation}{value}")
     marks = [f"@{decorator.value}" for decorator in found.decorators]
-    return "\n".join([*marks, lines[0], *(f"    {line}" for line in lines[1:] or ["..."])])
+    if len(lines) == 1:
+        lines[0] += " ..."
+    return "\n".join([*marks, lines[0], *(f"    {line}" for line in lines[1:])])
 
 
 def _code(text: str) -> str:
+    """A Python block, its strings in double quotes, as ruff formats those of documents."""
+    if '"' not in text:
+        text = text.replace("'", '"')
     return f"```python\n{text}\n```\n"
 
 
