@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 VLLM_BIN := $(VENV)-vllm/bin
 VLLM_READY := $(VENV)-vllm/.ready
 
-.PHONY: demo test fuzz test-ray test-vllm check lint faults bench clean
+.PHONY: demo test fuzz test-ray test-vllm check lint faults bench study docs clean
 
 # Set up once; again when the dependencies change.
 $(READY): pyproject.toml constraints.txt
@@ -59,6 +59,14 @@ faults: $(READY)
 ## Speed, as ratios measured in one run (minutes to hours; not part of the tests).
 bench: $(READY)
 	PYTHONPATH=. $(BIN)/python benchmarks/engine.py "$$($(BIN)/bench models path smollm2 --quiet)"
+
+## docs/study.md and its plots from the published records; runs no model.
+study: $(READY)
+	$(BIN)/python -m leaderboards.study docs/study.toml
+
+## docs/api.md from the docstrings.
+docs: $(READY)
+	$(BIN)/python docs/api_reference.py
 
 clean:
 	rm -rf $(VENV) $(VENV)-vllm build dist *.egg-info
