@@ -86,13 +86,7 @@ def _prefill(
             if start + len(places) == forest.length[s]
         ]
         columns = sorted({place for _, place in ends}) or [0]
-        out = network.logits(
-            network.tensor(flat.tokens)[None],
-            network.tensor(columns),
-            cache=cache,
-            mask=network.tree_mask(flat, step.depth),
-            positions=network.tensor(flat.positions)[None],
-        )[0]
+        out = network.packed(flat, network.tensor(columns), cache=cache, depth=step.depth)
         if logits is None:
             logits = out.new_empty((len(writings), out.shape[-1]))
         for s, place in ends:

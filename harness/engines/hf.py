@@ -27,9 +27,9 @@ from harness.sources import cache_folder
 
 log = logging.getLogger(__name__)
 
-# Tokens a pass on a CPU: at some 256 the matrix products run at full speed, while
-# the masked part of the attention grows with the pass.
-CPU_BUDGET = 256
+# Tokens a pass on a CPU. Measured with SmolLM2-135M at 5 shots, as times the bound: 1.19 with
+# 256, 1.11 with 512, 1.13 with 1024; long answers' logits grow with the pass.
+CPU_BUDGET = 512
 GPU_BUDGET = 4096
 
 

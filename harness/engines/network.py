@@ -8,8 +8,11 @@ position ids that is all a tree of tokens needs.
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
+from harness.engines.branches import NAME, Branches
 from harness.engines.loading import import_torch
 from harness.engines.prefix import Flat
 
@@ -105,13 +108,65 @@ class Network:
         return sliding
 
     def tree_mask(self, flat: Flat, depth: int) -> Any:
-        """The mask of a packed pass over a cache of `depth` tokens."""
+        """The mask of a packed pass over a cache of `depth` tokens.
+
+        Raises:
+            Unsupported: the model takes distances from places in the cache (ALiBi). The probe
+                alone would not do: in bfloat16 rounding can hide them.
+        """
         torch = self.torch
+        if not self.takes_positions or getattr(self.config, "alibi", False):
+            raise Unsupported("it cannot be told the positions of a tree's tokens")
         visible = self.tensor(flat.visible)[None]
         past = visible.new_ones((1, visible.shape[1], depth))
         queries = self.tensor(flat.positions)[None]
         keys = torch.cat([torch.arange(depth, device=self.device)[None], queries], dim=1)
         return self.mask(torch.cat([past, visible], dim=2), queries, keys)
+
+    def packed(self, flat: Flat, columns: Any, *, cache: Any, depth: int) -> Any:
+        """Logits [len(columns), V] of a packed pass over the first `depth` tokens of `cache`."""
+        mask = self.tree_mask(flat, depth)
+        attend: Any = nullcontext()
+        if self._splits(flat):
+            full = mask["full_attention"] if isinstance(mask, dict) else mask
+            attend = self.attention(NAME, Branches(flat, depth, full))
+        with attend:
+            return self.logits(
+                self.tensor(flat.tokens)[None],
+                columns,
+                cache=cache,
+                mask=mask,
+                positions=self.tensor(flat.positions)[None],
+            )[0]
+
+    def _splits(self, flat: Flat) -> bool:
+        """Whether a packed pass attends by parts: SDPA on a CPU, and layers that see all."""
+        kinds = set(getattr(self.config, "layer_types", None) or ())
+        return (
+            self.config._attn_implementation == "sdpa"
+            and self.device.type == "cpu"
+            and (len(kinds) > 1 or not self.window or int(flat.positions.max()) < self.window)
+            and bool(self.model._can_set_attn_implementation())
+        )
+
+    @contextmanager
+    def attention(self, name: str, function: Callable[..., Any]) -> Iterator[None]:
+        """Let the model attend through `function` meanwhile.
+
+        Raises:
+            Unsupported: the model does its attention itself.
+        """
+        from transformers import AttentionInterface
+
+        if not self.model._can_set_attn_implementation():
+            raise Unsupported(f"{type(self.model).__name__} has its own attention")
+        AttentionInterface.register(name, function)
+        before = self.config._attn_implementation
+        self.config._attn_implementation = name
+        try:
+            yield
+        finally:
+            self.config._attn_implementation = before
 
     def _additive(self, visible: Any) -> Any:
         dtype = self.model.dtype

@@ -235,12 +235,16 @@ class Flat:
             ancestors (or is k). The cache is visible to all.
         reads: (sequence, first depth, rows): rows[j] is the place in the pass
             of the sequence's node at depth `first depth + j`.
+        chain: nodes of the pass that stay in the cache; they come first.
+        branches: where each sub-forest below the chain starts; none sees another.
     """
 
     tokens: Ints
     positions: Ints
     visible: Bools
     reads: tuple[tuple[int, int, Ints], ...]
+    chain: int
+    branches: tuple[int, ...]
 
 
 def flatten(forest: Forest, step: Step, first: Ints) -> Flat:
@@ -279,12 +283,15 @@ def flatten(forest: Forest, step: Step, first: Ints) -> Flat:
         lo, hi = step.cover
         for s in (np.flatnonzero(first[lo:hi] < step.keep) + lo).tolist():
             read(s, base, step.keep)
+    branches: list[int] = []
     for lo, hi in step.ranges:
+        branches.append(n)
         for s in range(lo, hi):
             start = step.keep if s == lo else max(int(forest.shared[s]), step.keep)
             n += add(s, start, int(forest.length[s]))
             read(s, step.keep, int(forest.length[s]))
-    return Flat(tokens, positions, visible, tuple(reads))
+    chain = max(0, step.keep - base)
+    return Flat(tokens, positions, visible, tuple(reads), chain, tuple(branches))
 
 
 def covered(forest: Forest, row: int) -> Iterator[int]:

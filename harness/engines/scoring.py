@@ -136,17 +136,16 @@ class Scoring:
         network = self.network
         flat = flatten(self.forest, step, self.first)
         network.crop(self.cache, step.depth)
-        chain = not step.ranges
         wants, columns = self._wants(flat)
-        logits = network.logits(
-            network.tensor(flat.tokens)[None],
-            network.tensor(columns),
-            cache=self.cache,
-            mask=None if chain and self.path != "packed" else network.tree_mask(flat, step.depth),
-            positions=network.tensor(flat.positions)[None],
-        )
+        if self.path == "packed":
+            logits = network.packed(
+                flat, network.tensor(columns), cache=self.cache, depth=step.depth
+            )
+        else:  # a root's chain, which is an ordinary row
+            ids = network.tensor(flat.tokens)[None]
+            logits = network.logits(ids, network.tensor(columns), cache=self.cache)[0]
         network.crop(self.cache, step.keep)
-        return self._scores(logits[0], wants)
+        return self._scores(logits, wants)
 
     def _wants(self, flat: Flat) -> tuple[list[Want], Ints]:
         """Predicted tokens as (sorted place, row of the logits, token), and the logits' columns."""

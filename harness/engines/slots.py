@@ -9,8 +9,6 @@ approximated. The idea is Hydragen's (Juravsky et al. 2024, arXiv 2402.05099).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -88,7 +86,7 @@ class Slots:
         positions = (lengths + self.depth)[:, None]
         keys = torch.arange(self.depth + self.longest, device=network.device)[None]
         mask = network.mask(torch.cat([root, own], dim=1)[:, None], positions, keys)
-        with attention(network):
+        with network.attention(NAME, shared_root_attention):
             logits = network.logits(
                 network.tensor(tokens)[:, None],
                 network.tensor([0]),
@@ -133,27 +131,6 @@ def cache_type() -> Any:
 # The root of the layer whose cache was last updated: transformers hands the attention
 # function keys and values, and nothing else of the cache.
 _CURRENT: dict[str, Any] = {"root": None}
-
-
-@contextmanager
-def attention(network: Network) -> Iterator[None]:
-    """Let the model attend through `shared_root_attention` meanwhile.
-
-    Raises:
-        Unsupported: the model does its attention itself.
-    """
-    from transformers import AttentionInterface
-
-    if not network.model._can_set_attn_implementation():
-        raise Unsupported(f"{type(network.model).__name__} has its own attention")
-    AttentionInterface.register(NAME, shared_root_attention)
-    config = network.config
-    before = config._attn_implementation
-    config._attn_implementation = NAME
-    try:
-        yield
-    finally:
-        config._attn_implementation = before
 
 
 def shared_root_attention(

@@ -267,20 +267,55 @@ def test_a_wrong_path_is_found_out(
         list(HFEngine(folders["llama"], path="packed").score(asked))
 
 
-def test_bfloat16_is_as_near_to_float32_as_the_plain_path(folders: dict[str, Path]) -> None:
-    exact = HFEngine(folders["llama"])
+@pytest.mark.parametrize("name", PATHS)
+def test_bfloat16_is_as_near_to_float32_as_the_plain_path(
+    name: str, folders: dict[str, Path]
+) -> None:
+    exact = HFEngine(folders[name])
     asked = requests(exact, pairs(seed=12))
     wanted = answers(exact.score(asked), len(asked))
 
     def error(path: str) -> float:
-        engine = HFEngine(folders["llama"], dtype="bfloat16", path=path)
+        engine = HFEngine(folders[name], dtype="bfloat16", path=path)
         found = answers(engine.score(asked), len(asked))
         return max(
             abs((left.loglikelihood or 0) - (right.loglikelihood or 0))
             for left, right in zip(found, wanted, strict=True)
         )
 
-    assert error("packed") <= 2 * error("plain")
+    assert error("auto") <= 2 * error("plain")
+
+
+@pytest.mark.parametrize(
+    ("name", "attention", "split"),
+    [
+        ("llama", "sdpa", True),
+        ("gemma3", "sdpa", True),
+        ("mistral", "sdpa", False),
+        ("falcon", "sdpa", False),
+        ("llama", "eager", False),
+    ],
+)
+def test_packed_passes_attend_by_parts_where_layers_see_all(
+    name: str,
+    attention: str,
+    split: bool,
+    folders: dict[str, Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from harness.engines.branches import Branches
+
+    honest, seen = Branches._attend, []
+
+    def noted(self: Branches, *states: Any) -> None:
+        seen.append(1)
+        honest(self, *states)
+
+    monkeypatch.setattr(Branches, "_attend", noted)
+    engine = HFEngine(folders[name], attention=attention, path="packed")
+    engine._paths = {(root, False): "packed" for root in (17, 24)}  # the probe attends as well
+    list(engine.score(requests(engine, pairs(seed=14))))
+    assert bool(seen) == split
 
 
 def test_nf4_weights_stay_trainable(folders: dict[str, Path]) -> None:
