@@ -81,4 +81,4 @@ class Asker:
         if self._store is None:
             return {}
         self._store.refresh()
-        return {key: r for key in keys if (r := self._store.get(key)) is not None}
+        return self._store.find(keys)

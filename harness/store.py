@@ -9,6 +9,9 @@ On disk a space is a folder of append-only segments, one per writing process, so
 that several processes write without a lock. A line is one model call: a CRC-32
 and a JSON list of (key, response). A line that was torn by a crash fails its
 CRC and is skipped; it costs that call and nothing else.
+
+In memory is only where each answer lies, some 100 bytes whatever its length: a run of
+millions of answers holds those of one job at a time.
 """
 
 from __future__ import annotations
@@ -18,7 +21,8 @@ import os
 import secrets
 import zlib
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 from hashlib import sha256
 from pathlib import Path
@@ -29,6 +33,7 @@ from harness.errors import UserError
 from harness.files import digest, write_json
 from harness.types import Response
 
+_Place = tuple[Path, int]
 _DEFAULTS = {field.name: field.default for field in fields(Response)}
 
 
@@ -70,7 +75,8 @@ class ResponseStore:
         self.folder = self.folder_of(root, space)
         self._kept = kept
         self.skipped_lines = 0
-        self._answers: dict[str, Response] = {}
+        # Hash of a key -> segment and offset of its call; the line says the key itself.
+        self._places: dict[int, _Place] = {}
         self._read_to: dict[Path, int] = {}
         self._segment: Path | None = None
         description = self.folder / "space.json"
@@ -87,11 +93,40 @@ class ResponseStore:
         return root / digest(space)[:20]
 
     def __len__(self) -> int:
-        return len(self._answers)
+        return len(self._places)
 
     def get(self, key: str) -> Response | None:
         """The stored response, or None if this request was never answered."""
-        return self._answers.get(key)
+        return self.find((key,)).get(key)
+
+    def find(self, keys: Iterable[str]) -> dict[str, Response]:
+        """The stored responses of those requests that were answered; each call is read once.
+
+        Raises:
+            UserError: a segment cannot be read any more.
+        """
+        wanted: dict[_Place, set[str]] = defaultdict(set)
+        for key in keys:
+            if (place := self._places.get(hash(key))) is not None:
+                wanted[place].add(key)
+        found: dict[str, Response] = {}
+        segments: dict[Path, list[int]] = defaultdict(list)
+        for segment, offset in sorted(wanted):
+            segments[segment].append(offset)
+        for segment, offsets in segments.items():
+            try:
+                with segment.open("rb") as file:
+                    for offset in offsets:
+                        file.seek(offset)
+                        asked = wanted[segment, offset]
+                        call = _parse(file.readline()) or ()
+                        found.update((key, answer) for key, answer in call if key in asked)
+            except OSError as error:
+                raise UserError(
+                    f"{segment}: cannot read stored responses ({error.strerror}). Make the file "
+                    "readable, then run the same command; it goes on."
+                ) from error
+        return found
 
     def put(self, call: Sequence[tuple[str, Response]]) -> None:
         """Append one finished model call and fsync it.
@@ -124,7 +159,7 @@ class ResponseStore:
         except OSError as error:
             raise _store_error(self._segment, error) from error
         self._read_to[self._segment] = start + len(line)
-        self._answers.update(kept)
+        self._note((self._segment, start), kept)
         if self._kept is not None:
             self._kept(self.folder, line)
 
@@ -141,13 +176,16 @@ class ResponseStore:
             for line in file:
                 if not line.endswith(b"\n"):
                     break  # being written now, or torn by a crash: look again next time
-                start += len(line)
                 call = _parse(line)
                 if call is None:
                     self.skipped_lines += 1
                 else:
-                    self._answers.update(call)
+                    self._note((segment, start), call)
+                start += len(line)
         self._read_to[segment] = start
+
+    def _note(self, place: _Place, call: Sequence[tuple[str, Response]]) -> None:
+        self._places.update((hash(key), place) for key, _ in call)
 
 
 def _slim(response: Response) -> dict[str, Any]:
