@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partialmethod
 from pathlib import Path
+from typing import Any
 
-from harness.errors import MissingExtra
+from harness.errors import MissingExtra, UserError
 from harness.files import write_json
 
 # Raised whenever the same GGUF would give another folder.
@@ -32,20 +34,13 @@ def convert(gguf: Path, folder: Path) -> None:
 
     The saved tokenizer knows the model's real context length; GGUF tokenizers
     arrive with 1e30.
+
+    Raises:
+        UserError: the file is no whole GGUF, or of a model that transformers cannot read.
     """
     require_converter()
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
-
     with _quiet():
-        place = {"gguf_file": gguf.name, "local_files_only": True}
-        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, **place)
-        model = AutoModelForCausalLM.from_pretrained(
-            gguf.parent,
-            quantization_config=GgufConfig(dequantize=True),
-            dtype=torch.float32,
-            **place,
-        )
+        tokenizer, model = _read(gguf)
         limit = model.config.get_text_config().max_position_embeddings
         tokenizer.model_max_length = min(tokenizer.model_max_length, limit)
         model.save_pretrained(folder)
@@ -54,6 +49,44 @@ def convert(gguf: Path, folder: Path) -> None:
         _forget_version(folder / name)
     for file in folder.iterdir():
         file.chmod(0o644)  # safetensors writes 0600; the cache may be shared
+
+
+def _read(gguf: Path) -> tuple[Any, Any]:
+    """Tokenizer and model of the file."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
+    from harness.engines.loading import out_of_memory
+
+    place = {"gguf_file": gguf.name, "local_files_only": True}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, **place)
+        model, found = AutoModelForCausalLM.from_pretrained(
+            gguf.parent,
+            quantization_config=GgufConfig(dequantize=True),
+            dtype=torch.float32,
+            output_loading_info=True,
+            **place,
+        )
+    # What a reader of bytes meets where they are torn or mean something else.
+    except (LookupError, RuntimeError, TypeError, ValueError, struct.error) as error:
+        if out_of_memory(error):
+            raise
+        sizes = "weights of other sizes than its metadata says"
+        told = sizes if "mismatch" in str(error) else " ".join(str(error).split())[:200]
+        told = f"no metadata {told}" if isinstance(error, KeyError) else told
+        raise UserError(_unfit(gguf, told)) from error
+    # transformers would go on with random numbers in their place.
+    if missing := sorted(found["missing_keys"]):
+        raise UserError(_unfit(gguf, f"no weights {', '.join(missing[:3])}"))
+    return tokenizer, model
+
+
+def _unfit(gguf: Path, found: str) -> str:
+    return (
+        f"{gguf}: found {found}; expected a whole GGUF file of a model that transformers reads. "
+        "Fetch the file again, or name another."
+    )
 
 
 def has_own_class(model_type: str) -> bool:

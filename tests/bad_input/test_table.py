@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from harness import cli
 from harness.record import write_record
+from tests.harness.tiny_models import write_gguf
 from tests.leaderboards.records import record, store
 
 Files = dict[str, str | bytes]
@@ -361,6 +363,23 @@ MODELS: list[tuple[str, Files, tuple[str, ...]]] = [
     ("weights of another kind", {"m": b"x"}, ("a .gguf file", "Correct the source")),
 ]  # fmt: skip
 
+GGUF: list[tuple[str, Callable[[bytes], bytes], tuple[str, ...]]] = [
+    ("empty", lambda _: b"", ("an empty file",)),
+    ("of another format", lambda _: b"PK\3\4" * 99, ("magic",)),
+    ("of another version", lambda raw: raw[:4] + b"\x63" + raw[5:], ("v99",)),
+    ("magic alone", lambda raw: raw[:4], ("m.gguf",)),
+    ("torn in its metadata", lambda raw: raw[:1000], ("m.gguf",)),
+    ("torn in its weights", lambda raw: raw[:-5000], ("m.gguf",)),
+    ("counts no file can hold", lambda raw: raw[:8] + b"\xff" * 8 + raw[16:], ("m.gguf",)),
+    ("of no architecture", lambda raw: raw.replace(b"llama", b"lxama"), ("lxama",)),
+    ("of no tokenizer", lambda raw: raw.replace(b"gpt2", b"gpt9"), ("gpt9",)),
+    ("without tokens", lambda raw: raw.replace(b"ggml.tokens", b"ggml.tokexs"), ("'tokens'",)),
+    ("without a size", lambda raw: raw.replace(b"embedding_length", b"embeddxng_length"),
+     ("weights of other sizes",)),
+    ("without a tensor", lambda raw: raw.replace(b"blk.0.ffn_up", b"blk.0.ffn_ux"),
+     ("no weights model.layers.0.mlp.up_proj.weight",)),
+]  # fmt: skip
+
 
 def cases() -> list[Case]:
     suite: Files = {
@@ -454,7 +473,7 @@ def refused(folder: Path, command: str, words: tuple[str, ...], capsys) -> None:
 def test_the_table_is_long_enough() -> None:
     names = [name for name, *_ in CASES]
     assert len(set(names)) == len(names)
-    assert len(CASES) + len(RECORDS) >= 150
+    assert len(CASES) + len(RECORDS) + len(GGUF) >= 200
 
 
 @pytest.mark.parametrize("case", CASES, ids=[name for name, *_ in CASES])
@@ -477,3 +496,16 @@ def test_a_damaged_record_is_one_message(tmp_path: Path, capsys, case) -> None:
     _, write, words = case
     write(tmp_path)
     refused(tmp_path, "board build --quiet", words, capsys)
+
+
+@pytest.mark.parametrize("case", GGUF, ids=[name for name, *_ in GGUF])
+def test_a_damaged_gguf_is_one_message_and_leaves_no_model(tmp_path: Path, capsys, case) -> None:
+    _, change, words = case
+    model = tmp_path / "m.gguf"
+    write_gguf(model)
+    model.write_bytes(change(model.read_bytes()))
+    (tmp_path / "bench.toml").write_text('[models.mine]\nsource = "path:m.gguf"\n')
+    expected = ("m.gguf: found ", "expected a whole GGUF file", "Fetch the file again", *words)
+    refused(tmp_path, "models path mine --quiet", expected, capsys)
+    left = [path for path in (tmp_path / "cache" / "models").iterdir() if path.suffix != ".lock"]
+    assert left == []

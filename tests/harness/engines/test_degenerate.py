@@ -10,7 +10,7 @@ import pytest
 from harness.engines.base import GenerateRequest, ScoreRequest
 from harness.engines.hf import HFEngine
 from harness.errors import UserError
-from harness.types import Decoding
+from harness.types import Decoding, Response
 from tests.harness.engines.tiny import write_adapter, write_model
 
 PROMPTS = [(5, 6, 7), (5, 6, 8, 9), (10,)]
@@ -80,6 +80,53 @@ def test_an_end_at_once_is_an_empty_answer_that_ended(sound, tmp_path, path) -> 
     for response in generate(folder, Decoding(6), path):
         assert (response.status, response.text, response.finish) == ("ok", "", "eos")
         assert response.tokens == 1
+
+
+SAID = {
+    "empty": (Response("generation", text="", finish="eos", tokens=1), "unparseable"),
+    "blank": (Response("generation", text=" \n\n ", finish="length", tokens=9), "unparseable"),
+    "half a character": (Response("generation", text="\ufffd" * 9, tokens=9), "unparseable"),
+    "a lone surrogate": (Response("generation", text="\ud800", tokens=1), "unparseable"),
+    "endless": (Response("generation", text="the the " * 99, finish="length"), "unparseable"),
+    "not a number": (Response("generation", status="error", error="no numbers"), "error"),
+}
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_a_record_says_what_a_degenerate_answer_was(tmp_path, name) -> None:
+    """Unparseable answers score 0 and are counted; failed ones have no score at all."""
+    import tasks
+    from harness.ask import Asker
+    from harness.lm import StoredLM
+    from harness.progress import NullProgress
+    from harness.record import read_record
+    from harness.run import run_job
+    from harness.store import ResponseStore
+    from harness.suites import SuiteIndex
+    from harness.types import Job, LocalModel, ModelSpec
+    from tests.harness.fakes import ScriptedEngine
+
+    said, status = SAID[name]
+
+    class Broken(ScriptedEngine):
+        def _generate(self, request):
+            return said
+
+    suite = {"biomed_mini": Path(tasks.__file__).parent / "biomed_mini"}
+    task = SuiteIndex(suite).load(["mini_yesno"], shots=0, draw=0, data=None)["mini_yesno"]
+    store = ResponseStore(tmp_path / "responses", {})
+    lm = StoredLM(Asker(Broken(), store, None, NullProgress()), "m")
+    local = LocalModel(ModelSpec("m", "path:x"), tmp_path, "digest")
+    job = Job("m", "m", "", "biomed_mini", "mini_yesno", 0)
+    run_job(job, task, {}, lm, local, None, None, None, tmp_path / "runs")
+    record = read_record(tmp_path / "runs" / "m" / "mini_yesno@0.0")
+    count, failed = len(record.items), status == "error"
+    assert count > 0
+    assert {item["status"] for item in record.items} == {status}
+    assert record.summary["n_scored"] == (0 if failed else count)
+    assert record.summary["n_unparseable"] == (0 if failed else count)
+    assert record.summary["n_error"] == (count if failed else 0)
+    assert all(bool(item["metrics"]) != failed for item in record.items)
 
 
 def byte_model(folder: Path) -> Path:
