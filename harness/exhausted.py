@@ -18,9 +18,13 @@ _DISK = {
 _DISK_TEXTS = (
     *(f"(os error {number})" for number in sorted(_DISK)),
     "PytorchStreamWriter failed",
+    "unexpected pos",  # torch's archive of weights, cut short
     "No space left on device",
 )
-_MEMORY_TEXTS = ("out of memory", "can't allocate memory", "Cannot allocate memory", "bad_alloc")
+_MEMORY_TEXTS = (
+    "out of memory", "can't allocate memory", "Cannot allocate memory", "bad_alloc",
+    "can't start new thread",  # there is no room for its stack
+)  # fmt: skip
 
 
 def mendable(error: BaseException, out: Path | None) -> str | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 # Before any library is imported: a fork of a process with threads may stand still.
 os.environ |= {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
 
-from tests.faults import crowd, disks, job, kills
+from tests.faults import crowd, disks, job, kills, torn
 
 
 def main() -> int:
@@ -24,7 +24,6 @@ def main() -> int:
     args = parser.parse_args()
     logging.disable(logging.WARNING)
     count = args.kills if args.kills is not None else 6 if args.small else 200
-    sites = 2 if args.small else 24
     faults: list[str] = []
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
@@ -33,16 +32,19 @@ def main() -> int:
         whole = kills.undisturbed(work)
         print(f"undisturbed: {whole.seconds:.1f} s, {whole.calls_made} calls, "
               f"{whole.events} file operations, {len(whole.made)} files", flush=True)  # fmt: skip
-        faults += kills.kill_trials(work, whole, count, args.seed, chain=3 if args.small else 1)
+        # The many kills last: what is wrong shows early.
+        faults += torn.torn_stores(work, whole)
         faults += crowd.crowd(work, whole, 3, 1, args.seed)
-        faults += disks.full_at_writes(work, whole, sites, args.seed)
         faults += disks.failed_allocations(work, whole)
         if not args.small:
             faults += disks.large_files(work, whole, SIZES)
-            faults += crowd.crowd(work, whole, 8, 2, args.seed)
             faults += disks.small_disks(work, whole, DISKS)
             faults += disks.little_memory(work, whole, MEMORY)
+            faults += crowd.crowd(work, whole, 8, 2, args.seed)
+        faults += disks.full_at_writes(work, whole, 2 if args.small else None, args.seed)
+        faults += kills.kill_trials(work, whole, count, args.seed, chain=3 if args.small else 1)
     print(f"{time.monotonic() - began:.0f} s")
+    print(f"{len(faults)} faults")
     for fault in faults:
         print(f"FAULT {fault}")
     return 1 if faults else 0
@@ -50,7 +52,7 @@ def main() -> int:
 
 SIZES = (500, 2_000, 8_000, 20_000, 60_000)  # bytes
 DISKS = (16, 64, 160, 400, 800)  # KiB
-MEMORY = (64, 160, 400)  # MiB
+MEMORY = (2, 8, 16, 32, 160)  # MiB
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -9,49 +9,88 @@ import resource
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from tests.faults.job import Workspace, live
 from tests.faults.kills import Undisturbed, on_file_operations, resumed
+from tests.faults.workers import share_out
 
 ERRORS = (errno.ENOSPC, errno.EACCES, errno.EROFS)
 
 
-def full_at_writes(work: Workspace, whole: Undisturbed, trials: int, seed: int) -> list[str]:
-    """From one file operation in the results' folder on each fails; all operations, or a sample."""
-    out, faults = work.folder / "full", list[str]()
-    sites = sorted(random.Random(seed).sample(range(1, whole.events + 1), trials))
-    for index, site in enumerate(sites):
-        code = ERRORS[index % len(ERRORS)]
+@dataclass
+class Tally:
+    """Lives of one kind of fault: how many, how many of them it ended, what was wrong."""
 
-        def at(number: int, path: str, site: int = site, code: int = code) -> None:
-            if number >= site:
-                raise OSError(code, os.strerror(code), path)
+    lives: int = 0
+    ended: int = 0
+    faults: list[str] = field(default_factory=list)
 
-        name = f"{errno.errorcode[code]} from file operation {site} of {whole.events}"
-        faults += _struck(work, out, whole, name, on_file_operations(out, at))
-        shutil.rmtree(out)
-    print(f"disk full or closed from {len(sites)} of {whole.events} writes on: {_sum(faults)}")
-    return faults
+    def add(self, other: Tally) -> None:
+        self.lives += other.lives
+        self.ended += other.ended
+        self.faults += other.faults
+
+    def tell(self, what: str) -> list[str]:
+        """Print the figures; the faults."""
+        print(
+            f"{what}: {self.lives} lives, {self.ended} of them ended by it with one message; "
+            f"all resumed after; {len(self.faults)} faults",
+            flush=True,
+        )
+        return self.faults
+
+
+def full_at_writes(work: Workspace, whole: Undisturbed, sites: int | None, seed: int) -> list[str]:
+    """From one file operation in the results' folder on each fails.
+
+    Args:
+        sites: how many write sites, at random; None for all. A site's first operation is struck.
+    """
+    first: dict[str, int] = {}
+    for number, site in enumerate(whole.operations, 1):
+        first.setdefault(site, number)
+    numbers = sorted(first.values())
+    if sites is not None:
+        numbers = sorted(random.Random(seed).sample(numbers, sites))
+    trials = [partial(_full_from, work, whole, n, i) for i, n in enumerate(numbers)]
+    tally = Tally()
+    for part in share_out(work.folder, trials):
+        tally.add(part)
+    return tally.tell(f"disk full or closed from {len(numbers)} of {len(first)} write sites on")
+
+
+def _full_from(work: Workspace, whole: Undisturbed, site: int, index: int) -> Tally:
+    out, code = work.folder / f"full-{site}", ERRORS[index % len(ERRORS)]
+
+    def at(number: int, path: str) -> None:
+        if number >= site:
+            raise OSError(code, os.strerror(code), path)
+
+    name = f"{errno.errorcode[code]} from file operation {site} ({whole.operations[site - 1]})"
+    tally = _struck(work, out, whole, name, on_file_operations(out, at))
+    shutil.rmtree(out)
+    return tally
 
 
 def large_files(work: Workspace, whole: Undisturbed, sizes: Sequence[int]) -> list[str]:
     """No file may grow over a size: strikes the libraries' writers of weights and checkpoints."""
-    out, faults = work.folder / "large", []
+    out, tally = work.folder / "large", Tally()
     for size in sizes:
 
         def limit(size: int = size) -> None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
-        faults += _struck(work, out, whole, f"files of at most {size} bytes", limit)
+        tally.add(_struck(work, out, whole, f"files of at most {size} bytes", limit))
         shutil.rmtree(out)
-    print(f"files limited to {len(sizes)} sizes: {_sum(faults)}")
-    return faults
+    return tally.tell(f"files limited to {len(sizes)} sizes")
 
 
 def small_disks(work: Workspace, whole: Undisturbed, sizes: Sequence[int]) -> list[str]:
     """Real disks of so many KiB that fill up, are read-only, then are enlarged."""
-    out, faults = work.folder / "disk", []
+    out, tally = work.folder / "disk", Tally()
     out.mkdir()
     for size in sizes:
         mount = ["mount", "-t", "tmpfs", "-o", f"size={size}k", "tmpfs", str(out)]
@@ -60,21 +99,20 @@ def small_disks(work: Workspace, whole: Undisturbed, sizes: Sequence[int]) -> li
             return []
         try:
             name = f"disk of {size} KiB"
-            faults += _told(work, out, name)
+            tally.add(_told(work, out, name))
             _remount(out, "ro")
-            faults += _told(work, out, f"{name}, read-only")
+            tally.add(_told(work, out, f"{name}, read-only"))
             _remount(out, "rw,size=64m")
-            faults += [f"{name}: {fault}" for fault in resumed(work, out, whole)]
+            tally.faults += [f"{name}: {fault}" for fault in resumed(work, out, whole)]
         finally:
             subprocess.run(["umount", "-l", str(out)], check=True)
         Path(f"{out}.calls").unlink()
-    print(f"{len(sizes)} small disks, each read-only too: {_sum(faults)}")
-    return faults
+    return tally.tell(f"{len(sizes)} small disks, each read-only too")
 
 
 def little_memory(work: Workspace, whole: Undisturbed, sizes: Sequence[int]) -> list[str]:
     """A life may take only so many MiB more than its warm parent has."""
-    out, faults = work.folder / "memory", []
+    out, tally = work.folder / "memory", Tally()
     for size in sizes:
 
         def limit(size: int = size) -> None:
@@ -82,15 +120,14 @@ def little_memory(work: Workspace, whole: Undisturbed, sizes: Sequence[int]) -> 
             most = pages * resource.getpagesize() + size * 2**20
             resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
-        faults += _struck(work, out, whole, f"{size} MiB of memory", limit)
+        tally.add(_struck(work, out, whole, f"{size} MiB of memory", limit))
         shutil.rmtree(out, ignore_errors=True)
-    print(f"memory limited to {len(sizes)} sizes: {_sum(faults)}")
-    return faults
+    return tally.tell(f"memory limited to {len(sizes)} sizes")
 
 
 def failed_allocations(work: Workspace, whole: Undisturbed) -> list[str]:
-    """An allocation fails in the engine, then in training."""
-    out, faults = work.folder / "allocation", []
+    """An allocation fails in training, then, when the adapter is made, in the engine."""
+    out, tally = work.folder / "allocation", Tally()
     text = "DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"
 
     def fail(*_: object, **__: object) -> None:
@@ -106,38 +143,36 @@ def failed_allocations(work: Workspace, whole: Undisturbed) -> list[str]:
 
         Trainer.training_step = fail
 
-    for name, before in (("engine", in_engine), ("training", in_training)):
-        faults += _told(work, out, f"out of memory in the {name}", before)
-    faults += [f"after failed allocations: {fault}" for fault in resumed(work, out, whole)]
-    print(f"allocations failing in engine and training: {_sum(faults)}")
-    return faults
+    for name, before in (("training", in_training), ("engine", in_engine)):
+        tally.add(_told(work, out, f"out of memory in the {name}", before))
+    if tally.ended < tally.lives:
+        tally.faults.append(f"failing allocations ended {tally.ended} of {tally.lives} lives")
+    tally.faults += [f"after failed allocations: {fault}" for fault in resumed(work, out, whole)]
+    return tally.tell("allocations failing in training and engine")
 
 
 def _struck(
     work: Workspace, out: Path, whole: Undisturbed, name: str, before: Callable[[], None]
-) -> list[str]:
+) -> Tally:
     """A life with a fault, then one without it in the same folder."""
-    faults = _told(work, out, name, before)
-    faults += [f"{name}: {fault}" for fault in resumed(work, out, whole)]
-    Path(f"{out}.calls").unlink()
-    return faults
+    tally = _told(work, out, name, before)
+    tally.faults += [f"{name}: {fault}" for fault in resumed(work, out, whole)]
+    for suffix in (".calls", ".log"):
+        Path(f"{out}{suffix}").unlink()
+    return tally
 
 
 def _told(
     work: Workspace, out: Path, name: str, before: Callable[[], None] = lambda: None
-) -> list[str]:
+) -> Tally:
     """A life that should end with exit code 2 and one message, or with 0 where nothing struck."""
     end = live(work, out, before=before)
     if end.code == 0:
-        return []
+        return Tally(1)
     last = end.said.strip().splitlines()[-1:]
     well = end.code == 2 and "Traceback" not in end.said and "it goes on" in "".join(last)
-    return [] if well else [f"{name}: exit code {end.code}: {end.said[-600:]}"]
+    return Tally(1, 1, [] if well else [f"{name}: exit code {end.code}: {end.said[-600:]}"])
 
 
 def _remount(disk: Path, how: str) -> None:
     subprocess.run(["mount", "-o", f"remount,{how}", str(disk)], check=True)
-
-
-def _sum(faults: Sequence[str]) -> str:
-    return f"{len(faults)} faults"

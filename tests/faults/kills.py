@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-import pickle
 import random
+import re
 import shutil
 import signal
 import sys
 import time
-import traceback
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from tests.faults.job import (
@@ -26,9 +26,9 @@ from tests.faults.job import (
     stored_calls,
     wait,
 )
+from tests.faults.workers import share_out
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
-WORKERS = 2
 # What a killed life may end with: the signal, bench's own code for an interrupt, or, where the
 # signal came too late or a library swallowed the interrupt, an ordinary end.
 ENDS = {
@@ -42,24 +42,50 @@ FILE_EVENTS = ("open", "os.rename", "os.remove", "os.mkdir", "os.truncate", "shu
 
 @dataclass(frozen=True)
 class Undisturbed:
-    """What every life must end with, and how long a whole one is in both measures."""
+    """What every life must end with, and how long a whole one is in both measures.
+
+    `operations` names the write site of each file operation, in order.
+    """
 
     made: dict[str, bytes]
     calls: list[str]
     calls_made: int
     seconds: float
-    events: int
+    operations: tuple[str, ...]
+
+    @property
+    def events(self) -> int:
+        """File operations of a whole life."""
+        return len(self.operations)
 
 
 def undisturbed(work: Workspace) -> Undisturbed:
-    out, count = work.folder / "undisturbed", work.folder / "events"
-    before = on_file_operations(out, lambda number, _: count.write_text(str(number)))
-    end = live(work, out, before=before)
+    out, log = work.folder / "undisturbed", work.folder / "operations"
+
+    def note(_: int, path: str) -> None:
+        with log.open("a") as file:
+            file.write(f"{write_site(Path(path).relative_to(out))}\n")
+
+    end = live(work, out, before=on_file_operations(out, note))
     if end.code:
         raise SystemExit(f"the undisturbed job failed:\n{end.said}")
     return Undisturbed(
-        made(out), stored_calls(out), calls_made(out), end.seconds, int(count.read_text())
+        made(out),
+        stored_calls(out),
+        calls_made(out),
+        end.seconds,
+        tuple(log.read_text().splitlines()),
     )
+
+
+def write_site(path: Path) -> str:
+    """What is written there, whichever task, model, step or temporary name it is of.
+
+    Files of the same site are written by the same line of code.
+    """
+    whole = path.name[1:].rpartition(".")[0] if path.name[:1] == "." else path.name
+    plain = re.sub(r"\d+[-\w]*|^(task|model|examples)-.*(?=\.)", "", whole or path.name)
+    return f"{path.parts[0]}/{len(path.parts)}/{plain}"
 
 
 def on_file_operations(folder: Path, at: Callable[[int, str], object]) -> Callable[[], None]:
@@ -91,68 +117,63 @@ def _changes(event: str, values: tuple[object, ...]) -> bool:
 
 
 @dataclass
-class Trials:
-    """What a number of kills came to: how lives ended, in which stages, and the faults."""
+class Trial:
+    """What the kills of one folder came to: how lives ended, in which stages, and the faults."""
 
+    kills: int
     ends: Counter[str] = field(default_factory=Counter)
     stages: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
-    survived: int = 0
+    calls_again: int = 0
+    calls_lost: int = 0
+    files_lost: int = 0
 
 
 def kill_trials(
     work: Workspace, whole: Undisturbed, kills: int, seed: int, chain: int
 ) -> list[str]:
-    """`kills` lives killed, by two processes in turn; the faults found.
+    """`kills` lives killed; the faults found.
 
     Args:
         chain: kills in one folder, one after another, before a life is left to end.
     """
-    results = [work.folder / f"trials-{share}.pickle" for share in range(WORKERS)]
-    children = []
-    sys.stdout.flush()
-    for share, result in enumerate(results):
-        child = os.fork()
-        if not child:
-            try:
-                trials = Trials()
-                for first in range(share * chain, kills, WORKERS * chain):
-                    numbers = range(first, min(first + chain, kills))
-                    _trial(work, whole, numbers, random.Random(f"{seed} {first}"), trials)
-                result.write_bytes(pickle.dumps(trials))
-            except BaseException:
-                traceback.print_exc()
-            finally:
-                os._exit(0)
-        children.append(child)
-    for child in children:
-        os.waitpid(child, 0)
-    parts = [pickle.loads(result.read_bytes()) for result in results]
-    ends = sum((part.ends for part in parts), Counter[str]())
-    stages = sum((part.stages for part in parts), Counter[str]())
+    folders = [range(first, min(first + chain, kills)) for first in range(0, kills, chain)]
+    trials = share_out(work.folder, [partial(_trial, work, whole, n, seed) for n in folders])
+    ends = sum((trial.ends for trial in trials), Counter[str]())
+    stages = sum((trial.stages for trial in trials), Counter[str]())
+    survived = sum(trial.kills for trial in trials if not trial.faults)
     print(f"lives ended by {dict(ends)}; in stage {dict(stages)}")
-    print(f"kills survived: {sum(part.survived for part in parts)} of {kills}", flush=True)
-    return [fault for part in parts for fault in part.faults]
+    print(
+        f"kills survived: {survived} of {kills}, {ends['nothing: it was done']} of them too late; "
+        f"files that differ: {sum(t.files_lost for t in trials)}; "
+        f"stored calls lost or twice: {sum(t.calls_lost for t in trials)}; "
+        f"calls in flight made again: {sum(t.calls_again for t in trials)}",
+        flush=True,
+    )
+    return [fault for trial in trials for fault in trial.faults]
 
 
-def _trial(
-    work: Workspace, whole: Undisturbed, numbers: range, dice: random.Random, trials: Trials
-) -> None:
-    out, faults, names = work.folder / f"kill-{numbers[0]}", [], []
+def _trial(work: Workspace, whole: Undisturbed, numbers: range, seed: int) -> Trial:
+    out, dice = work.folder / f"kill-{numbers[0]}", random.Random(f"{seed} {numbers[0]}")
+    trial, faults, names = Trial(len(numbers)), [], []
     for number in numbers:
         how, share = SIGNALS[number % len(SIGNALS)], dice.random()
         # In turn by processor time and by file operation: computing is long, writing delicate.
         by_time = number // len(SIGNALS) % 2 == 0
         end = _killed_life(work, whole, out, how, share, by_time)
-        trials.stages[stage(out, whole)] += 1
-        trials.ends[how.name if end.code else "nothing: it was done"] += 1
+        trial.stages[stage(out, whole)] += 1
+        trial.ends[how.name if end.code else "nothing: it was done"] += 1
         names.append(f"{how.name} at {share:.4f} of {'time' if by_time else 'files'}")
         if end.code not in ENDS[how]:
             faults.append(f"exit code {end.code}: {end.said[-600:]}")
     faults += resumed(work, out, whole, len(numbers))
-    trials.faults += [f"kills {numbers[0]} ({', '.join(names)}): {fault}" for fault in faults]
-    trials.survived += 0 if faults else len(numbers)
+    trial.calls_again = calls_made(out) - whole.calls_made
+    trial.files_lost = len(differences(whole.made, made(out)))
+    stored, expected = Counter(stored_calls(out)), Counter(whole.calls)
+    trial.calls_lost = ((stored - expected) + (expected - stored)).total()
+    trial.faults += [f"kills {numbers[0]} ({', '.join(names)}): {fault}" for fault in faults]
     _clean(out)
+    return trial
 
 
 def _killed_life(

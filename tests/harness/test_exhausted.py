@@ -26,6 +26,8 @@ OUT = Path("results")
             RuntimeError("[enforce fail] . PytorchStreamWriter failed writing file data/0"),
             "results",
         ),
+        (RuntimeError("[enforce fail] . unexpected pos 19648 vs 19540"), "results"),
+        (RuntimeError("can't start new thread"), "nf4"),
         (RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"), "nf4"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 9 bytes"), "nf4"),
         (MemoryError(), "nf4"),
