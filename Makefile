@@ -40,9 +40,14 @@ $(VLLM_READY): pyproject.toml constraints-vllm.txt
 test-vllm: $(VLLM_READY)
 	$(VLLM_BIN)/python -m pytest -m vllm tests/vllm
 
-## Nightly: the parsers and loaders, 200,000 examples instead of the tests' 2,000.
+## Nightly: the parsers and loaders, 200,000 examples instead of the tests' 2,000; then answers
+## bred by coverage against the parsers of answers. What it breeds is kept from night to night.
 fuzz: $(READY)
 	FUZZ_TIMES=100 $(BIN)/python -m pytest tests/fuzz
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,dev,fuzz]'
+	mkdir -p build/answers
+	$(BIN)/python -m tests.fuzz.atheris_parsers build/answers \
+		-runs=200000 -max_len=4000 -timeout=10 -print_final_stats=1
 
 lint: $(READY)
 	$(BIN)/ruff format --check .
@@ -52,9 +57,14 @@ lint: $(READY)
 
 check: lint test
 
-## Kills, full disks, too little memory, several processes at once; see docs/reliability.md.
+## Kills, full disks, too little memory, several processes at once; wrong input, secrets, broken
+## models; a long run. See docs/reliability.md.
 faults: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile \
+		tests/bad_input tests/test_secrets.py tests/harness/test_trust.py \
+		tests/harness/test_store.py tests/harness/engines/test_degenerate.py
 	$(BIN)/python -m tests.faults
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.longrun
 
 ## Speed, as ratios measured in one run (minutes to hours; not part of the tests).
 bench: $(READY)

@@ -70,6 +70,7 @@ def test_exact_versions_meet_the_ranges():
         *extras["retrieval"],
         *extras["ray"],
         *extras["dev"],
+        *extras["fuzz"],
     ]
     for text in wanted:
         requirement = Requirement(text)

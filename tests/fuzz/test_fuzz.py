@@ -30,6 +30,7 @@ from specializers.corpus import corpus_faults
 from specializers.domain import load_domain
 from tasks.cards import load_card
 from tasks.mentions import parse_mentions
+from tasks.numbers import parse_number
 from tasks.parsing import parse_label, parse_labels, parse_list, parse_span, parse_text
 from tasks.rows import read_rows
 
@@ -158,6 +159,7 @@ ANSWERS: dict[str, Callable[[str], object]] = {
     "text": parse_text,
     "list": lambda text: parse_list(text, str.casefold, ("a, b", "yes and no")),
     "mentions": lambda text: parse_mentions(text, ("Gene", "Drug")),
+    "number": parse_number,
     "vary": read_vary,
 }
 
