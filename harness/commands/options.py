@@ -87,7 +87,8 @@ def model_options(sub: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="change one parameter of the budget; may be repeated",
+        help="change one parameter of the budget (NAME.KEY=VALUE: of one specializer alone); "
+        "may be repeated",
     )
     sub.add_argument(
         "--dtype",

@@ -256,15 +256,14 @@ class _Planner:
 
     def _specialisation(self, resolved: Resolved) -> tuple[Artifact | None, list[Stage]]:
         """The artifact if it is made already, else the stages that are still to be done."""
-        from harness.artifacts import artifact_digest, parameters, read_artifact
-        from harness.commands.session import settings_of
+        from harness.artifacts import artifact_digest, read_artifact
         from harness.estimate import Work
         from harness.pool import PooledBase
         from specializers.estimate import expect
 
         session, base = self._session, resolved.model.name
         specializer = session.registry.specializer(resolved.specializer)
-        params = parameters(specializer, self._args.budget, settings_of(self._args.set))
+        params = session.parameters(specializer)
         domain = session.domain(resolved.domain)
         done: Path | None = None
         if self._locals[base] is not None:
@@ -360,15 +359,12 @@ class _Planner:
         return found
 
     def _trains(self, resolved: Resolved) -> dict[str, Any]:
-        from harness.artifacts import parameters
-        from harness.commands.session import settings_of
-
         if not resolved.specializer:
             return {}
         specializer = self._session.registry.specializer(resolved.specializer)
         if specializer.kind != "adapter":
             return {}
-        return parameters(specializer, self._args.budget, settings_of(self._args.set))
+        return self._session.parameters(specializer)
 
     def _need(self, what: str, needed: Footprint) -> Need:
         """Layers spread over devices: each holds a share of weights and cache, and activations."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from harness.executors.base import Kept
     from harness.registry import Registry
     from harness.suites import SuiteIndex
-    from harness.types import Artifact, Domain, Progress, Record
+    from harness.types import Artifact, Domain, Progress, Record, Specializer
     from leaderboards.spec import BoardSpec
 
 
@@ -138,7 +138,7 @@ class Session:
 
         `changes` come on top of the command line's, `domain` in the place of its own.
         """
-        from harness.artifacts import ensure, parameters
+        from harness.artifacts import ensure
         from harness.pool import PooledBase
         from harness.served import is_served
 
@@ -153,11 +153,20 @@ class Session:
                 "(source = path: or hf:), or use a specializer that trains nothing, such as rag."
             )
         domain = domain or self.domain(resolved.domain)
-        chosen = {**settings_of(self.args.set), **(changes or {})}
-        params = parameters(specializer, self.args.budget, chosen)
+        params = self.parameters(specializer, changes)
         base = PooledBase(self.pool, resolved.model)
         root = self.out / "artifacts"
         return ensure(specializer, base, domain, params, root, self.progress)
+
+    def parameters(
+        self, specializer: Specializer, changes: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        """The budget's parameters with what `--set` says of this specializer, then `changes`."""
+        from harness.artifacts import parameters
+
+        known = self.registry.names("specializers")
+        chosen = settings_of(self.args.set, specializer.name, known)
+        return parameters(specializer, self.args.budget, {**chosen, **(changes or {})})
 
     def domain(self, name: str) -> Domain:
         """The named domain, or the one asked for on the command line; read once."""
@@ -224,11 +233,21 @@ def recorded(args: argparse.Namespace) -> tuple[Path, list[Record], BoardSpec]:
     return out, records, board_spec(config, out, args.name, records)
 
 
-def settings_of(pairs: Sequence[str]) -> dict[str, str]:
+def settings_of(pairs: Sequence[str], specializer: str, known: Sequence[str]) -> dict[str, str]:
+    """What `--set` says of one specializer: KEY=VALUE of all, NAME.KEY=VALUE of that one."""
+    from harness.errors import did_you_mean
+
     settings = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals:
             raise UserError(f"--set {pair}: expected KEY=VALUE, such as --set examples=50.")
-        settings[key] = value
+        owner, dot, rest = key.rpartition(".")
+        if dot and owner not in known:
+            raise UserError(
+                f"--set {pair}: unknown specializer '{owner}'.{did_you_mean(owner, known)} "
+                f"It is one of: {', '.join(known)}."
+            )
+        if owner in ("", specializer):
+            settings[rest] = value
     return settings

@@ -1,0 +1,36 @@
+"""What `--set` says of each specializer of a run."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.commands.session import settings_of
+from harness.errors import UserError
+
+KNOWN = ("generic", "seedsft", "selfspec")
+
+
+def test_a_setting_is_of_all_specializers_or_of_the_one_it_names():
+    pairs = ["epochs=1", "selfspec.examples=6", "generic.examples=9", "selfspec.wish=a.b=c"]
+    expected = {"epochs": "1", "examples": "6", "wish": "a.b=c"}
+    assert settings_of(pairs, "selfspec", KNOWN) == expected
+    assert settings_of(pairs, "seedsft", KNOWN) == {"epochs": "1"}
+
+
+def test_the_later_setting_of_a_parameter_holds():
+    pairs = ["epochs=1", "selfspec.epochs=2"]
+    assert settings_of(pairs, "selfspec", KNOWN) == {"epochs": "2"}
+    assert settings_of(pairs[::-1], "selfspec", KNOWN) == {"epochs": "1"}
+
+
+@pytest.mark.parametrize(
+    ("pair", "message"),
+    [
+        ("examples", "--set examples: expected KEY=VALUE"),
+        ("selfspek.examples=3", "unknown specializer 'selfspek'. Did you mean 'selfspec'?"),
+    ],
+)
+def test_a_bad_setting_is_told(pair, message):
+    with pytest.raises(UserError) as caught:
+        settings_of([pair], "selfspec", KNOWN)
+    assert message in str(caught.value)
