@@ -23,7 +23,7 @@ demo: $(READY)
 test: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-## Not part of `make check` yet: see docs/scaling.md for what has passed.
+## Ray clusters of two nodes on this machine, tiny models.
 test-ray: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,dev,ray]'
 	$(BIN)/python -m pytest -m ray tests/ray

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -135,6 +135,7 @@ class _Cluster:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         self._ray = ray
+        self._lost = (ray.exceptions.RayActorError, ray.exceptions.OutOfMemoryError)
         self._given = given
         self._needs = {base: {"CPU": 1.0, **wanted} for base, wanted in needs.items()}
         self._step = step
@@ -171,7 +172,9 @@ class _Cluster:
         work = running.work
         try:
             mistake = self._ray.get(part)
-        except self._ray.exceptions.RayActorError as error:
+        except self._lost as error:
+            # One that is only out of reach must not go on beside its successor.
+            self._ray.kill(running.actor)
             work.losses += 1
             if work.losses >= MOST_LOSSES:
                 raise UserError(
@@ -192,7 +195,8 @@ class _Cluster:
         while (reference := work.start(running.actor)) is None:
             following = [w for w in self._ready() if w.lane.base == work.lane.base]
             if not following:
-                self._ray.get(running.actor.close.remote())
+                with suppress(*self._lost):  # its work is done
+                    self._ray.get(running.actor.close.remote())
                 self._ray.kill(running.actor)
                 return
             work = following[0]
@@ -253,6 +257,11 @@ class _Cluster:
 def _connected(address: str) -> Iterator[Any]:
     """Ray, connected; a cluster that somebody else connected to stays as it is."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    address = address or os.environ.get("RAY_ADDRESS", "")
+    if not address and not any(name.startswith("RAY_AUTH") for name in os.environ):
+        # A password for this run alone; Ray would write one under the home folder. Before
+        # the import, which reads it once for all.
+        os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     try:
         import ray
     except ImportError as error:
@@ -260,15 +269,11 @@ def _connected(address: str) -> Iterator[Any]:
     if ray.is_initialized():
         yield ray
         return
-    address = address or os.environ.get("RAY_ADDRESS", "")
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if address:
         options["address"] = address
-    else:
-        options["include_dashboard"] = False
-        if not any(name.startswith("RAY_AUTH") for name in os.environ):
-            # A password for this run alone; Ray would write one under the home folder.
-            os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    else:  # a cluster that somebody started here is not ours to use unasked
+        options |= {"address": "local", "include_dashboard": False}
     try:
         ray.init(**options)
     except ConnectionError as error:
