@@ -44,6 +44,7 @@ _KEYS: dict[str, Kind] = {
             and all(isinstance(n, str) and re.fullmatch(r"[\d.]+[KMGT]i?B", n) for n in v.values())
         ),
     ),
+    "train_processes": Kind("a whole number from 1", lambda v: type(v) is int and v >= 1),
     "shape": Kind(
         f"a table of whole numbers above 0: {', '.join(SHAPE)}",
         lambda v: (

@@ -70,6 +70,11 @@ def spec_faults(spec: ModelSpec) -> list[str]:
                 faults.append(f"{key}: missing; a pypi: source needs the weight file's. Add it.")
     if ".." in PurePosixPath(spec.file).parts or PurePosixPath(spec.file).is_absolute():
         faults.append(f"file: found '{spec.file}'; expected a path inside the source. Correct it.")
+    if spec.device_map and spec.train_processes > 1:
+        faults.append(
+            f"train_processes: found {spec.train_processes} beside device_map; each process "
+            "holds the whole model on one GPU. Remove one of them."
+        )
     return faults
 
 

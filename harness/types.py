@@ -36,6 +36,7 @@ class ModelSpec:
             how weights spread over several GPUs, for running and for training.
         memory: device ("0", "1", ..., "cpu") -> the most weights may take there, as "70GiB".
             Without an entry "cpu" no weight stays off the GPUs.
+        train_processes: processes that share one training, each on a GPU of its own.
         shape: {"parameters", "layers", "hidden", "heads", "kv_heads", "head_size",
             "vocabulary", "context"}, for planning before the weights are here.
         resources: what a worker over these weights takes of a Ray cluster, as
@@ -61,6 +62,7 @@ class ModelSpec:
     quantisation: str = ""
     device_map: str | Mapping[str, Any] = ""
     memory: Mapping[str, str] = field(default_factory=dict)
+    train_processes: int = 1
     shape: Mapping[str, int] = field(default_factory=dict)
     resources: Mapping[str, float] = field(default_factory=dict)
     engine: str = "auto"

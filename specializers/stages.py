@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from harness.engines.loading import spread
 from harness.files import read_jsonl, write_json, write_jsonl
 from harness.types import BaseModel, Json, Progress
 from specializers.parameters import take
+from specializers.training.parallel import train_in_processes
 from specializers.training.params import TrainParams
 from specializers.training.trainer import train_lora
 from specializers.training_data import TrainingExample
@@ -46,7 +48,12 @@ def adapter_stage(
         base.release()
         began = time.monotonic()
         spec = base.local.spec
-        train_lora(
+        if spec.train_processes > 1:
+            train = partial(train_in_processes, spec.train_processes)
+        else:
+            placement = spread(spec.device_map, spec.memory) if spec.device_map else None
+            train = partial(train_lora, placement=placement)
+        train(
             base.local.folder,
             base.name,
             examples,
@@ -54,7 +61,6 @@ def adapter_stage(
             take(TrainParams, params),
             progress,
             trust_remote_code=spec.trust_remote_code,
-            placement=spread(spec.device_map, spec.memory) if spec.device_map else None,
         )
         note_seconds(out, "training", time.monotonic() - began)
     return read_report(out / "training.json")

@@ -39,6 +39,7 @@ def train_lora(
     *,
     trust_remote_code: bool = False,
     placement: Mapping[str, Any] | None = None,
+    processes: int = 1,
 ) -> Json:
     """Train an adapter over the model in `folder`.
 
@@ -50,10 +51,12 @@ def train_lora(
         base_name: what the adapter's configuration names as its base.
         out: may hold checkpoints of an interrupted call with the same arguments.
         placement: see `with_adapter`.
+        processes: how many call this at once, each for its share; see `train_in_processes`.
+            The first of them writes the files.
     Returns:
         the content of training.json: {"steps", "examples", "tokens",
         "response_tokens", "shortened", "parameters", "dtype", "quantisation",
-        "target_modules", "packing"}.
+        "target_modules", "packing"}, and "processes" if there were several.
     Raises:
         MissingExtra: peft, or bitsandbytes for "nf4", is not installed.
     """
@@ -73,17 +76,17 @@ def train_lora(
         if params.row_tokens and not packed:
             progress.say("this architecture cannot pack examples; each gets a row of its own")
         row_tokens = params.row_tokens if packed else 0
-        trainer = _trainer(model, ordered, out / "checkpoints", params, row_tokens, progress)
-        last = _last_whole_checkpoint(out / "checkpoints")
+        trainer = _trainer(
+            model, ordered, out / "checkpoints", params, row_tokens, progress, processes
+        )
+        last = last_whole_checkpoint(out / "checkpoints")
         steps = math.ceil(len(ordered) / params.batch)
         progress.start("training", steps, "steps")
         if last:
             progress.advance(int(last.name.rpartition("-")[2]))
         trainer.train(resume_from_checkpoint=str(last) if last else None)
         progress.finish()
-    save_adapter(model, out / "adapter", base_name)
-    write_jsonl(out / CURVE, _curve(trainer.state.log_history, ordered, params, steps))
-    report = {
+    report: Json = {
         "steps": trainer.state.global_step,
         "examples": len(examples),
         "tokens": sum(len(tokens.ids) for tokens in ordered),
@@ -94,9 +97,13 @@ def train_lora(
         "quantisation": params.quantisation or "none",
         "target_modules": adapted_modules(model),
         "packing": _packing(params, packed),
+        **({"processes": processes} if processes > 1 else {}),
     }
-    write_json(out / "training.json", report)
-    shutil.rmtree(out / "checkpoints", ignore_errors=True)
+    if trainer.is_world_process_zero():
+        save_adapter(model, out / "adapter", base_name)
+        write_jsonl(out / CURVE, _curve(trainer.state.log_history, ordered, params, steps))
+        write_json(out / "training.json", report)
+        shutil.rmtree(out / "checkpoints", ignore_errors=True)
     del model, trainer
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
@@ -116,6 +123,7 @@ def _trainer(
     params: TrainParams,
     row_tokens: int,
     progress: Progress,
+    processes: int,
 ) -> Any:
     import torch
     from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
@@ -127,17 +135,20 @@ def _trainer(
             progress.advance(1)
 
         def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            checkpoint = folder / f"checkpoint-{state.global_step}"
-            sync(checkpoint)
-            write_text(checkpoint / WHOLE, "")
+            if processes > 1:  # each has written its own part of it
+                torch.distributed.barrier()
+            if state.is_world_process_zero:
+                checkpoint = folder / f"checkpoint-{state.global_step}"
+                sync(checkpoint)
+                write_text(checkpoint / WHOLE, "")
 
-    micro = min(params.micro_batch, params.batch)
+    micro = _micro_batch(params, processes)
     gpu = torch.cuda.is_available()
     arguments = TrainingArguments(
         output_dir=str(folder),
         num_train_epochs=1,  # `ordered` holds all epochs
         per_device_train_batch_size=micro,
-        gradient_accumulation_steps=max(1, params.batch // micro),
+        gradient_accumulation_steps=max(1, params.batch // (micro * processes)),
         train_sampling_strategy="sequential",
         learning_rate=params.learning_rate,
         lr_scheduler_type={"constant": "constant_with_warmup"}.get(
@@ -160,11 +171,13 @@ def _trainer(
         log_level="error",
         remove_unused_columns=False,
         dataloader_pin_memory=gpu,
+        ddp_backend=None if gpu or processes == 1 else "gloo",
+        ddp_find_unused_parameters=False if processes > 1 else None,
     )
     trainer = Trainer(
         model=model,
         args=arguments,
-        train_dataset=list(ordered),
+        train_dataset=_shareable(ordered, micro, processes),
         data_collator=partial(collate, row_tokens=row_tokens),
         compute_loss_func=response_loss,
         callbacks=[Reporter()],
@@ -173,7 +186,25 @@ def _trainer(
     return trainer
 
 
-def _last_whole_checkpoint(folder: Path) -> Path | None:
+def _micro_batch(params: TrainParams, processes: int) -> int:
+    """Examples in one process's forward pass: for several, so that a batch is whole rounds."""
+    micro = min(params.micro_batch, params.batch // processes)
+    while processes > 1 and params.batch % (micro * processes):
+        micro -= 1
+    return micro
+
+
+def _shareable(ordered: Sequence[Tokens], micro: int, processes: int) -> list[Tokens]:
+    """The examples, filled up for the last round of forward passes of all processes.
+
+    A filler is one token without a label: it adds nothing to the loss or to its divisor,
+    where accelerate would take examples from the beginning a second time.
+    """
+    missing = -len(ordered) % (micro * processes) if processes > 1 else 0
+    return [*ordered, *[Tokens(ordered[0].ids[:1], 1)] * missing]
+
+
+def last_whole_checkpoint(folder: Path) -> Path | None:
     """The newest checkpoint that was written to its end; half-written ones are removed."""
     whole = []
     for path in folder.glob("checkpoint-*"):

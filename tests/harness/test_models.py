@@ -51,3 +51,12 @@ def test_gemma_is_opt_in(monkeypatch: pytest.MonkeyPatch) -> None:
         fetch(MODELS["gemma3-270m"])
     assert "Gemma Terms of Use (https://ai.google.dev/gemma/terms)" in str(error.value)
     assert "BENCH_ACCEPT=gemma" in str(error.value)
+
+
+def test_a_model_is_spread_over_gpus_or_trained_by_a_process_each_not_both() -> None:
+    spread = ModelSpec("m", "path:/models/m", device_map="auto")
+    assert spec_faults(spread) == []
+    assert spec_faults(ModelSpec("m", "path:/models/m", train_processes=4)) == []
+    both = ModelSpec("m", "path:/models/m", device_map="auto", train_processes=4)
+    (fault,) = spec_faults(both)
+    assert "train_processes: found 4 beside device_map" in fault
