@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -63,6 +64,8 @@ def adapter_stage(
             trust_remote_code=spec.trust_remote_code,
         )
         note_seconds(out, "training", time.monotonic() - began)
+    # Here, so that a life killed between the two leaves none behind.
+    shutil.rmtree(out / "checkpoints", ignore_errors=True)
     return read_report(out / "training.json")
 
 

@@ -45,7 +45,8 @@ def train_lora(
 
     Written into `out`: `adapter/`; `training.jsonl`, the curve, a line a step with
     {"step", "epoch", "loss" (nats per response token), "learning_rate",
-    "gradient_norm", "tokens", "response_tokens"}; then `training.json`.
+    "gradient_norm", "tokens", "response_tokens"}; then `training.json`. The last
+    checkpoints stay in `checkpoints/` for the caller to remove.
 
     Args:
         base_name: what the adapter's configuration names as its base.
@@ -103,7 +104,6 @@ def train_lora(
         save_adapter(model, out / "adapter", base_name)
         write_jsonl(out / CURVE, _curve(trainer.state.log_history, ordered, params, steps))
         write_json(out / "training.json", report)
-        shutil.rmtree(out / "checkpoints", ignore_errors=True)
     del model, trainer
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

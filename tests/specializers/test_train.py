@@ -9,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ import torch
 from harness.engines.loading import guard_nf4, nf4
 from harness.files import read_jsonl, sha256_file
 from harness.progress import NullProgress
+from specializers.stages import adapter_stage
 from specializers.training.adapter import adapted_modules, with_adapter
 from specializers.training.packing import IGNORED, collate, response_loss
 from specializers.training.params import TrainParams
@@ -180,7 +182,6 @@ def test_training_lowers_the_loss_and_the_adapter_loads(llama: Path, tmp_path: P
     assert curve[-1]["epoch"] == pytest.approx(12)
     assert curve[-1]["loss"] < 0.9 * curve[0]["loss"]
     assert report == json.loads((tmp_path / "training.json").read_text())
-    assert not (tmp_path / "checkpoints").exists()
     config = json.loads((tmp_path / "adapter" / "adapter_config.json").read_text())
     assert config["base_model_name_or_path"] == "tiny"
     assert config["target_modules"] == sorted(config["target_modules"])
@@ -260,6 +261,14 @@ def test_killed_in_mid_training_and_resumed_it_makes_the_same_adapter(
     curves = [(folder / "training.jsonl").read_bytes() for folder in (out, tmp_path / "whole")]
     assert curves[0] == curves[1]
     assert adapter_digest(out) == adapter_digest(tmp_path / "whole")
+
+
+def test_checkpoints_of_a_life_killed_before_it_removed_them_are_removed(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints" / "checkpoint-1").mkdir(parents=True)
+    (tmp_path / "training.json").write_text('{"steps": 1}')
+    nothing: Any = None  # a training that is there asks neither the model nor the parameters
+    assert adapter_stage(nothing, [], {}, tmp_path, NullProgress()) == {"steps": 1}
+    assert not (tmp_path / "checkpoints").exists()
 
 
 def test_gradient_checkpointing_changes_nothing(llama: Path, tmp_path: Path) -> None:
