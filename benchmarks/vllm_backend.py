@@ -30,7 +30,7 @@ from harness.engines.vllm_process import Ask, vllm_version
 # What both get. So little room for keys and values that the order of requests matters.
 SHARED = {
     "block_size": 32, "enforce_eager": True, "enable_prefix_caching": True,
-    "kv_cache_memory_bytes": 2**30, "max_num_seqs": 64,
+    "kv_cache_memory_bytes": 2**30, "max_num_seqs": 64, "max_num_batched_tokens": 512,
 }  # fmt: skip
 LONGEST = 4096
 
@@ -76,7 +76,11 @@ def main() -> None:
     names = options.cases.split(",")
     texts = {name: prompts(CASES[name], options.items) for name in names}
 
-    engine = VLLMEngine(options.model, dtype=options.dtype, max_length=LONGEST - 1, **SHARED)
+    # Room for adapters costs every step on a CPU, so neither has it without one.
+    lora = {"enable_lora": options.adapter is not None}
+    engine = VLLMEngine(
+        options.model, dtype=options.dtype, max_length=LONGEST - 1, **SHARED, **lora
+    )
     encoder = Encoder(engine)
     mine: dict[str, tuple[float, list[Any], EngineReport, float]] = {}
     for name in names:

@@ -58,6 +58,7 @@ def run_job(
     with FileLock(folder.parent / f".{folder.name}.lock"):
         began = time.monotonic()
         before = asdict(lm.counts)
+        lm.take_report()  # what the engine did before, such as making the model, is not this job's
         chat, cut, responses = ask_job(job, task, lm, rewrite)
         items, metrics = _score(task, responses, cut)
         if leaks is not None:

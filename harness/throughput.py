@@ -16,6 +16,10 @@ from harness.types import Decoding, LocalModel
 
 # Made-up prompts: long enough to run at full speed, few enough to take seconds on a laptop.
 PROMPTS, LENGTH, WRITTEN = 32, 96, 24
+# Rows of the second measurement of decoding: few, so that what a step takes by itself shows.
+FEW = 4
+# Of a step with 32 rows, what its rows take at least; less would be a measurement's error.
+LEAST_SHARE = 0.1
 
 
 def kept(local: LocalModel, numerics: dict[str, object]) -> Throughput | None:
@@ -49,15 +53,22 @@ def measure(local: LocalModel, engine: Engine) -> Throughput:
     for _ in engine.score([ScoreRequest(prompt(n), answer) for n in range(1, PROMPTS)]):
         pass
     prefill = (engine.report.tokens_computed - before) / (time.perf_counter() - began)
-    before, written = engine.report.tokens_computed, engine.report.tokens_generated
-    began = time.perf_counter()
-    requests = [GenerateRequest(prompt(n), Decoding(WRITTEN)) for n in range(PROMPTS, 2 * PROMPTS)]
-    for _ in engine.generate(requests):
-        pass
-    read = (engine.report.tokens_computed - before) / prefill
-    seconds = max(time.perf_counter() - began - read, 1e-6)
-    decode = max(engine.report.tokens_generated - written, 1) / seconds
-    speeds = {"prefill": round(prefill, 2), "decode": round(decode, 2)}
+
+    def a_step(first: int, rows: int) -> float:
+        """Seconds of a step of decoding with so many rows."""
+        before, written = engine.report.tokens_computed, engine.report.tokens_generated
+        began = time.perf_counter()
+        numbers = range(first, first + rows)
+        for _ in engine.generate([GenerateRequest(prompt(n), Decoding(WRITTEN)) for n in numbers]):
+            pass
+        read = (engine.report.tokens_computed - before) / prefill
+        steps = max(engine.report.tokens_generated - written, 1) / rows
+        return max(time.perf_counter() - began - read, 1e-6) / steps
+
+    full, few = a_step(PROMPTS, PROMPTS), a_step(2 * PROMPTS, FEW)
+    a_row = max((full - few) / (PROMPTS - FEW), LEAST_SHARE * full / PROMPTS)
+    step = max(full - PROMPTS * a_row, 0.0)
+    speeds = {"prefill": round(prefill, 2), "decode": round(1 / a_row, 2), "step": round(step, 4)}
     write_json(_file(local, engine.numerics), speeds)
     return Throughput(**speeds, source="measured here")
 
@@ -84,4 +95,5 @@ def stated(text: str) -> Throughput:
 
 def _file(local: LocalModel, numerics: dict[str, object]) -> Path:
     machine = [[d.name, d.memory] for d in devices()]
-    return cache_folder() / f"throughput-{digest([local.digest, numerics, machine])[:16]}.json"
+    key = digest([local.digest, numerics, machine, "step"])[:16]
+    return cache_folder() / f"throughput-{key}.json"

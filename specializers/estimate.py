@@ -32,7 +32,7 @@ class Ask:
     Attributes:
         stage: its name. prompts: as many as are expected.
         limit: most tokens of each. share: of the limit that is expected to be written.
-        most: prompts there may be at most.
+        most: prompts there may be at most. together: prompts that are answered side by side.
     """
 
     stage: str
@@ -40,6 +40,7 @@ class Ask:
     limit: int
     share: float
     most: int
+    together: int
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,11 @@ def expect(domain: Domain, params: Mapping[str, Any]) -> Making:
     return Making((), len(domain.seeds) if "epochs" in params else 0, seeds)
 
 
+def trains_on_answers(params: Mapping[str, Any]) -> bool:
+    """Whether a specializer with these parameters trains on examples whose answers end."""
+    return "epochs" in params and "texts" not in params
+
+
 def _written(domain: Domain, params: Mapping[str, Any], seeds: tuple[str, ...]) -> Making:
     examples, most = int(params["examples"]), int(params["max_calls"])
     wanted = math.ceil(examples * (1 + params["surplus"]))
@@ -84,8 +90,22 @@ def _written(domain: Domain, params: Mapping[str, Any], seeds: tuple[str, ...]) 
     )
     return Making(
         (
-            Ask("tasks", tasks_asked, params["instruction_tokens"], WRITTEN_OF_TASKS, most),
-            Ask("answers", answers_asked, params["response_tokens"], WRITTEN_OF_ANSWERS, wanted),
+            Ask(
+                "tasks",
+                tasks_asked,
+                params["instruction_tokens"],
+                WRITTEN_OF_TASKS,
+                most,
+                params["calls_per_round"],
+            ),
+            Ask(
+                "answers",
+                answers_asked,
+                params["response_tokens"],
+                WRITTEN_OF_ANSWERS,
+                wanted,
+                params["responses_per_round"],
+            ),
         ),
         min(examples, max(1, round(accepted * KEPT_OF_ANSWERS))),
         seeds,

@@ -228,7 +228,8 @@ class _Planner:
             ask_job(job, task, lm, None)
         work = engine.take()
         left = 1 - work.stored / max(work.requests, 1)
-        work.expected = round(left * self._expected(task, engine.tokens.encode))
+        expected, passes = self._expected(job.model, task, engine.tokens.encode)
+        work.expected, work.passes = round(left * expected), round(left * passes)
         return self._stage(job.model, job.base, f"{job.task}@{job.shots}.{job.draw}", work)
 
     def _space(self, job: Job, artifact: Artifact | None) -> dict[str, Any]:
@@ -240,24 +241,31 @@ class _Planner:
         numerics = self._counting[job.base].numerics
         return {"model": local.digest, "adapter": adapter, "numerics": numerics}
 
-    def _expected(self, task: Any, encode: Callable[[str], list[int]]) -> float:
-        """Tokens that all of a task's generations are expected to write."""
-        from harness.estimate import expected_tokens
+    def _expected(
+        self, model: str, task: Any, encode: Callable[[str], list[int]]
+    ) -> tuple[float, float]:
+        """Tokens that all of a task's generations are expected to write, and steps to do so."""
+        from harness.estimate import expected_passes, expected_tokens
         from harness.lm import decoding_of
+        from specializers.estimate import trains_on_answers
 
-        written = 0.0
+        resolved = next(r for r in self._resolved if r.name == model)
+        trained = trains_on_answers(self._trains(resolved))
+        written: list[float] = []
+        longest = 0
         for instance in task.instances:
             if instance.request_type == "generate_until":
                 target = instance.doc.get("target", "")
                 text = target if isinstance(target, str) else "; ".join(map(str, target))
                 limit = decoding_of(instance.args[1]).max_tokens
-                written += expected_tokens(len(encode(text)), limit)
-        return written
+                written.append(expected_tokens(len(encode(text)), limit, trained))
+                longest = max(longest, limit)
+        return sum(written), expected_passes(written, longest, trained)
 
     def _specialisation(self, resolved: Resolved) -> tuple[Artifact | None, list[Stage]]:
         """The artifact if it is made already, else the stages that are still to be done."""
         from harness.artifacts import artifact_digest, read_artifact
-        from harness.estimate import Work
+        from harness.estimate import ROWS, Work
         from harness.pool import PooledBase
         from specializers.estimate import expect
 
@@ -282,6 +290,8 @@ class _Planner:
             if not (done and (done / files[ask.stage]).is_file()):
                 work = self._generation(base, ask.prompts, ask.limit)
                 work.expected = round(len(ask.prompts) * ask.limit * ask.share)
+                rounds = -(-len(ask.prompts) // ask.together)
+                work.passes = max(rounds * ask.limit, work.expected // ROWS)
                 work.bound = ask.most * ask.limit
                 stages.append(self._stage(resolved.name, base, ask.stage, work))
         if making.examples and not (done and (done / "training.json").is_file()):

@@ -7,7 +7,14 @@ import pytest
 from harness.ask import Asker
 from harness.engines.base import GenerateRequest, ScoreRequest
 from harness.errors import UserError
-from harness.estimate import Counting, RoughTokens, Throughput, Work, expected_tokens
+from harness.estimate import (
+    Counting,
+    RoughTokens,
+    Throughput,
+    Work,
+    expected_passes,
+    expected_tokens,
+)
 from harness.progress import NullProgress
 from harness.store import ResponseStore
 from harness.throughput import stated
@@ -50,9 +57,25 @@ def test_seconds_are_the_sum_of_the_parts():
     assert Throughput(100, 10, training=50).seconds(Work(training=1000)) == pytest.approx(20.0)
 
 
+def test_a_step_of_decoding_costs_something_whatever_it_holds():
+    speed = Throughput(prefill=100, decode=10, step=0.5)
+    assert speed.seconds(Work(expected=20, passes=10)) == pytest.approx(7.0)
+
+
+def test_the_longest_row_decides_how_many_steps_there_are():
+    assert expected_passes([], 100) == 0
+    assert expected_passes([10], 100) == pytest.approx(0.15 * 100 + 0.85 * 10)
+    # Of many rows one runs to the limit, but not of a model that learned to stop.
+    assert expected_passes([10] * 60, 100) == pytest.approx(100, abs=1)
+    assert expected_passes([10, 20, 10], 100, trained=True) == 20
+    # 64 rows at a time.
+    assert expected_passes([10] * 640, 10, trained=True) == 100
+
+
 def test_a_model_writes_its_answer_and_some_more_but_no_more_than_it_may():
     assert expected_tokens(10, 100) == pytest.approx(25)
     assert expected_tokens(40, 32) == 32
+    assert expected_tokens(40, 100, trained=True) == 30
 
 
 @pytest.mark.parametrize("text", ["", "prefill=1", "prefill=0,decode=1", "prefill=1,decode=x,",

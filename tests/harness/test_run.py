@@ -1,5 +1,6 @@
 """A job's record: what was cut is counted, and where a chat had the instruction is said."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -30,11 +31,12 @@ class Listening(ScriptedEngine):
         return super()._generate(request)
 
 
-def run(tmp_path, max_length, shots=0, card=(), **options):
+def run(tmp_path, max_length, shots=0, card=(), before=0, **options):
     job = Job("m", "m", "", "biomed_mini", "mini_yesno", shots, **options)
     index = SuiteIndex({"biomed_mini": MINI})
     task = index.load(["mini_yesno"], shots=shots, draw=0, data=None)["mini_yesno"]
     engine = Listening(max_length)
+    engine.report.tokens_generated = before
     lm = StoredLM(Asker(engine, ResponseStore(tmp_path, {}), None, NullProgress()), "m")
     local = LocalModel(ModelSpec("m", "path:x"), tmp_path, "digest")
     runs = tmp_path / f"runs{max_length}"
@@ -72,3 +74,10 @@ def test_only_an_own_set_may_be_published_with_its_texts(tmp_path, kind, allowed
     card = {"redistribute": allowed, "origin": {"kind": kind}}
     record, _, _ = run(tmp_path, 100_000, card=card, limit=1)
     assert record.manifest["redistribute"] is texts
+
+
+def test_what_the_engine_did_before_is_not_the_jobs(tmp_path):
+    run(tmp_path, 100_000, limit=1, before=999)
+    (path,) = tmp_path.glob("runs*/m/*/run.json")
+    facts = json.loads(path.read_text())
+    assert facts["tokens_generated"] == facts["spent"]["tokens_generated"] < 999

@@ -1,30 +1,43 @@
-"""A suite against vLLM's real server on loopback, killed and started again midway.
+"""A suite against vLLM's real server on loopback: killed midway, and spoilt by a proxy before it.
 
-Run by `make test-vllm`.
+Run by `make test-vllm`, on a tiny random Llama. The same with a real model:
+
+    SERVE_MODEL=FOLDER SERVE_TASKS=biomed,biomed-rank SERVE_LIMIT=3 BENCH_DATA=...
+        .venv-vllm/bin/python -m pytest -m vllm -s tests/vllm/test_serve.py
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import requests
 
 from harness import cli
+from harness.engines.vllm_process import CPU_ENVIRONMENT, ENVIRONMENT
+from tests.vllm.faulty_proxy import FaultyProxy
 from tests.vllm.tiny import write_llama
 
-pytestmark = [pytest.mark.vllm, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.vllm, pytest.mark.timeout(3600)]
 
-TASKS = ("mini_yesno", "mini_yesno_rank", "mini_sentiment_rank")
+TASKS = os.environ.get("SERVE_TASKS", "mini_yesno,mini_yesno_rank,mini_sentiment_rank")
+LIMIT = os.environ.get("SERVE_LIMIT", "12")
+# Asked once before anything is spoilt: how a server is asked is found out without a second try.
+FIRST = ["--tasks", TASKS, "--limit", "1"]
+# Nats; the server batches requests as they come, so two runs agree to float32's rounding.
+TOLERANCE = 1e-4
 
 
 class Server:
@@ -34,6 +47,7 @@ class Server:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
+        self.folder = folder
         self.url = f"http://127.0.0.1:{port}/v1"
         self.starts = 0
         self._command = [
@@ -41,14 +55,14 @@ class Server:
             # which the CPU build is not.
             sys.executable, "-m", "vllm.entrypoints.openai.api_server", f"--model={folder}",
             "--served-model-name=tiny", "--host=127.0.0.1", f"--port={port}", "--dtype=float32",
-            "--enforce-eager", "--block-size=32", "--kv-cache-memory-bytes=50000000",
+            "--enforce-eager", "--block-size=32", "--kv-cache-memory-bytes=500000000",
             "--max-num-seqs=4", "--logprobs-mode=raw_logprobs",
         ]  # fmt: skip
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         self.starts += 1
-        environment = {**os.environ, "VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
+        environment = ENVIRONMENT | CPU_ENVIRONMENT | os.environ
         self._process = subprocess.Popen(self._command, env=environment, start_new_session=True)
 
     def wait(self) -> None:
@@ -68,62 +82,135 @@ class Server:
             self._process = None
 
 
-def answers(out: Path) -> dict[str, list[dict]]:
-    """What is stored for each request; two entries would mean that it was answered twice."""
-    found: dict[str, list[dict]] = {}
-    for segment in (out / "responses").glob("*/*.jsonl"):
-        for line in segment.read_text().splitlines():
-            if line:
-                for key, response in json.loads(line[9:]):
-                    found.setdefault(key, []).append(response)
-    return found
+class Client:
+    """`bench run` in a project of its own, with the server's model registered."""
+
+    def __init__(self, home: Path, folder: Path, url: str, arguments: str) -> None:
+        self.out = home / "out"
+        home.mkdir()
+        self._home = home
+        (home / "bench.toml").write_text(
+            f'[models.served]\nsource = "openai:tiny@{url}"\n'
+            f'engine_args = {{ tokenizer = "{folder}", concurrency = 2, {arguments} }}\n'
+        )
+
+    def run(self, *changes: str) -> None:
+        tasks = ["--tasks", TASKS, "--limit", LIMIT]
+        command = ["run", "--models", "served", *tasks, *changes, "--quiet"]
+        with contextlib.chdir(self._home):
+            assert cli.main([*command, "--out", str(self.out)]) == 0
+
+    def answers(self) -> dict[str, list[dict]]:
+        """What is stored for each request; two entries would mean that it was answered twice."""
+        found: dict[str, list[dict]] = {}
+        for segment in (self.out / "responses").glob("*/*.jsonl"):
+            for line in segment.read_text().splitlines():
+                if line:
+                    for key, response in json.loads(line[9:]):
+                        found.setdefault(key, []).append(response)
+        return found
+
+    def summaries(self) -> dict[str, dict]:
+        """By task, what the records say."""
+        paths = self.out.glob("runs/served/*/record.json")
+        return {path.parent.name: json.loads(path.read_text())["summary"] for path in paths}
 
 
-def run(out: Path) -> None:
-    command = ["run", "--models", "served", "--tasks", ",".join(TASKS), "--limit", "12", "--quiet"]
-    assert cli.main([*command, "--out", str(out)]) == 0
+@pytest.fixture(scope="module", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What was found out about another test's server at the same port must not be believed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.delenv("BENCH_OUT", raising=False)
+        yield
 
 
-def test_a_server_killed_midway_loses_nothing(tmp_path, monkeypatch):
-    folder = write_llama(tmp_path / "model", 2048)
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    given = os.environ.get("SERVE_MODEL")
+    folder = Path(given) if given else write_llama(tmp_path_factory.mktemp("model"), 2048)
     server = Server(folder)
-    (tmp_path / "bench.toml").write_text(
-        f'[models.served]\nsource = "openai:tiny@{server.url}"\n'
-        f'engine_args = {{ tokenizer = "{folder}", concurrency = 2, patience = 600 }}\n'
-    )
-    monkeypatch.chdir(tmp_path)
-    out = tmp_path / "out"
-    before: list[int] = []
-
-    def disturb() -> None:
-        while not (stored := len(answers(out))):
-            time.sleep(0.005)
-        server.kill()
-        before.append(stored)
-        server.start()
-
     server.start()
     try:
         server.wait()
-        disturbance = threading.Thread(target=disturb, daemon=True)
-        disturbance.start()
-        run(out)
-        disturbance.join(60)
-        disturbed = answers(out)
-        assert server.starts == 2
-        assert 0 < before[0] < len(disturbed)
-        assert {len(responses) for responses in disturbed.values()} == {1}
-        for path in out.glob("runs/served/*/record.json"):
-            assert json.loads(path.read_text())["summary"]["n_error"] == 0
-        assert len(list(out.glob("runs/served/*/record.json"))) == len(TASKS)
-        run(tmp_path / "again")
+        yield server
     finally:
         server.kill()
-    undisturbed = answers(tmp_path / "again")
-    assert set(undisturbed) == set(disturbed)
-    for key, (response,) in undisturbed.items():
-        (other,) = disturbed[key]
-        assert other.get("text") == response.get("text")
-        assert other.get("loglikelihood", 0) == pytest.approx(
-            response.get("loglikelihood", 0), abs=1e-4
+
+
+@pytest.fixture(scope="module")
+def undisturbed(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Client:
+    client = Client(
+        tmp_path_factory.mktemp("plain") / "home", server.folder, server.url, "tries = 6"
+    )
+    client.run()
+    return client
+
+
+def check_same(client: Client, undisturbed: Client) -> None:
+    """Nothing lost, nothing stored twice, and the undisturbed run's answers."""
+    found, expected = client.answers(), undisturbed.answers()
+    assert {len(responses) for responses in found.values()} == {1}
+    assert set(found) == set(expected)
+    worst, texts = 0.0, 0
+    for key, (response,) in expected.items():
+        (other,) = found[key]
+        texts += other.get("text") != response.get("text")
+        worst = max(
+            worst, abs(other.get("loglikelihood", 0.0) - response.get("loglikelihood", 0.0))
         )
+    print(f"{len(found)} answers, {texts} texts differ, scores by {worst:.1e}")
+    assert worst < TOLERANCE
+    assert texts == 0
+    records, plain = client.summaries(), undisturbed.summaries()
+    assert set(records) == set(plain)
+    assert all(summary["n_error"] == 0 for summary in records.values())
+    assert {t: s["n_scored"] for t, s in records.items()} == {
+        t: s["n_scored"] for t, s in plain.items()
+    }
+
+
+def test_429s_stalls_and_cut_answers_lose_nothing(server, undisturbed, tmp_path):
+    proxy = FaultyProxy(server.url)
+    # A request that stalls is one that takes longer than `timeout`, as on a busy machine any may.
+    client = Client(tmp_path / "home", server.folder, proxy.url, "timeout = 20, tries = 20")
+    try:
+        client.run(*FIRST)
+        assert not proxy.spoilt
+        draw = random.Random(1)
+        kinds = itertools.cycle(["429", "cut", "500", "429"])
+        proxy.moods = [next(kinds) if draw.random() < 0.4 else "" for _ in range(200)]
+        proxy.moods[1:1] = ["stall"]
+        proxy.moods[12:12] = ["stall", "429", "429"]
+        client.run()
+    finally:
+        proxy.close()
+    print(f"spoilt: {dict(proxy.spoilt)}; delivered whole: {proxy.delivered.total()}")
+    assert {"429", "500", "cut", "stall"} <= set(proxy.spoilt)
+    # Three known texts, the trial before the first score, are no item's and asked in either run.
+    again = [body for body, count in proxy.delivered.items() if count > 1]
+    assert len(again) <= 3, again
+    check_same(client, undisturbed)
+
+
+def test_a_server_killed_midway_loses_nothing(server, undisturbed, tmp_path):
+    client = Client(tmp_path / "home", server.folder, server.url, "patience = 3000")
+    stored: list[int] = []
+    wanted = len(undisturbed.answers()) // 3
+
+    def disturb() -> None:
+        while len(client.answers()) < wanted:
+            time.sleep(0.005)
+        server.kill()
+        stored.append(len(client.answers()))
+        server.start()
+
+    starts = server.starts
+    disturbance = threading.Thread(target=disturb, daemon=True)
+    disturbance.start()
+    client.run()
+    disturbance.join(60)
+    print(f"killed at {stored[0]} of {len(client.answers())} answers")
+    assert server.starts == starts + 1
+    assert wanted <= stored[0] < len(client.answers())
+    check_same(client, undisturbed)
