@@ -81,6 +81,21 @@ def load(
     }
 
 
+def with_types(rows: Any) -> Any:
+    """The rows of a task that asks for typed mentions, as they are; called by lm-eval.
+
+    Raises:
+        UserError: a row names no types, so that no answer could be read.
+    """
+    for row in rows:
+        if not row["labels"]:
+            raise UserError(
+                f"row '{row['id']}' has no 'labels', expected the types of mentions that are "
+                "asked for. Name them in every row of the set."
+            )
+    return rows
+
+
 def find(dataset: str, data_dir: str | None = None, config_source: str | None = None) -> Path:
     """The folder that holds a data set's rows.
 

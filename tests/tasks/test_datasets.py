@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from harness import cli
 from harness.errors import UserError, UserErrors
 from harness.files import write_jsonl
-from tasks.datasets import find, in_draw_order, load, mix
+from tasks.datasets import find, in_draw_order, load, mix, with_types
 from tasks.rows import read_rows, row_faults, to_row
 
 
@@ -227,6 +228,24 @@ def test_a_set_without_its_empty_sentences_is_refused(mirror: Path) -> None:
     write(mirror / "d", train=[mention("t", "A")], test=[mention("w", "A")])
     with pytest.raises(UserError, match=r"test_noentity\.jsonl is missing"):
         load("d", data_dir=str(mirror), without_entities=[3, 1])
+
+
+def test_mentions_without_types_are_refused() -> None:
+    whole = [{"id": "a", "labels": ["PER"]}, {"id": "b", "labels": ["PER"]}]
+    assert with_types(whole) is whole
+    with pytest.raises(UserError, match=r"row 'b' has no 'labels'"):
+        with_types([whole[0], {"id": "b", "labels": []}])
+
+
+def test_a_mention_task_of_a_mirror_without_types_ends_with_one_message(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = {"input": "Ada Lovelace wrote.", "target": ["Ada Lovelace <PER>"]}
+    for name in ("train", "test", "test_noentity"):
+        write_jsonl(tmp_path / "fin_entities" / f"{name}.jsonl", [{"id": name, **row}])
+    command = ["validate", "--tasks", "fin_entities", "--data", str(tmp_path)]
+    assert cli.main(command) == 2
+    assert "has no 'labels', expected the types" in capsys.readouterr().err
 
 
 def test_mix_without_any_empty_sentence() -> None:
