@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -327,7 +328,7 @@ class _Planner:
         """Running as the model's spec says comes first, then the other ways, then training."""
         from harness import footprint
         from harness.engines.generation import ROWS, ROWS_SHARE
-        from harness.engines.hf import CPU_BUDGET, GPU_BUDGET
+        from harness.engines.hf import GPU_BUDGET, cpu_budget
 
         spec, machine = self._session.registry.model(base), self._machine
         shape, counting = self._shape(base), self._counting[base]
@@ -339,7 +340,7 @@ class _Planner:
         rows = max(1, min(ROWS, int(ROWS_SHARE * machine.memory / a_row)))
         # Out of memory, the engine halves its rows; so does the plan, before it takes more devices.
         halvings = [rows >> n for n in range(rows.bit_length())]
-        passed = GPU_BUDGET if machine.gpu else CPU_BUDGET
+        passed = GPU_BUDGET if machine.gpu else cpu_budget(os.cpu_count() or 1)
         found = []
         ways = [(own, spec.quantisation), (own, ""), (own, "nf4")]
         for dtype, quantisation in dict.fromkeys(ways):

@@ -69,7 +69,8 @@ def _harmless_functions() -> frozenset[str]:
         for name, value in vars(metrics).items()
         if inspect.isfunction(value) and value.__module__.startswith("tasks.") and name[0] != "_"
     }
-    return frozenset(scoring | {f"{datasets.__name__}.{datasets.load.__name__}"})
+    reading = {f"{datasets.__name__}.{f.__name__}" for f in (datasets.load, datasets.with_types)}
+    return frozenset(scoring | reading)
 
 
 def domain_folders(config: Config) -> dict[str, Path]:
