@@ -40,22 +40,23 @@ def domain_of(row: Row, default: str) -> str:
 def crosses(tables: Sequence[Table], method: str, default: str) -> list[Cross]:
     """Every base and setting with models of two domains, each scored on two suites or more.
 
-    Suites are named by their tables; a model's score on a suite is that of the first
-    board that has it.
+    Suites are named by their tables. A row is one artifact: a model made twice under one
+    name, with other settings, is two. Its score on a suite is that of the first board that has it.
     """
-    found: dict[tuple[str, str], dict[tuple[str, str], dict[str, Difference]]] = {}
+    found: dict[tuple[str, str], dict[tuple[str, str, str], dict[str, Difference]]] = {}
     for table in tables:
         for row in table.rows_of(method):
             gap = row.average.difference if row.average else None
             if gap is None:
                 continue
             group = found.setdefault((row.base, table.section.title), defaultdict(dict))
-            group[row.model, domain_of(row, default)].setdefault(table.suite, gap)
+            made = (row.model, row.artifact, domain_of(row, default))
+            group[made].setdefault(table.suite, gap)
     result = []
     for (base, setting), models in found.items():
         rows = [
             CrossRow(model, domain, dict(gaps))
-            for (model, domain), gaps in models.items()
+            for (model, _, domain), gaps in models.items()
             if len(gaps) > 1
         ]
         shared = set.intersection(*(set(row.gaps) for row in rows)) if rows else set()

@@ -32,6 +32,7 @@ class Answer:
     model: str
     where: str
     sentences: tuple[str, ...]
+    better_than: str
     held: bool
 
 
@@ -112,8 +113,13 @@ def _answers(table: Table, method: str) -> list[Answer]:
             found.append(
                 Answer(
                     model=row.label,
-                    where=escaped(table.title),
+                    where=escaped(f"{table.board}: {table.title}"),
                     sentences=tuple(f"against {other} {told(gap)}" for other, gap in known),
+                    better_than=(
+                        "its base and every control here"
+                        if len(known) > 1
+                        else "its base (no control here)"
+                    ),
                     held=all(judged(gap) == BETTER for _, gap in known),
                 )
             )
