@@ -35,7 +35,7 @@ def cpu_budget(threads: int) -> int:
     """Tokens a pass on a CPU: what Python does between two products is no less with more threads.
 
     Measured with SmolLM2-135M, DDI at 5 shots, as times the bound: one thread 1.19 with 256,
-    1.11 with 512, 1.13 with 1024; two threads 1.38 with 512, 1.22 with 1024. Long answers'
+    1.11 with 512, 1.13 with 1024; two threads 1.41 with 512, 1.26 with 1024. Long answers'
     logits grow with the pass.
     """
     return min(512 * threads, GPU_BUDGET)
