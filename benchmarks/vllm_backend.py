@@ -8,8 +8,8 @@ after the other (each has processes of its own, and an idle one would still
 cost): single-token answers (ddi5), multi-token answers (hoc5), generation
 (ner5). Starting vLLM is not measured, and its prefix cache is emptied before
 each case. Prints a Markdown row per case: seconds, ratio, largest score
-difference (or equal answers), and the share of tokens asked that the cache had:
-with requests as the task gives them, and in the tree's order.
+difference (or equal answers), tokens asked and computed. What the order of
+requests is worth is measured in vllm_order.py.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from typing import Any
 from benchmarks.engine import CASES, instances, prompts, requests
 from harness.engines.base import EngineReport
 from harness.engines.vllm import VLLMEngine
-from harness.engines.vllm_process import Ask, vllm_version
+from harness.engines.vllm_process import vllm_version
 
-# What both get. So little room for keys and values that the order of requests matters.
+# What both get.
 SHARED = {
     "block_size": 32, "enforce_eager": True, "enable_prefix_caching": True,
     "kv_cache_memory_bytes": 2**30, "max_num_seqs": 64, "max_num_batched_tokens": 512,
@@ -50,20 +50,6 @@ def ours(engine: VLLMEngine, asked: list[Any], adapter: Path | None) -> list[Any
     return [found[i] for i in range(len(asked))]
 
 
-def hit_rate_as_given(
-    engine: VLLMEngine, asked: list[Any], choices: int, adapter: Path | None
-) -> float:
-    """What the cache has with one answer after the other for all items, as two tasks ask."""
-    from vllm import SamplingParams
-
-    params = SamplingParams(max_tokens=1, temperature=0.0, detokenize=False)
-    given = [request.context + request.continuation[:-1] for request in asked]
-    turned = [prompt for choice in range(choices) for prompt in given[choice::choices]]
-    asks = (Ask(i, prompt, params, adapter) for i, prompt in enumerate(turned))
-    answers = [answer for step in engine._process.run(asks) for answer in step]
-    return sum(a.cached_tokens for a in answers) / sum(a.prompt_tokens for a in answers)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", type=Path)
@@ -82,25 +68,22 @@ def main() -> None:
         options.model, dtype=options.dtype, max_length=LONGEST - 1, **SHARED, **lora
     )
     encoder = Encoder(engine)
-    mine: dict[str, tuple[float, list[Any], EngineReport, float]] = {}
+    mine: dict[str, tuple[float, list[Any], EngineReport]] = {}
     for name in names:
         asked = requests(encoder, *texts[name])
         ours(engine, asked[:1], options.adapter)
-        given = 0.0
-        if texts[name][1]:
-            engine._process._engine.reset_prefix_cache()
-            given = hit_rate_as_given(engine, asked, len(texts[name][1]), options.adapter)
         engine._process._engine.reset_prefix_cache()
         engine.report = EngineReport()
         seconds, found = timed(lambda asked=asked: ours(engine, asked, options.adapter))
-        mine[name] = (seconds, found, engine.report, given)
+        mine[name] = (seconds, found, engine.report)
     engine.release()
 
     lm = their_backend(options)
     print(f"vLLM {vllm_version()}, {options.dtype}, {options.items} items\n")
     print(
-        "| case | lm-eval's vLLM | engine | ratio | largest difference | asked | computed "
-        "| cache hits as given | in order |\n" + "|---" * 9 + "|"
+        "| case | lm-eval's vLLM | engine | ratio | largest difference | asked | computed |\n"
+        + "|---" * 7
+        + "|"
     )
     for name in names:
         choices = texts[name][1]
@@ -109,18 +92,16 @@ def main() -> None:
         lm.model.reset_prefix_cache()
         asked = instances(*texts[name])
         seconds, theirs = timed(lambda run=run, asked=asked: run(asked, disable_tqdm=True))
-        own, found, report, given = mine[name]
+        own, found, report = mine[name]
         if choices:
             worst = max(abs(a[0] - b[0]) for a, b in zip(theirs, found, strict=True))
             flags = sum(bool(a[1]) != bool(b[1]) for a, b in zip(theirs, found, strict=True))
             agree = f"{worst:.2g}, {flags} greedy flags"
         else:
             agree = f"{sum(a == b for a, b in zip(theirs, found, strict=True))} of {len(found)}"
-        kept = 1 - report.tokens_computed / report.tokens_asked
-        before = f"{given:.2f}" if choices else "-"
         print(
             f"| {name} | {seconds:.1f} s | {own:.1f} s | {seconds / own:.2f} | {agree} "
-            f"| {report.tokens_asked} | {report.tokens_computed} | {before} | {kept:.2f} |",
+            f"| {report.tokens_asked} | {report.tokens_computed} |",
             flush=True,
         )
 
