@@ -3,10 +3,9 @@
 Under one mask over everything, most of what is multiplied is thrown away: a node
 sees the cache, the chain above it and its own branch, but not the other
 branches of the pack. So the nodes attend to what they all see in one product
-without a mask, to their own branches in one more, where branches of like length
-are a batch, and the two are merged by their log-sum-exps, which is exact. Heads
-that share keys are put below one another as rows of one product, so keys are not
-repeated.
+without a mask, to their own branch under the mask cut out for it, and the two
+are merged by their log-sum-exps, which is exact. Heads that share keys are put
+below one another as rows of one product, so keys are not repeated.
 
 This is for CPUs, whose kernel gives the log-sum-exp back; elsewhere, for layers
 with another mask than the tree's own (sliding windows), and for architectures that
@@ -15,21 +14,17 @@ do their attention themselves the one mask stays.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
-
 from harness.engines.loading import import_torch
-from harness.engines.prefix import Flat, Ints
+from harness.engines.prefix import Flat
 
 NAME = "selfspec_branches"
-# Branches side by side are one block up to so many nodes.
+# Branches side by side are taken together up to so many nodes: a call costs some 50
+# microseconds, as much as the attention of some ten nodes.
 TOGETHER = 64
-# Blocks of a batch are padded to the longest of it, which is at most so much longer.
-PADDED = 1.5
 
 
 @dataclass(frozen=True)
@@ -64,66 +59,6 @@ def split(flat: Flat, depth: int) -> tuple[Group, ...]:
     return tuple(groups)
 
 
-def batches(blocks: Sequence[tuple[int, int]]) -> list[Ints]:
-    """Blocks of like length side by side.
-
-    Returns:
-        of each batch the places [blocks, width]; padding is -1.
-    """
-    left = sorted(blocks, key=lambda block: (block[0] - block[1], block))
-    found = []
-    while left:
-        width = left[0][1] - left[0][0]
-        batch = [block for block in left if PADDED * (block[1] - block[0]) >= width]
-        left = left[len(batch) :]
-        places = np.full((len(batch), width), -1, dtype=np.int64)
-        for row, (start, stop) in enumerate(batch):
-            places[row, : stop - start] = np.arange(start, stop)
-        found.append(places)
-    return found
-
-
-class Layout:
-    """Which rows of the states a group's own attention takes, and where its results are.
-
-    Rows of queries are counted by node, then head; rows of keys by their head, then place.
-
-    Attributes:
-        batches: (queries [N x kv heads x heads per kv head x W], keys [N x kv heads x W],
-            additive mask [N, 1, heads per kv head x W, W]).
-        results: [nodes of the group x heads] where in the batches' results, flat and one
-            after the other, those of each node and head are.
-    """
-
-    def __init__(
-        self, group: Group, mask: Any, depth: int, heads: int, groups: int, dtype: Any
-    ) -> None:
-        torch = import_torch()
-        per, keys = heads // groups, mask.shape[-1]
-        head = np.arange(heads).reshape(groups, per)
-        results = np.zeros((group.stop - group.start, groups, per), dtype=np.int64)
-        self.batches = []
-        before = 0
-        for places in batches(group.blocks):
-            real, at = places >= 0, np.maximum(places, places[:, :1])
-            own = torch.as_tensor(depth + at)
-            cut = mask[0, 0][torch.as_tensor(at)[:, :, None], own[:, None, :]]
-            cut.masked_fill_(torch.as_tensor(~real)[:, None, :], torch.finfo(dtype).min)
-            asked = at[:, None, None, :] * heads + head[None, :, :, None]
-            seen = np.arange(groups)[None, :, None] * keys + depth + at[:, None, :]
-            number = np.arange(before, before + asked.size).reshape(asked.shape)
-            results[at[real] - group.start] = number.transpose(0, 3, 1, 2)[real]
-            self.batches.append(
-                (
-                    torch.as_tensor(asked.reshape(-1)),
-                    torch.as_tensor(seen.reshape(-1)),
-                    cut.to(dtype).repeat(1, per, 1)[:, None],
-                )
-            )
-            before += asked.size
-        self.results = torch.as_tensor(results.reshape(-1))
-
-
 class Branches:
     """The attention function of one pass.
 
@@ -136,7 +71,7 @@ class Branches:
         self.depth = depth
         self.mask = mask
         self.groups = split(flat, depth)
-        self._layouts: dict[tuple[int, int, int], Layout] = {}
+        self._cut: dict[tuple[int, int, int], Any] = {}
 
     def __call__(
         self,
@@ -164,60 +99,64 @@ class Branches:
             return self._under_the_mask(
                 module, query, key, value, attention_mask, scaling=scaling, **options
             )
-        out = query.new_empty(query.transpose(1, 2).shape)
+        torch = import_torch()
+        _, heads, total, size = query.shape
+        groups = key.shape[1]
+        query = query.reshape(groups, heads // groups, total, size)
+        out = query.new_empty((total, groups, heads // groups, size))
         for group in self.groups:
-            self._attend(group, query, key, value, scaling, out[0, group.start : group.stop])
-        return out, None
+            self._attend(torch, group, query, key, value, scaling, out)
+        return out.view(1, total, heads, size), None
 
     def _attend(
-        self, group: Group, query: Any, key: Any, value: Any, scaling: float | None, out: Any
+        self,
+        torch: Any,
+        group: Group,
+        query: Any,
+        key: Any,
+        value: Any,
+        scaling: float | None,
+        out: Any,
     ) -> None:
-        """Write one group's results.
+        """Write one group's rows of `out`.
 
         Args:
-            out: [nodes of the group, heads, d].
+            query: [kv heads, heads per kv head, T, d]. out: [T, kv heads, heads per, d].
         """
-        torch = import_torch()
-        flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
-        heads, groups, size = query.shape[1], key.shape[1], query.shape[-1]
-        layout = self._layout(group, heads, groups, query.dtype)
-        rows = query[0].transpose(0, 1).reshape(-1, size)
-        keys, values = key.reshape(-1, size), value.reshape(-1, size)
-        found, logs = [], []
-        for asked, seen, mask in layout.batches:
-            shape = (len(mask), groups, -1, size)
-            own, own_logs = flash(
-                rows.index_select(0, asked).view(shape),
-                keys.index_select(0, seen).view(shape),
-                values.index_select(0, seen).view(shape),
+        groups, per, _, size = query.shape
+
+        def flash(start: int, stop: int, first: int, last: int, mask: Any) -> tuple[Any, Any]:
+            found, logs = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+                query[:, :, start:stop].reshape(1, groups, per * (stop - start), size),
+                key[:, :, first:last],
+                value[:, :, first:last],
                 attn_mask=mask,
                 scale=scaling,
             )
-            found.append(own.reshape(-1, size))
-            logs.append(own_logs.reshape(-1))
-        own = torch.cat(found).index_select(0, layout.results).view(out.shape)
-        if not group.past:
-            out.copy_(own)
-            return
-        parts = (groups, heads // groups, group.stop - group.start)
-        shared, shared_logs = flash(
-            query[:, :, group.start : group.stop].reshape(1, groups, -1, size),
-            key[:, :, : group.past],
-            value[:, :, : group.past],
-            scale=scaling,
-        )
-        shared = shared.reshape(*parts, size).permute(2, 0, 1, 3)
-        shared_logs = shared_logs.reshape(*parts, 1).permute(2, 0, 1, 3)
-        own_logs = torch.cat(logs).index_select(0, layout.results).view(shared_logs.shape)
-        share = torch.sigmoid(shared_logs - own_logs).to(own.dtype)
-        torch.lerp(own.view(shared.shape), shared, share, out=out.view(shared.shape))
+            return (
+                found.reshape(groups, per, stop - start, size),
+                logs.reshape(groups, per, stop - start, 1),
+            )
 
-    def _layout(self, group: Group, heads: int, groups: int, dtype: Any) -> Layout:
-        """All layers of the same heads take the same."""
-        key = (group.start, heads, groups)
-        if key not in self._layouts:
-            self._layouts[key] = Layout(group, self.mask, self.depth, heads, groups, dtype)
-        return self._layouts[key]
+        past, lo = group.past, group.start
+        if past:
+            shared, shared_logs = flash(lo, group.stop, 0, past, None)
+        for start, stop in group.blocks:
+            mask = self._cut_out(start, stop, per, query.dtype)
+            own, own_logs = flash(start, stop, self.depth + start, self.depth + stop, mask)
+            if past:
+                rows = slice(start - lo, stop - lo)
+                share = torch.sigmoid(shared_logs[:, :, rows] - own_logs).to(own.dtype)
+                own = torch.lerp(own, shared[:, :, rows], share)
+            out[start:stop] = own.permute(2, 0, 1, 3)
+
+    def _cut_out(self, start: int, stop: int, per: int, dtype: Any) -> Any:
+        """The mask of a block for `per` heads below one another; all layers take the same."""
+        if (start, stop, per) not in self._cut:
+            keys = slice(self.depth + start, self.depth + stop)
+            block = self.mask[:, :, start:stop, keys].to(dtype)
+            self._cut[start, stop, per] = block.repeat(1, 1, per, 1)
+        return self._cut[start, stop, per]
 
     def _under_the_mask(self, *states: Any, **options: Any) -> tuple[Any, None]:
         from transformers.integrations.sdpa_attention import sdpa_attention_forward

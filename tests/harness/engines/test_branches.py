@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.engines import branches
-from harness.engines.branches import PADDED, Branches, batches, split
+from harness.engines.branches import Branches, split
 from harness.engines.prefix import Flat, Forest, flatten, plan_packed
 from tests.harness.engines.test_prefix import SEQUENCES
 
@@ -77,18 +76,6 @@ def test_each_node_is_in_one_block_and_sees_all_its_ancestors(
                 assert not flat.visible[start:stop, past:start].any()
                 assert not flat.visible[start:stop, stop:].any()
         assert places == list(range(len(flat.tokens)))
-
-
-@given(st.lists(st.integers(1, 200), min_size=1, max_size=30))
-def test_each_block_is_in_one_batch_and_little_is_padded(lengths: list[int]) -> None:
-    edges = np.concatenate([[0], np.cumsum(lengths)]).tolist()
-    blocks = list(pairwise(edges))
-    found = batches(blocks)
-    rows = [row[row >= 0].tolist() for batch in found for row in batch]
-    assert sorted(rows) == [list(range(*block)) for block in blocks]
-    for batch in found:
-        kept = (batch >= 0).sum(axis=1)
-        assert kept.max() == batch.shape[1] <= PADDED * kept.min()
 
 
 def test_a_layer_with_another_mask_attends_under_that() -> None:
