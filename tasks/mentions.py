@@ -16,7 +16,8 @@ from tasks.parsing import paragraphs, says_none, without_lead_in
 Mention = tuple[str, str]  # mention text, type
 Counts = list[int]  # true positives, false positives, false negatives
 
-_ANGLE_MARK = re.compile(r"<([^<>]{1,64})>")
+# A blank pair of brackets names no type.
+_ANGLE_MARK = re.compile(r"<(?=[\s/]*[^<>\s/])([^<>]{1,64})>")
 # "Here are the entities: ...", "The following diseases are mentioned: ...".
 _ANNOUNCEMENT = re.compile(
     r"[^<>:,]{0,80}?\b(?:entit(?:y|ies)|mentions?|following|found|identified|here)\b"

@@ -98,6 +98,14 @@ def test_a_bare_list_is_unparseable_even_with_one_type():
     assert parse_mentions("diabetes, asthma", ["Disease"]) is None
 
 
+@pytest.mark.parametrize("blank", ["< >", "</>", "< / >"])
+def test_a_blank_pair_of_brackets_is_no_type(blank):
+    assert parse_mentions(f"diabetes {blank}", TYPES) is None
+    assert parse_mentions(f"{blank} diabetes <{TYPES[0]}>", TYPES) == [
+        (f"{blank} diabetes", TYPES[0])
+    ]
+
+
 MENTION = st.text(alphabet="abcXYZ019 ,.()-+'/", min_size=1, max_size=20).filter(
     lambda text: any(letter.isalpha() for letter in text) and text[0].isalpha()
 )
