@@ -23,10 +23,7 @@ from benchmarks.engine import CASES, prompts, requests
 from benchmarks.vllm_backend import Encoder, ours
 from harness.engines.base import EngineReport, ScoreRequest
 from harness.engines.vllm import VLLMEngine
-from harness.engines.vllm_process import Ask, vllm_version
-
-# Tokens a block of vLLM's cache on a CPU.
-BLOCK = 32
+from harness.engines.vllm_process import CPU_BLOCK, Ask, vllm_version
 
 
 def orders(asked: Sequence[ScoreRequest], choices: int) -> dict[str, list[tuple[int, ...]]]:
@@ -71,12 +68,9 @@ def main() -> None:
         options.model,
         dtype="float32",
         max_length=options.longest - 1,
-        block_size=BLOCK,
         # One block more: vLLM keeps one for itself.
-        num_gpu_blocks_override=options.cache_tokens // BLOCK + 1,
+        num_gpu_blocks_override=options.cache_tokens // CPU_BLOCK + 1,
         max_num_seqs=16,
-        max_num_batched_tokens=512,
-        enforce_eager=True,
         enable_lora=False,
     )
     print(
