@@ -1,0 +1,1 @@
+"""Engines compute answers; here is their contract, the choice, and what they share."""

@@ -1,0 +1,1 @@
+"""Self-specialization (arXiv 2310.00160), a stage a file."""

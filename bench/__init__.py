@@ -1,0 +1,1 @@
+"""The roof: the command line and the functions a notebook calls, over the four packages."""

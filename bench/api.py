@@ -1,0 +1,1 @@
+"""Their bodies; each opens a workspace."""

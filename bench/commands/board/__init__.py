@@ -1,0 +1,1 @@
+"""`bench board`: one file a part."""

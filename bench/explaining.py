@@ -1,0 +1,1 @@
+"""Changed answers, and the training examples near them."""

@@ -1,0 +1,1 @@
+"""A run counted by its own code: requests, memory, time."""

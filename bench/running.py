@@ -1,0 +1,1 @@
+"""Models over tasks -> records, here or over a cluster."""

@@ -1,0 +1,1 @@
+"""A specialised model's artifact: found or made, and what its examples came from."""

@@ -1,0 +1,1 @@
+"""Log-probabilities -> a response, or why there is none."""

@@ -1,0 +1,1 @@
+"""Torch, or how to install it; where and in which numbers."""

@@ -1,0 +1,1 @@
+"""The transformers engine: every distinct token of a job computed once."""

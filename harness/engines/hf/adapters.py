@@ -1,0 +1,1 @@
+"""LoRA adapters over one model, switched in place."""

@@ -1,0 +1,1 @@
+"""The engine for a model behind an OpenAI-compatible server."""

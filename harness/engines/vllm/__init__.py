@@ -1,0 +1,1 @@
+"""The vLLM engine: base and adapters in processes of its own."""

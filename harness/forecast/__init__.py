@@ -1,0 +1,1 @@
+"""What a run needs and takes, told before it is run."""

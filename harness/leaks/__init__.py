@@ -1,0 +1,1 @@
+"""Does what a model was made from hold the items it is tested on?"""

@@ -1,0 +1,1 @@
+"""A named model, from its source to a checked folder on this disk."""

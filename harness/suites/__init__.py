@@ -1,0 +1,1 @@
+"""Suites of tasks: found, checked for code, loaded, fitted to a model's window."""

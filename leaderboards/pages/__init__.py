@@ -1,0 +1,1 @@
+"""A board as static pages, without server or network."""

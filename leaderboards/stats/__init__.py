@@ -1,0 +1,1 @@
+"""How sure a number is: items resampled by document, paired tests, corrections."""

@@ -1,0 +1,1 @@
+"""Many models on the items of one task, aligned."""

@@ -1,0 +1,1 @@
+"""P-values, Holm's correction, detectable size, ranks."""

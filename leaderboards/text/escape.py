@@ -1,0 +1,1 @@
+"""Text that cannot hide, reorder or run."""

@@ -1,0 +1,1 @@
+"""What a claim needs beside the method: each takes one thing away."""

@@ -1,0 +1,1 @@
+"""Passages on disk: built from files, read by offset."""
