@@ -24,7 +24,7 @@ from harness.checks import (
     wrong,
 )
 from harness.errors import UserErrors
-from harness.models import model_specs
+from harness.models.table import model_specs
 from harness.types import ModelSpec
 
 CONFIG_NAME = "bench.toml"

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, cast
 from harness.executors.base import label
 
 if TYPE_CHECKING:
-    from harness.commands.session import Session
-    from harness.leak_index import LeakIndex
-    from harness.leakage import LeakReport
-    from harness.suites import SuiteIndex
+    from bench.workspace import Session
+    from harness.leaks.index import LeakIndex
+    from harness.leaks.report import LeakReport
+    from harness.suites.index import SuiteIndex
     from harness.types import Artifact, Job, PromptSpecializer, Record
     from tasks.cards import Card
 
@@ -131,7 +131,7 @@ class Scorer:
 
     def _read(self, model: str, artifact: Artifact) -> None:
         """What an artifact holds of the test items, and how it rewrites their inputs."""
-        from harness.leak_check import check_artifact, index_tasks
+        from harness.leaks.check import check_artifact, index_tasks
 
         registry = self._session.registry
         if self._items is None:

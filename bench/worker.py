@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.commands.scoring import Scorer, load_tasks
-from harness.commands.session import Session, open_suites
+from bench.scoring import Scorer, load_tasks
+from bench.workspace import Session
+from bench.plugins import open_suites
 
 if TYPE_CHECKING:
-    from harness.config import Config
+    from bench.config import Config
     from harness.executors.base import Kept
     from harness.types import Artifact, Job, Progress, Record
 

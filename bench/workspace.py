@@ -17,10 +17,10 @@ from harness.checks import is_plain_name
 from harness.errors import UserError, UserErrors
 
 if TYPE_CHECKING:
-    from harness.config import Config
+    from bench.config import Config
     from harness.executors.base import Kept
     from harness.registry import Registry
-    from harness.suites import SuiteIndex
+    from harness.suites.index import SuiteIndex
     from harness.types import Artifact, Domain, Progress, Record, Specializer
     from leaderboards.spec import BoardSpec
 
@@ -50,7 +50,7 @@ def open_suites(
     registry: Registry, config: Config, args: argparse.Namespace | None = None
 ) -> SuiteIndex:
     """The tasks of all suites; those of bench.toml may run code only with --trust-suite."""
-    from harness.suites import SuiteIndex
+    from harness.suites.index import SuiteIndex
 
     if not config.suites:
         return SuiteIndex(registry.suites())
@@ -110,10 +110,10 @@ class Session:
         progress: Progress | None = None,
         kept: Kept | None = None,
     ) -> None:
-        from harness.config import load_config
+        from bench.config import load_config
         from harness.pool import ModelPool
         from harness.progress import open_progress
-        from harness.sources import fetch
+        from harness.models.sources import fetch
 
         self.args = args
         self.config = config or load_config()
@@ -139,9 +139,9 @@ class Session:
 
         `changes` come on top of the command line's, `domain` in the place of its own.
         """
-        from harness.artifacts import ensure
+        from harness.artifacts.make import ensure
         from harness.pool import PooledBase
-        from harness.served import is_served
+        from harness.models.served import is_served
 
         resolved = self.registry.resolve(name)
         if not resolved.specializer:
@@ -163,7 +163,7 @@ class Session:
         self, specializer: Specializer, changes: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
         """The budget's parameters with what `--set` says of this specializer, then `changes`."""
-        from harness.artifacts import parameters
+        from harness.artifacts.make import parameters
 
         known = self.registry.names("specializers")
         chosen = settings_of(self.args.set, specializer.name, known)
@@ -226,7 +226,7 @@ def recorded(args: argparse.Namespace) -> tuple[Path, list[Record], BoardSpec]:
     Raises:
         UserError: there is no record, or one was tampered with.
     """
-    from harness.config import load_config
+    from bench.config import load_config
 
     config = load_config()
     out = out_folder(args, config)

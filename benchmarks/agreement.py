@@ -14,11 +14,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from harness import cli
-from harness.commands.session import open_registry
-from harness.config import load_config
+from bench import cli
+from bench.plugins import open_registry
+from bench.config import load_config
 from harness.record import read_records
-from harness.sources import fetch
+from harness.models.sources import fetch
 
 TOLERANCE = 1e-6  # a metric is a ratio of counts: equal answers give equal numbers
 

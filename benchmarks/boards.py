@@ -19,7 +19,7 @@ import numpy as np
 
 from harness.types import Record
 from leaderboards.build import build
-from leaderboards.render import render_csv, render_json, render_markdown
+from leaderboards.text.render import render_csv, render_json, render_markdown
 from leaderboards.spec import BoardSpec
 
 METRICS = {"accuracy": "mean_score", "span_f1": "micro_f1", "macro_f1": "macro_f1"}

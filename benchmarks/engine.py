@@ -45,7 +45,7 @@ import numpy as np
 import torch
 
 from harness.engines.base import EngineReport, GenerateRequest, ScoreRequest
-from harness.engines.hf import HFEngine
+from harness.engines.hf.engine import HFEngine
 from harness.engines.prefix import Forest, flatten, plan_packed
 from harness.files import read_jsonl
 from harness.types import Decoding

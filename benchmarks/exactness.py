@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from benchmarks.engine import CASES, Bench, prompts
-from harness.engines.hf import HFEngine
+from harness.engines.hf.engine import HFEngine
 
 
 def largest(left: list[float], right: list[float]) -> float:

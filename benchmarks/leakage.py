@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from harness.leak_index import LeakIndex, normalised_words
-from harness.leakage import ItemText
+from harness.leaks.index import LeakIndex, normalised_words
+from harness.leaks.report import ItemText
 
 VOCABULARY = 100_000
 TASKS = 20

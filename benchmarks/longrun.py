@@ -27,7 +27,7 @@ from harness.record import read_records, write_record
 from harness.store import ResponseStore
 from harness.types import Decoding, Response
 from leaderboards.build import build
-from leaderboards.render import write_board
+from leaderboards.text.render import write_board
 from leaderboards.spec import BoardSpec
 
 CALL, TEXT = 32, "an answer of a usual length, here two dozen words " * 3
@@ -171,7 +171,7 @@ def main() -> None:
         resume(root / "responses", args.items)
         board(root / "out", args.items)
         if args.real:
-            from harness.engines.hf import HFEngine
+            from harness.engines.hf.engine import HFEngine
 
             ask_all(HFEngine(tiny_model(root / "tiny")), root / "responses", args.real)
 

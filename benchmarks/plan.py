@@ -30,10 +30,10 @@ from typing import Any
 PROCESSOR = """
 import selectors, subprocess, sys, threading, time
 time.perf_counter = time.monotonic = time.process_time
-from harness.cli import main
+from bench.cli import main
 sys.exit(main())
 """
-STARTS = {"wall": ("-m", "harness.cli"), "processor": ("-c", PROCESSOR)}
+STARTS = {"wall": ("-m", "bench.cli"), "processor": ("-c", PROCESSOR)}
 
 
 def processor_time() -> float:

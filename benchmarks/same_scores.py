@@ -22,17 +22,18 @@ from pathlib import Path
 from typing import Any
 
 from harness.ask import Asker
-from harness.commands.options import model_options, output_options, task_options
-from harness.commands.scoring import load_tasks, planned
-from harness.commands.session import Session, open_suites
+from bench.commands.options import model_options, output_options, task_options
+from bench.scoring import load_tasks, planned
+from bench.workspace import Session
+from bench.plugins import open_suites
 from harness.engines.base import Call, EngineReport, ScoreRequest, Tokens
-from harness.engines.hf import HFEngine
-from harness.engines.vllm import VLLMEngine
-from harness.engines.vllm_process import Ask
+from harness.engines.hf.engine import HFEngine
+from harness.engines.vllm.engine import VLLMEngine
+from harness.engines.vllm.process import Ask
 from harness.lm import StoredLM
 from harness.progress import NullProgress
 from harness.run import ask_job
-from harness.sources import fetch
+from harness.models.sources import fetch
 from harness.types import Response
 
 # Nats of a whole answer, float32: two paths of the transformers engine alone differ by up to

@@ -25,7 +25,7 @@ from typing import Any
 from benchmarks.boards import made_up
 from harness.types import Record
 from leaderboards.build import build
-from leaderboards.pages import write_pages
+from leaderboards.pages.write import write_pages
 from leaderboards.spec import BoardSpec
 
 FLAGS = (

@@ -24,8 +24,8 @@ from typing import Any
 
 from benchmarks.engine import CASES, instances, prompts, requests
 from harness.engines.base import EngineReport
-from harness.engines.vllm import VLLMEngine
-from harness.engines.vllm_process import vllm_version
+from harness.engines.vllm.engine import VLLMEngine
+from harness.engines.vllm.process import vllm_version
 
 # What both get.
 SHARED = {

@@ -22,8 +22,8 @@ from pathlib import Path
 from benchmarks.engine import CASES, prompts, requests
 from benchmarks.vllm_backend import Encoder, ours
 from harness.engines.base import EngineReport, ScoreRequest
-from harness.engines.vllm import VLLMEngine
-from harness.engines.vllm_process import CPU_BLOCK, Ask, vllm_version
+from harness.engines.vllm.engine import VLLMEngine
+from harness.engines.vllm.process import CPU_BLOCK, Ask, vllm_version
 
 
 def orders(asked: Sequence[ScoreRequest], choices: int) -> dict[str, list[tuple[int, ...]]]:

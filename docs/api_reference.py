@@ -24,8 +24,8 @@ MODULES = {
     "harness.files": "Files written whole; digests.",
     "harness.record": "Records written and read.",
     "harness.progress": "How far a long step is.",
-    "harness.leakage": "What counts as a leak.",
-    "harness.leak_index": "Test items indexed, texts streamed past them.",
+    "harness.leaks.report": "What counts as a leak.",
+    "harness.leaks.index": "Test items indexed, texts streamed past them.",
     "harness.engines.base": "The contract of an engine.",
     "harness.executors.base": "The contract of an executor.",
 }

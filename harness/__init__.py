@@ -8,4 +8,4 @@ import lm_eval.models  # noqa: F401  (lm-eval's own models, before one of ours i
 from lm_eval.api.registry import model_registry
 
 if "bench-hf" not in model_registry:
-    model_registry.register("bench-hf", target="harness.engines.lmeval:BenchHF")
+    model_registry.register("bench-hf", target="harness.lm:BenchHF")

@@ -3,7 +3,7 @@
 lm-eval builds the prompts and scores the answers; this class turns its Instances
 into token ids by lm-eval's own rules (`TemplateLM`, and those of its transformers
 backend), so that a score here equals one from there. `bench run` uses it over the
-response store, `bench-hf` (harness.engines.lmeval) without one.
+response store, `bench-hf` (harness.lm) without one.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from typing import Any
 
 from harness.ask import Asker
 from harness.engines.base import Engine, GenerateRequest
-from harness.engines.open import open_engine
+from harness.engines.choose import open_engine
 from harness.store import ResponseStore
 from harness.types import Artifact, Decoding, LocalModel, ModelSpec, Progress, Response
 
@@ -26,10 +26,10 @@ class ModelPool:
     """Opens models by spec; keeps one engine alive.
 
     Args:
-        fetch: spec -> local folder (`harness.sources.fetch`).
+        fetch: spec -> local folder (`harness.models.sources.fetch`).
         responses: folder of the response store's spaces.
         dtype: overrides every spec's dtype unless "".
-        engine: opens the engine of a model; `harness.engines.open` if None.
+        engine: opens the engine of a model; `harness.engines.choose` if None.
         kept: told of each stored call; see `ResponseStore`.
     """
 

@@ -1,7 +1,7 @@
 """Name -> plug-in: built in, from `bench.toml`, or from an installed package's entry point.
 
 Built-in plug-ins other than models are named by the composition root
-(`harness/commands/session.py`), since the harness imports none of them. A package adds its
+(`bench/workspace.py`), since the harness imports none of them. A package adds its
 own with entry points of the groups `selfspec_bench.models` (a `ModelSpec`),
 `.specializers` (a class or an instance), `.suites` (a folder)
 and `.boards` (a TOML file). They are loaded when they are asked for, not before.
@@ -18,11 +18,11 @@ from itertools import product
 from pathlib import Path
 from typing import Any, cast
 
-from harness.config import Config
+from bench.config import Config
 from harness.contract import shown, specializer_faults
 from harness.errors import UserError, UserErrors, did_you_mean
-from harness.models import builtin_models
-from harness.sources import spec_faults
+from harness.models.table import builtin_models
+from harness.models.sources import spec_faults
 from harness.types import ModelSpec, Specializer
 
 KINDS = ("models", "specializers", "suites", "boards")

@@ -20,11 +20,11 @@ from typing import Any
 
 from filelock import FileLock
 
-from harness.leakage import LEAKED, LeakReport
+from harness.leaks.report import LEAKED, LeakReport
 from harness.lm import StoredLM, as_result, request_type
 from harness.record import record_folder, summarise, write_record
 from harness.types import Artifact, Job, Json, LocalModel, Record, Response
-from harness.window import fit_demonstrations, fit_prompt
+from harness.suites.window import fit_demonstrations, fit_prompt
 
 # What can change a score: named in every record.
 PACKAGES = ("selfspec-bench", "lm-eval", "transformers", "torch", "peft", "tokenizers")

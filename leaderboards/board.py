@@ -13,7 +13,6 @@ from typing import Any
 
 from harness.types import Json
 from leaderboards.references import Reference
-from leaderboards.stats import Interval
 
 FORMAT = 1
 

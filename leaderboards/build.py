@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from harness.types import Json, Record
-from leaderboards.averages import averages
+from leaderboards.stats.averages import averages
 from leaderboards.board import Average, Board, Cell, Part, Row, Section
-from leaderboards.columns import corrected, score_column
-from leaderboards.decompose import decompose
-from leaderboards.gather import RawColumn, RawSection, gather, refused
+from leaderboards.stats.columns import corrected, score_column
+from leaderboards.stats.decompose import decompose
+from leaderboards.board import RawColumn, RawSection
+from leaderboards.gather import gather, refused
 from leaderboards.notes import board_notes
 from leaderboards.references import load_references
 from leaderboards.spec import BoardSpec

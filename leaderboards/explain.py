@@ -18,11 +18,11 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.errors import UserErrors
-from harness.leakage import LEAKED
-from harness.lineage import documents_of, seeds_of
+from harness.leaks.report import LEAKED
+from harness.artifacts.lineage import documents_of, seeds_of
 from harness.types import Json, Record
-from leaderboards.items import item_value
-from leaderboards.tables import points
+from leaderboards.pages.items import item_value
+from leaderboards.text.grids import points
 
 FORMAT = 1
 # For answers without right and wrong (ROUGE-L of a long answer): a smaller step is

@@ -22,9 +22,10 @@ from harness.files import write_text
 from harness.types import Record
 from leaderboards.board import Board
 from leaderboards.build import build
-from leaderboards.pages import write_pages
-from leaderboards.render import plain_cell, write_board
-from leaderboards.site import LIST
+from leaderboards.pages.write import write_pages
+from leaderboards.text.escape import plain_cell
+from leaderboards.text.render import write_board
+from leaderboards.pages.files import LIST
 from leaderboards.spec import BoardSpec, load_board
 
 SPEC = ".board.toml"

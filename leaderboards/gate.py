@@ -15,12 +15,16 @@ from typing import Any, Literal
 
 from harness.errors import UserErrors
 from harness.types import Record
-from leaderboards.compare import documents_of, estimate, paired_views, resample
-from leaderboards.gather import ByDraw, select, sheet
-from leaderboards.render import escaped
+from leaderboards.stats.compare import documents_of, estimate, resample
+from leaderboards.stats.sheet import paired_views
+from leaderboards.board import ByDraw
+from leaderboards.gather import select
+from leaderboards.stats.sheet import sheet
+from leaderboards.text.escape import escaped
 from leaderboards.spec import BoardSpec
-from leaderboards.stats import Interval, interval
-from leaderboards.tables import limits, points
+from leaderboards.board import Interval
+from leaderboards.stats.resampling import interval
+from leaderboards.text.grids import limits, points
 from tasks.aggregation import AGGREGATIONS
 
 Verdict = Literal["fell", "rose", "same", "not comparable", "missing", "new"]

@@ -18,10 +18,10 @@ import numpy as np
 
 from harness.errors import UserErrors
 from harness.files import digest
-from harness.leakage import LEAKED
+from harness.leaks.report import LEAKED
 from harness.types import Record
 from leaderboards.board import Column
-from leaderboards.compare import Answers, Sheet
+from leaderboards.stats.sheet import Answers, Sheet
 from leaderboards.spec import BoardSpec
 from tasks.resample import summands
 

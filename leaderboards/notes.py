@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from harness.types import Record
-from leaderboards.gather import RawColumn, RawSection
+from leaderboards.board import RawColumn, RawSection
 from leaderboards.spec import BoardSpec
 
 

@@ -20,10 +20,10 @@ from harness.files import write_json, write_text
 from harness.types import Json, Record
 from leaderboards.board import Average, Cell, Difference, Row, Section
 from leaderboards.build import build
-from leaderboards.plots import Curve
+from leaderboards.pages.plots import Curve
 from leaderboards.spec import BoardSpec
-from leaderboards.stats import Interval
-from leaderboards.tables import NOTHING, difference, limits, points
+from leaderboards.board import Interval
+from leaderboards.text.grids import NOTHING, difference, limits, points
 
 FORMAT = 1
 AVERAGE = "average"

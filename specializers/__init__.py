@@ -2,8 +2,8 @@
 
 BUILT_IN: dict[str, str] = {
     "selfspec": "specializers.selfspec.specializer:SelfSpec",
-    "seedsft": "specializers.seedsft:SeedSft",
-    "generic": "specializers.generic:Generic",
-    "dapt": "specializers.dapt:Dapt",
-    "rag": "specializers.rag:Rag",
+    "seedsft": "specializers.controls.seedsft:SeedSft",
+    "generic": "specializers.controls.generic:Generic",
+    "dapt": "specializers.controls.dapt:Dapt",
+    "rag": "specializers.controls.rag:Rag",
 }

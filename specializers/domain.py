@@ -14,8 +14,8 @@ from typing import Any
 from harness.errors import UserError, did_you_mean
 from harness.files import digest
 from harness.types import Domain, Seed
-from specializers.corpus import content_digest, corpus_faults, passages_file
-from specializers.rows import raise_faults, sound_rows
+from specializers.corpus.open import content_digest, corpus_faults, passages_file
+from specializers.corpus.rows import raise_faults, sound_rows
 
 DOMAINS = Path(__file__).parent / "domains"
 TEXT_KEYS = ("name", "title", "description", "expert", "seeds")

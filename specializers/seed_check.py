@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from harness.errors import UserError, UserErrors, did_you_mean
-from harness.leakage import Hit, example_text
+from harness.leaks.report import Hit
+from harness.artifacts.lineage import example_text
 from harness.types import Domain, Seed
 from specializers.domain import load_domain
 from specializers.rouge import NoveltyPool
@@ -51,7 +52,7 @@ class SeedFinding:
 
 
 class Scans(Protocol):
-    """The indexed test items; `harness.leak_index.LeakIndex` is one."""
+    """The indexed test items; `harness.leaks.index.LeakIndex` is one."""
 
     def scan(self, texts: Iterable[tuple[str, str]]) -> Iterator[Hit]: ...
 

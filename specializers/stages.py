@@ -17,7 +17,7 @@ from specializers.parameters import take
 from specializers.training.parallel import train_in_processes
 from specializers.training.params import TrainParams
 from specializers.training.trainer import train_lora
-from specializers.training_data import TrainingExample
+from specializers.training.examples import TrainingExample
 
 # Seconds differ from run to run, so they are kept apart from what is digested.
 TIMES = "seconds.json"

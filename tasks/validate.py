@@ -16,7 +16,7 @@ from typing import Any, Literal
 from harness.errors import UserError
 from tasks.cards import Card
 from tasks.datasets import find
-from tasks.origins import is_complete
+from tasks.origins.fetching import is_complete
 
 # So many demonstrations are checked; more are seldom asked for.
 _SHOTS = 5

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.config import load_config
+from bench.config import load_config
 from harness.registry import Registry
 
 ROOT = Path(__file__).parents[1]

@@ -86,7 +86,7 @@ def write_model(folder: Path, architecture: str) -> Path:
 def bench(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     env = {**os.environ, "BENCH_CACHE": str(folder / "cache"), "HF_HUB_OFFLINE": "1"}
     env.pop("BENCH_OUT", None)
-    command = [sys.executable, "-m", "harness.cli", *arguments]
+    command = [sys.executable, "-m", "bench.cli", *arguments]
     return subprocess.run(
         command, cwd=folder, env=env, text=True, capture_output=True, timeout=850, check=False
     )
@@ -134,7 +134,7 @@ def trained(folder: Path, out: Path, quantisation: str) -> Path:
     from specializers.selfspec.budgets import TINY
     from specializers.training.params import TrainParams
     from specializers.training.trainer import train_lora
-    from specializers.training_data import TrainingExample
+    from specializers.training.examples import TrainingExample
 
     params = take(TrainParams, {**TINY, "quantisation": quantisation, "epochs": 1})
     examples = [TrainingExample("Task : is the drug", "yes"), TrainingExample("a disease", "no")]
@@ -144,7 +144,7 @@ def trained(folder: Path, out: Path, quantisation: str) -> Path:
 
 def scores(folder: Path, adapter: Path | None, **options) -> list[float]:
     from harness.engines.base import ScoreRequest
-    from harness.engines.hf import HFEngine
+    from harness.engines.hf.engine import HFEngine
 
     engine = HFEngine(folder, dtype="float32", device="cpu", **options)
     requests = [ScoreRequest((3, 9, 12, 5), (i, 7)) for i in range(20, 24)]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import cli
+from bench import cli
 from tests.specializers.tiny import save_model
 
 PLANTED = {

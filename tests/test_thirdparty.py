@@ -49,7 +49,7 @@ def run(installed: Path, cwd: Path, *command: str) -> subprocess.CompletedProces
 
 
 def test_bench_lists_all_three_with_their_package(installed: Path, tmp_path: Path) -> None:
-    done = run(installed, tmp_path, "harness.cli", "list", "--json")
+    done = run(installed, tmp_path, "bench.cli", "list", "--json")
     assert done.returncode == 0, done.stderr
     listing = json.loads(done.stdout)
     for kind, name in (("specializers", "seedshots"), ("models", "allergy-1m")):
@@ -60,13 +60,13 @@ def test_bench_lists_all_three_with_their_package(installed: Path, tmp_path: Pat
 
 
 def test_its_suite_is_validated(installed: Path, tmp_path: Path) -> None:
-    done = run(installed, tmp_path, "harness.cli", "validate", "--tasks", "allergy")
+    done = run(installed, tmp_path, "bench.cli", "validate", "--tasks", "allergy")
     assert (done.returncode, done.stdout) == (0, "1 tasks validated, 0 errors.\n"), done.stderr
 
 
 def test_its_specializer_over_its_model_runs_on_its_suite(installed: Path, tmp_path: Path) -> None:
     models = "allergy-1m,seedshots-allergy-1m"
-    command = ["harness.cli", "run", "--models", models, "--tasks", "allergy", "--quiet"]
+    command = ["bench.cli", "run", "--models", models, "--tasks", "allergy", "--quiet"]
     done = run(installed, tmp_path, *command)
     assert done.returncode == 0, done.stderr
     runs = tmp_path / "bench-out" / "runs"

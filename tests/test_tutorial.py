@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from harness import cli
-from harness.config import load_config
+from bench import cli
+from bench.config import load_config
 from tests.specializers.tiny import save_model
 
 TUTORIAL = Path(__file__).parents[1] / "docs" / "tutorial.md"

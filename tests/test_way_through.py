@@ -19,7 +19,7 @@ import pytest
 pytestmark = pytest.mark.e2e
 
 COMMAND = [
-    sys.executable, "-m", "harness.cli", "run",
+    sys.executable, "-m", "bench.cli", "run",
     "--models", "smollm2,selfspec-smollm2",
     "--tasks", "mini_ner_disease,mini_yesno,mini_yesno_rank",
     "--shots", "0,2", "--limit", "3",
@@ -132,6 +132,6 @@ def test_the_board_is_rebuilt_from_records_alone(undisturbed):
     before = made(undisturbed)
     env = {**os.environ, "BENCH_OUT": str(undisturbed)}
     subprocess.run(
-        [sys.executable, "-m", "harness.cli", "board"], env=env, check=True, capture_output=True
+        [sys.executable, "-m", "bench.cli", "board"], env=env, check=True, capture_output=True
     )
     assert made(undisturbed) == before

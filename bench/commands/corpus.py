@@ -51,8 +51,8 @@ def call(args: argparse.Namespace) -> int:
 
 
 def _build(args: argparse.Namespace, progress: Progress) -> int:
-    from specializers.corpus_build import build_corpus
-    from specializers.retrieval import build_indexes
+    from specializers.corpus.build import build_corpus
+    from specializers.retrieval.open import build_indexes
 
     if args.words < 1:
         raise UserError(f"--words {args.words}: expected 1 or more.")
@@ -85,9 +85,9 @@ def _report(out: Path, manifest: dict[str, Any], indexes: list[dict[str, Any]]) 
 def _search(args: argparse.Namespace, progress: Progress) -> int:
     from dataclasses import asdict
 
-    from harness.sources import cache_folder
-    from specializers.corpus import checked_passages
-    from specializers.retrieval import open_retriever
+    from harness.files import cache_folder
+    from specializers.corpus.open import checked_passages
+    from specializers.retrieval.open import open_retriever
 
     passages = checked_passages(args.corpus)
     retriever = open_retriever(

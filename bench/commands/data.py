@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 
-from harness.commands.options import data_options, names
-from harness.commands.session import open_registry, open_suites
+from bench.commands.options import data_options, names
+from bench.plugins import open_registry, open_suites
 from harness.errors import UserError
 
 NAME = "data"
@@ -21,8 +21,8 @@ def options(sub: argparse.ArgumentParser) -> None:
 
 
 def call(args: argparse.Namespace) -> int:
-    from harness.config import load_config
-    from tasks import origins
+    from bench.config import load_config
+    from tasks.origins import fetching as origins
     from tasks.cards import load_cards
 
     config = load_config()

@@ -8,11 +8,11 @@ import os
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from harness.commands.session import open_registry
+from bench.plugins import open_registry
 from harness.errors import UserError
 
 if TYPE_CHECKING:
-    from harness.machine import Device
+    from harness.forecast.machine import Device
     from harness.types import LocalModel, ModelSpec
 
 NAME = "doctor"
@@ -45,9 +45,9 @@ class Finding:
 
 def call(args: argparse.Namespace) -> int:
     """0 if all that was asked about can run, else 2."""
-    from harness.config import load_config
-    from harness.engines.open import ENGINES
-    from harness.machine import devices, versions
+    from bench.config import load_config
+    from harness.engines.choose import ENGINES
+    from harness.forecast.machine import devices, versions
 
     registry = open_registry(load_config())
     resolved = [registry.resolve(name) for name in args.models]
@@ -80,7 +80,7 @@ def call(args: argparse.Namespace) -> int:
 
 def _engines(parts: dict[str, str]) -> dict[str, str]:
     """Engine -> the command that makes it usable, "" if it is."""
-    from harness.machine import install
+    from harness.forecast.machine import install
 
     torch = bool(parts["torch"] and parts["transformers"])
     return {
@@ -93,10 +93,10 @@ def _engines(parts: dict[str, str]) -> dict[str, str]:
 def _examined(
     name: str, spec: ModelSpec, trains: bool, parts: dict[str, str], found: list[Device]
 ) -> Finding:
-    from harness.engines.open import choose_engine
-    from harness.machine import install
-    from harness.served import is_served
-    from harness.sources import on_disk
+    from harness.engines.choose import choose_engine
+    from harness.forecast.machine import install
+    from harness.models.served import is_served
+    from harness.models.sources import on_disk
 
     lacks: list[Lack] = []
     if spec.kind == "reference":
@@ -129,7 +129,7 @@ def _examined(
 
 def _missing(spec: ModelSpec, trains: bool, parts: dict[str, str]) -> dict[str, str]:
     """Packages a model needs that are not here -> the extra with each."""
-    from harness.machine import PARTS
+    from harness.forecast.machine import PARTS
 
     needed = ["vllm"] if spec.engine == "vllm" else ["torch", "transformers"]
     needed += ["peft"] if trains else []
@@ -142,7 +142,7 @@ def _memory(
     spec: ModelSpec, local: LocalModel | None, found: list[Device]
 ) -> tuple[list[str], list[Lack]]:
     """What the weights take, and whether the devices hold them."""
-    from harness.footprint import shape_of, usable, weights
+    from harness.forecast.footprint import shape_of, usable, weights
 
     try:
         shape = shape_of(spec, local.folder if local else None)
@@ -174,8 +174,8 @@ def _memory(
 
 def _served_lacks(spec: ModelSpec) -> list[Lack]:
     """Whether the server answers, and the key is set."""
-    from harness.engines.client import Broken, Client, Refused
-    from harness.served import served
+    from harness.engines.served.client import Broken, Client, Refused
+    from harness.models.served import served
 
     how = served(spec)
     if how.key_env and not os.environ.get(how.key_env):

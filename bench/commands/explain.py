@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.commands.options import count, output_options
-from harness.commands.session import out_folder
+from bench.commands.options import count, output_options
+from bench.workspace import out_folder
 from harness.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def options(sub: argparse.ArgumentParser) -> None:
 
 
 def call(args: argparse.Namespace) -> int:
-    from harness.config import load_config
+    from bench.config import load_config
     from harness.files import write_json
     from harness.progress import open_progress
     from leaderboards.explain import Explanation, as_json, find_changes, render_terminal
@@ -117,7 +117,7 @@ def _records(runs: Path, model: str, task: str, shots: int) -> list[tuple[Record
 
 def _artifact(root: Path, manifest: Mapping[str, Any]) -> Artifact:
     """The artifact behind a record."""
-    from harness.artifacts import read_artifact
+    from harness.artifacts.make import read_artifact
 
     folder = root / f"{manifest['specializer']}-{manifest['base']}-{manifest['artifact'][:12]}"
     if not (folder / "manifest.json").is_file():
@@ -130,7 +130,7 @@ def _artifact(root: Path, manifest: Mapping[str, Any]) -> Artifact:
 
 def _sources(artifact: Artifact, changes: Sequence[Change]) -> dict[str, dict[str, str]]:
     """Text of the seeds and passages that the shown examples name."""
-    from harness.lineage import SOURCES
+    from harness.artifacts.lineage import SOURCES
 
     path = artifact.folder / SOURCES
     held = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
@@ -149,8 +149,8 @@ def _with_nearest(
     from dataclasses import replace
 
     from harness.files import read_jsonl
-    from harness.leakage import example_text
-    from harness.lineage import DATA
+    from harness.artifacts.lineage import example_text
+    from harness.artifacts.lineage import DATA
     from leaderboards.explain import neighbour
 
     if not changes:
@@ -174,7 +174,7 @@ def _nearest(
 
     By meaning; where there is no embedding model to be had, by words.
     """
-    from leaderboards.nearest import SHOWN, WordIndex
+    from leaderboards.pages.nearest import SHOWN, WordIndex
     from specializers.retrieval.embedding import embedding_spec, open_embedder
     from specializers.retrieval.nearest import nearest_texts
 

@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
-from harness.commands.session import domain_folders, open_registry, open_suites
+from bench.plugins import domain_folders, open_registry, open_suites
 
 if TYPE_CHECKING:
     from harness.registry import Registry
@@ -23,7 +23,7 @@ def options(sub: argparse.ArgumentParser) -> None:
 
 
 def call(args: argparse.Namespace) -> int:
-    from harness.config import load_config
+    from bench.config import load_config
 
     config = load_config()
     registry = open_registry(config)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from harness.commands.session import open_registry
+from bench.plugins import open_registry
 
 NAME = "models"
 HELP = "fetch a model and print its folder"
@@ -17,9 +17,9 @@ def options(sub: argparse.ArgumentParser) -> None:
 
 
 def call(args: argparse.Namespace) -> int:
-    from harness.config import load_config
+    from bench.config import load_config
     from harness.progress import open_progress
-    from harness.sources import fetch
+    from harness.models.sources import fetch
 
     registry = open_registry(load_config())
     local = fetch(registry.model(args.name), progress=open_progress(args.quiet))

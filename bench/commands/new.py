@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.checks import NAME as PLUGIN_NAME
-from harness.commands.session import domain_folders, open_registry
+from bench.plugins import domain_folders, open_registry
 from harness.errors import UserError
 from harness.files import write_text
 
@@ -37,7 +37,7 @@ def options(sub: argparse.ArgumentParser) -> None:
 
 
 def call(args: argparse.Namespace) -> int:
-    from harness.config import load_config
+    from bench.config import load_config
 
     config = load_config()
     registry = open_registry(config)
@@ -67,7 +67,7 @@ Made = tuple[dict[Path, str], str, list[str]]  # files, what bench.toml names, w
 
 
 def _suite(args: argparse.Namespace, registry: Registry) -> Made:
-    from harness.suites import SuiteIndex
+    from harness.suites.index import SuiteIndex
     from tasks.scaffold import suite_files
 
     name = args.name.replace("-", "_").replace(".", "_")
@@ -85,7 +85,7 @@ def _suite(args: argparse.Namespace, registry: Registry) -> Made:
 
 
 def _specializer(args: argparse.Namespace, _: Registry) -> Made:
-    from specializers.scaffold import specializer_file
+    from specializers.scaffolds import specializer_file
 
     module = re.sub(r"\W", "_", args.name)
     if not module.isidentifier():
@@ -97,7 +97,7 @@ def _specializer(args: argparse.Namespace, _: Registry) -> Made:
 
 
 def _domain(args: argparse.Namespace, _: Registry) -> Made:
-    from specializers.scaffold import domain_files
+    from specializers.scaffolds import domain_files
 
     folder = Path("domains") / args.name
     files = {folder / file: text for file, text in domain_files(args.name).items()}

@@ -12,14 +12,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.commands.options import model_options, names, output_options, task_options
-from harness.commands.scoring import load_tasks, planned
-from harness.commands.session import Session, open_suites
+from bench.commands.options import model_options, names, output_options, task_options
+from bench.scoring import load_tasks, planned
+from bench.workspace import Session
+from bench.plugins import open_suites
 from harness.errors import UserError
 
 if TYPE_CHECKING:
-    from harness.estimate import Counting, Throughput, Work
-    from harness.footprint import Footprint, Shape
+    from harness.forecast.requests import Counting, Throughput, Work
+    from harness.forecast.footprint import Footprint, Shape
     from harness.registry import Resolved
     from harness.types import Artifact, Job, LocalModel
 
@@ -69,7 +70,7 @@ class Stage:
 
 
 def call(args: argparse.Namespace) -> int:
-    from harness.estimate import Work
+    from harness.forecast.requests import Work
 
     machine = _machine(args.devices)
     planner = _Planner(Session(args), args, machine)
@@ -107,7 +108,7 @@ def call(args: argparse.Namespace) -> int:
 
 def _machine(text: str) -> Machine:
     if not text:
-        from harness.machine import devices
+        from harness.forecast.machine import devices
 
         found = devices()
         gpus = [d for d in found if d.kind == "gpu"]
@@ -139,7 +140,7 @@ class _Planner:
     # -- what is here ------------------------------------------------------
 
     def _local(self, name: str) -> LocalModel | None:
-        from harness.sources import on_disk
+        from harness.models.sources import on_disk
 
         spec = self._session.registry.model(name)
         if not spec.source:
@@ -153,7 +154,7 @@ class _Planner:
         return local
 
     def _engine(self, name: str) -> Counting:
-        from harness.estimate import Counting, RoughTokens
+        from harness.forecast.requests import Counting, RoughTokens
 
         spec = self._session.registry.model(name)
         if self._locals[name] is None:
@@ -163,7 +164,7 @@ class _Planner:
         return Counting(engine.tokens, engine.max_length, engine.numerics)
 
     def _speed(self, name: str) -> Throughput | None:
-        from harness.throughput import kept, measure, stated
+        from harness.forecast.throughput import kept, measure, stated
 
         if self._args.throughput:
             return stated(self._args.throughput)
@@ -185,7 +186,7 @@ class _Planner:
         return None
 
     def _shape(self, name: str) -> Shape:
-        from harness.footprint import shape_of
+        from harness.forecast.footprint import shape_of
 
         local = self._locals[name]
         spec = self._session.registry.model(name)
@@ -246,9 +247,9 @@ class _Planner:
         self, model: str, task: Any, encode: Callable[[str], list[int]]
     ) -> tuple[float, float]:
         """Tokens that all of a task's generations are expected to write, and steps to do so."""
-        from harness.estimate import expected_passes, expected_tokens
+        from harness.forecast.requests import expected_passes, expected_tokens
         from harness.lm import decoding_of
-        from specializers.estimate import trains_on_answers
+        from specializers.selfspec.estimate import trains_on_answers
 
         resolved = next(r for r in self._resolved if r.name == model)
         trained = trains_on_answers(self._trains(resolved))
@@ -265,10 +266,10 @@ class _Planner:
 
     def _specialisation(self, resolved: Resolved) -> tuple[Artifact | None, list[Stage]]:
         """The artifact if it is made already, else the stages that are still to be done."""
-        from harness.artifacts import artifact_digest, read_artifact
-        from harness.estimate import ROWS, Work
+        from harness.artifacts.make import artifact_digest, read_artifact
+        from harness.forecast.requests import ROWS, Work
         from harness.pool import PooledBase
-        from specializers.estimate import expect
+        from specializers.selfspec.estimate import expect
 
         session, base = self._session, resolved.model.name
         specializer = session.registry.specializer(resolved.specializer)
@@ -326,9 +327,9 @@ class _Planner:
 
     def needs(self, base: str) -> list[Need]:
         """Running as the model's spec says comes first, then the other ways, then training."""
-        from harness import footprint
-        from harness.engines.generation import ROWS, ROWS_SHARE
-        from harness.engines.hf import GPU_BUDGET, cpu_budget
+        from harness.forecast import footprint
+        from harness.engines.hf.generation import ROWS, ROWS_SHARE
+        from harness.engines.hf.engine import GPU_BUDGET, cpu_budget
 
         spec, machine = self._session.registry.model(base), self._machine
         shape, counting = self._shape(base), self._counting[base]
@@ -379,7 +380,7 @@ class _Planner:
 
     def _need(self, what: str, needed: Footprint) -> Need:
         """Layers spread over devices: each holds a share of weights and cache, and activations."""
-        from harness.footprint import usable
+        from harness.forecast.footprint import usable
 
         shared = needed.weights + needed.cache + needed.training
         room = usable(self._machine.memory) - needed.activations

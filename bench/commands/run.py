@@ -7,17 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.commands.board import write_board_of
-from harness.commands.options import (
-    board_format,
-    model_options,
-    names,
-    output_options,
-    task_options,
-)
-from harness.commands.scoring import planned
-from harness.commands.session import Session, board_spec, open_suites
-from harness.commands.worker import OpenRunWorker, RunWorker
+from bench.commands.board.build import write_board_of
+from bench.commands.options import board_format, model_options, names, output_options, task_options
+from bench.scoring import planned
+from bench.workspace import Session, board_spec
+from bench.plugins import open_suites
+from bench.worker import OpenRunWorker, RunWorker
 from harness.errors import UserError
 
 if TYPE_CHECKING:
@@ -53,7 +48,7 @@ def call(args: argparse.Namespace) -> int:
 
 def record(args: argparse.Namespace) -> tuple[Session, list[Record]]:
     """Everything but the board."""
-    from harness.executors.local import LocalExecutor
+    from harness.executors.base import LocalExecutor
 
     if args.executor == "local" and (args.address or args.storage):
         raise UserError("--address and --storage go with --executor ray; add it or leave them out.")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from harness.commands.options import count, data_options, trust_options
-from harness.commands.session import open_registry, open_suites
+from bench.commands.options import count, data_options, trust_options
+from bench.plugins import open_registry, open_suites
 from harness.errors import UserError
 
 NAME = "show"
@@ -22,7 +22,7 @@ def options(sub: argparse.ArgumentParser) -> None:
 
 
 def call(args: argparse.Namespace) -> int:
-    from harness.config import load_config
+    from bench.config import load_config
     from tasks.show import render
 
     config = load_config()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 
-from harness.commands.options import model_options, output_options
-from harness.commands.session import Session
+from bench.commands.options import model_options, output_options
+from bench.workspace import Session
 
 NAME = "specialize"
 HELP = "make a specialised model, print its folder"

@@ -6,15 +6,16 @@ import argparse
 import re
 from typing import TYPE_CHECKING
 
-from harness.commands.options import model_options, output_options, task_options
-from harness.commands.scoring import load_tasks, planned, record_jobs
-from harness.commands.session import Session, open_suites
+from bench.commands.options import model_options, output_options, task_options
+from bench.scoring import load_tasks, planned, record_jobs
+from bench.workspace import Session
+from bench.plugins import open_suites
 from harness.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from harness.sweep import Vary
+    from bench.sweeping import Vary
     from harness.types import Domain
 
 NAME = "sweep"
@@ -37,8 +38,8 @@ def options(sub: argparse.ArgumentParser) -> None:
 
 
 def call(args: argparse.Namespace) -> int:
-    from harness.leak_check import index_tasks
-    from harness.sweep import read_vary
+    from harness.leaks.check import index_tasks
+    from bench.sweeping import read_vary
     from leaderboards.sweeps import notes, render_terminal, sweep_of, write_sweep
     from tasks.cards import load_cards
 
@@ -97,8 +98,8 @@ def _changes(
     session: Session, specializer: str, vary: Vary, domain: Domain
 ) -> dict[str, tuple[Mapping[str, str], Domain | None]]:
     """For each value what is set, and the domain if it is another one; all checked."""
-    from harness.artifacts import parameters
-    from harness.sweep import check_vary, with_seeds
+    from harness.artifacts.make import parameters
+    from bench.sweeping import check_vary, with_seeds
 
     plugin = session.registry.specializer(specializer)
     params = parameters(plugin, session.args.budget, {})

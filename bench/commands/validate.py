@@ -7,14 +7,14 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.commands.options import data_options, names, trust_options
-from harness.commands.session import domain_folders, open_registry, open_suites
+from bench.commands.options import data_options, names, trust_options
+from bench.plugins import domain_folders, open_registry, open_suites
 from harness.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
-    from harness.config import Config
-    from harness.leak_index import LeakIndex
-    from harness.suites import SuiteIndex
+    from bench.config import Config
+    from harness.leaks.index import LeakIndex
+    from harness.suites.index import SuiteIndex
     from specializers.seed_check import SeedFinding
     from tasks.cards import Card
     from tasks.validate import Finding
@@ -35,7 +35,7 @@ def options(sub: argparse.ArgumentParser) -> None:
 
 
 def call(args: argparse.Namespace) -> int:
-    from harness.config import load_config
+    from bench.config import load_config
     from tasks.cards import load_cards
     from tasks.validate import validate
 
@@ -90,7 +90,7 @@ def _domains(args: argparse.Namespace, config: Config) -> dict[str, Path]:
 
 def _present(index: SuiteIndex, cards: dict[str, Card], data: Path | None) -> tuple[LeakIndex, int]:
     """The test items of every suite whose rows are on this machine, and their number."""
-    from harness.leak_check import index_tasks
+    from harness.leaks.check import index_tasks
     from tasks.datasets import find
 
     there = []

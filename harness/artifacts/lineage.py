@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from harness.files import read_jsonl, write_json
-from harness.leakage import example_text
 from harness.types import Domain
 
 DATA = "data.jsonl"

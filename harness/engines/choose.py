@@ -12,8 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from harness.engines.base import Engine
-from harness.engines.loading import import_torch
-from harness.served import SCHEME, is_served, served
+from harness.engines.device import import_torch
+from harness.models.served import SCHEME, is_served, served
 from harness.types import Json, LocalModel, ModelSpec
 
 Say = Callable[[str], None]
@@ -91,7 +91,7 @@ def open_engine(local: LocalModel, say: Say) -> Engine:
 
 
 def _open_hf(local: LocalModel, _say: Say) -> Engine:
-    from harness.engines.hf import HFEngine
+    from harness.engines.hf.engine import HFEngine
 
     spec = local.spec
     return HFEngine(
@@ -106,7 +106,7 @@ def _open_hf(local: LocalModel, _say: Say) -> Engine:
 
 
 def _open_vllm(local: LocalModel, _say: Say) -> Engine:
-    from harness.engines.vllm import VLLMEngine
+    from harness.engines.vllm.engine import VLLMEngine
 
     spec = local.spec
     return VLLMEngine(
@@ -119,7 +119,7 @@ def _open_vllm(local: LocalModel, _say: Say) -> Engine:
 
 
 def _open_served(local: LocalModel, say: Say) -> Engine:
-    from harness.engines.openai import OpenAIEngine
+    from harness.engines.served.engine import OpenAIEngine
 
     return OpenAIEngine(local, served(local.spec), say)
 

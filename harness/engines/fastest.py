@@ -15,7 +15,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from harness.engines.loading import import_torch, load_model
+from harness.engines.device import import_torch
+from harness.engines.loading import load_model
 from harness.files import digest, write_json
 
 # A prefill large enough to run at full speed, small enough to take about a second.

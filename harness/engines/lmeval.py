@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.ask import Asker
-from harness.engines.hf import HFEngine
+from harness.engines.hf.engine import HFEngine
 from harness.engines.tokens import HFTokens
 from harness.lm import StoredLM
 from harness.progress import open_progress

@@ -24,7 +24,7 @@ OVERRUN = 0.15
 # One trained on examples stops where their answers do: 0.74 of the answers' tokens (selfspec over
 # smollm2, budget tiny, ten tasks of biomed-mini), where the base wrote 1.8 times as many.
 TRAINED = 0.75
-# Rows that the transformers engine decodes side by side (harness.engines.generation.ROWS).
+# Rows that the transformers engine decodes side by side (harness.engines.hf.generation.ROWS).
 ROWS = 64
 # A training token's cost in prefill tokens: forward and backward through frozen weights.
 # Measured: 180 to 474 tokens a second (SmolLM2-135M, float32, two cores). Computing layers

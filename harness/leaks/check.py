@@ -11,9 +11,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from harness.files import read_jsonl
-from harness.leak_index import LeakIndex
-from harness.leakage import ItemText, LeakReport, example_text
-from harness.lineage import DATA, SOURCES
+from harness.leaks.index import LeakIndex
+from harness.leaks.report import ItemText, LeakReport
+from harness.artifacts.lineage import example_text
+from harness.artifacts.lineage import DATA, SOURCES
 from harness.types import Artifact, Domain
 
 

@@ -1,4 +1,4 @@
-"""Test items indexed for the leak check (`harness.leakage` has its rule and its nouns)."""
+"""Test items indexed for the leak check (`harness.leaks.report` has its rule and its nouns)."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.leakage import Hit, ItemText, Key, Kind, Leak, LeakReport, LeakRule
-from harness.shared_runs import Ints, RunIndex, unbroken, window_hashes
+from harness.leaks.report import Hit, ItemText, Key, Kind, Leak, LeakReport, LeakRule
+from harness.leaks.ngrams import Ints, RunIndex, unbroken, window_hashes
 
 _KINDS: tuple[Kind, ...] = ("whole", "ngram", "substring")
 _WORD = re.compile(r"[^\W_]+")

@@ -1,7 +1,7 @@
 """The leak check: does what a model was made from hold the items it is tested on?
 
 Test items of all suites are indexed at once; training examples, retrieved
-passages, corpora and seeds are streamed past them once (`harness.leak_index`). What
+passages, corpora and seeds are streamed past them once (`harness.leaks.index`). What
 counts as evidence is in `LeakRule`; docs/leakage.md says why, and what it cannot see.
 """
 

@@ -90,7 +90,7 @@ def check_folder(spec: ModelSpec, folder: Path) -> None:
     config = folder / "config.json"
     values = _table(config)
     if "auto_map" in values and not spec.trust_remote_code:
-        from harness.engines.gguf import has_own_class
+        from harness.models.gguf import has_own_class
 
         if not has_own_class(values.get("model_type", "")):
             raise UserError(

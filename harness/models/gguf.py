@@ -56,7 +56,7 @@ def _read(gguf: Path) -> tuple[Any, Any]:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
-    from harness.engines.loading import out_of_memory
+    from harness.errors import out_of_memory
 
     place = {"gguf_file": gguf.name, "local_files_only": True}
     try:

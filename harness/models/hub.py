@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import UserError
-from harness.modelfolder import MODEL_FILES, missing_files
+from harness.models.folder import MODEL_FILES, missing_files
 from harness.progress import NullProgress
 from harness.types import ModelSpec, Progress
 

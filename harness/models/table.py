@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.checks import TEXT, Kind, is_number, key_faults, name_faults, one_of, read_toml, wrong
 from harness.errors import UserErrors
-from harness.sources import spec_faults
+from harness.models.sources import spec_faults
 from harness.types import ModelSpec
 
 # What `bench plan` needs to know of a model whose weights are not here.

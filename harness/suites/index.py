@@ -16,8 +16,8 @@ from typing import Any
 
 from harness.checks import is_plain_name
 from harness.errors import UserError, UserErrors, did_you_mean
-from harness.exam_data import load_own
-from harness.trust import code_of, refuse_code, sandbox_templates, with_includes
+from harness.suites.exam_data import load_own
+from harness.suites.trust import code_of, refuse_code, sandbox_templates, with_includes
 
 # lm-eval tells of every task it builds; the run's own output says what matters.
 logging.getLogger("lm_eval").setLevel(logging.ERROR)

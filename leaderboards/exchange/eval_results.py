@@ -16,7 +16,7 @@ import yaml
 
 from leaderboards.board import Board
 from leaderboards.exchange.origin import hub_dataset
-from leaderboards.stats import Interval
+from leaderboards.board import Interval
 from tasks.cards import Card
 
 

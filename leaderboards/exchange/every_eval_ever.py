@@ -20,7 +20,7 @@ from uuid import UUID
 from harness.types import Json
 from leaderboards.board import Board, Cell, Column, Row, Section, rounded
 from leaderboards.exchange.origin import hub_dataset
-from leaderboards.stats import CONFIDENCE
+from leaderboards.stats.resampling import CONFIDENCE
 from tasks.cards import Card
 
 SCHEMA_VERSION = "0.3.0"

@@ -1,4 +1,4 @@
-"""Which plots a board's pages show: board -> `leaderboards.plots`."""
+"""Which plots a board's pages show: board -> `leaderboards.pages.plots`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from markupsafe import Markup
 
 from leaderboards.board import Average, Cell, Row, Section
-from leaderboards.kept import SweepCurves
-from leaderboards.plots import Bar, Curve, Stack, curves, forest, stacks
-from leaderboards.tables import limits, points
+from leaderboards.pages.provenance import SweepCurves
+from leaderboards.pages.plots import Bar, Curve, Stack, curves, forest, stacks
+from leaderboards.text.grids import limits, points
 
 MOST_CURVES = 6  # that a reader can tell apart
 MOST_BARS = 40  # a longer plot is no picture any more; the table has the rest

@@ -1,7 +1,7 @@
 """A task's items as data its page loads bit by bit: outcomes first, texts when they are shown.
 
 For a page `task-0-3-hoc.html` the folder `items/task-0-3-hoc/` holds scripts
-that hand data to the page (`leaderboards.site.script`):
+that hand data to the page (`leaderboards.pages.files.script`):
 
 - `items.js`: `keys` (item id and draw) and `starts`, the place of the first item
   of each text file; `text-0.js`, ...: question and expected answers, 200 kB a file;
@@ -18,10 +18,10 @@ import json
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any
 
-from harness.leakage import LEAKED
+from harness.leaks.report import LEAKED
 from harness.types import Json, Record
-from leaderboards.gather import ByDraw
-from leaderboards.site import script
+from leaderboards.board import ByDraw
+from leaderboards.pages.files import script
 
 Key = tuple[str, int]
 # An item -> the nearest training examples: id, similarity, number of its page.

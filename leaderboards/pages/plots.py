@@ -16,7 +16,7 @@ from itertools import pairwise
 
 from markupsafe import Markup
 
-from leaderboards.site import visible
+from leaderboards.text.escape import visible
 
 Point = tuple[float, float, float | None, float | None]
 _ROW = 40  # pixels: a line of text above a line of data

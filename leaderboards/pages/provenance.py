@@ -16,7 +16,7 @@ from typing import Any
 from harness.errors import UserError
 from harness.files import write_bytes
 from harness.types import Json
-from leaderboards.plots import Curve
+from leaderboards.pages.plots import Curve
 
 EXAMPLES_SHOWN = 10
 # What a page shows of an artifact: never its weights.

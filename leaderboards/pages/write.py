@@ -15,15 +15,17 @@ from typing import Any
 from urllib.parse import quote
 
 from harness.types import Json, Record
-from leaderboards import figures
+from leaderboards.pages import figures
 from leaderboards.board import Average, Board, Cell, Column, Difference, Row, Section
-from leaderboards.gather import RawColumn, RawSection, gather
-from leaderboards.items import Nearest, task_scripts
-from leaderboards.kept import EXAMPLES_SHOWN, Kept, SweepCurves, read_kept, read_sweeps
-from leaderboards.nearest import Near, WordIndex, read_explained
-from leaderboards.site import visible, write_site
+from leaderboards.board import RawColumn, RawSection
+from leaderboards.gather import gather
+from leaderboards.pages.items import Nearest, task_scripts
+from leaderboards.pages.provenance import EXAMPLES_SHOWN, Kept, SweepCurves, read_kept, read_sweeps
+from leaderboards.pages.nearest import Near, WordIndex, read_explained
+from leaderboards.text.escape import visible
+from leaderboards.pages.files import write_site
 from leaderboards.spec import BoardSpec
-from leaderboards.tables import difference, legend, limits, places, points, probability
+from leaderboards.text.grids import difference, legend, limits, places, points, probability
 
 FOLDER = Path(__file__).parent / "templates"
 EXAMPLES_A_PAGE = 50

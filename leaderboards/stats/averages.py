@@ -14,19 +14,11 @@ from dataclasses import replace
 import numpy as np
 
 from leaderboards.board import Average, Column, Difference
-from leaderboards.columns import ScoredColumn
-from leaderboards.compare import Contrast
-from leaderboards.stats import (
-    Floats,
-    Interval,
-    bootstrap_weights,
-    detectable,
-    holm,
-    interval,
-    normal_p,
-    randomisation_p,
-    rank_ranges,
-)
+from leaderboards.stats.columns import ScoredColumn
+from leaderboards.stats.compare import Contrast
+from leaderboards.stats.resampling import Floats, bootstrap_weights, interval
+from leaderboards.board import Interval
+from leaderboards.stats.significance import detectable, holm, normal_p, randomisation_p, rank_ranges
 
 # Fewer tasks say too little about other tasks of their kind for an interval.
 TASKS_TO_GENERALISE = 5

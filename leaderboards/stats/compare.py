@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from leaderboards.stats import Floats, bootstrap_weights, coin_flips, mcnemar_p, randomisation_p
+from leaderboards.stats.resampling import Floats, bootstrap_weights, coin_flips
+from leaderboards.stats.significance import mcnemar_p, randomisation_p
 from tasks.resample import score_of_sums
 
 Mask = NDArray[np.bool_]

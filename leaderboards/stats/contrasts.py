@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from leaderboards.averages import averages
+from leaderboards.stats.averages import averages
 from leaderboards.board import Difference
-from leaderboards.columns import score_column
-from leaderboards.gather import RawSection
-from leaderboards.stats import holm
+from leaderboards.stats.columns import score_column
+from leaderboards.board import RawSection
+from leaderboards.stats.significance import holm
 
 
 def average_contrasts(

@@ -15,9 +15,11 @@ from dataclasses import replace
 import numpy as np
 
 from leaderboards.board import Part
-from leaderboards.compare import Sheet, View, documents_of, estimate, paired_views, resample
-from leaderboards.gather import ByDraw, RawColumn, sheet
-from leaderboards.stats import Floats, interval
+from leaderboards.stats.sheet import Sheet, View, paired_views
+from leaderboards.stats.compare import documents_of, estimate, resample
+from leaderboards.board import ByDraw, RawColumn
+from leaderboards.stats.sheet import sheet
+from leaderboards.stats.resampling import Floats, interval
 from tasks.aggregation import AGGREGATIONS
 
 

@@ -33,7 +33,7 @@ _LEGEND = re.compile(r'<i class="swatch (\w+)"></i>(.*?)</li>')
 
 
 def picture(figure: Markup) -> str:
-    """A figure of `leaderboards.plots` as a whole SVG file."""
+    """A figure of `leaderboards.pages.plots` as a whole SVG file."""
     found = _SVG.search(figure)
     assert found is not None  # plots.py draws every figure so
     described, height, body = found.group(1), int(found.group(2)), found.group(3)

@@ -16,10 +16,11 @@ from harness.types import Json, Record
 from leaderboards.board import Difference, Row, Section
 from leaderboards.build import build
 from leaderboards.folder import own_spec
-from leaderboards.gather import RawSection, gather
-from leaderboards.kept import SweepCurves, read_sweeps
+from leaderboards.board import RawSection
+from leaderboards.gather import gather
+from leaderboards.pages.provenance import SweepCurves, read_sweeps
 from leaderboards.spec import BoardSpec
-from leaderboards.study.contrasts import average_contrasts
+from leaderboards.stats.contrasts import average_contrasts
 from leaderboards.study.spec import Compare, StudySpec
 
 

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 
 from harness.types import Json
 from leaderboards.board import Cell, Column, Difference, Row
-from leaderboards.render import escaped
-from leaderboards.stats import Interval
+from leaderboards.text.escape import escaped
+from leaderboards.board import Interval
 from leaderboards.study.domains import Cross
 from leaderboards.study.sources import Published, Table
-from leaderboards.study.verdict import judged, verdict
+from leaderboards.text.verdict import judged, verdict
 from leaderboards.sweeps import AVERAGE
-from leaderboards.tables import NOTHING, difference, limits, points, probability
+from leaderboards.text.grids import NOTHING, difference, limits, points, probability
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

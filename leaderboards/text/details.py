@@ -6,16 +6,7 @@ from collections.abc import Sequence
 from statistics import stdev
 
 from leaderboards.board import Difference, Row, Section
-from leaderboards.tables import (
-    FEW_MODELS,
-    NOTHING,
-    Grid,
-    compared,
-    difference,
-    points,
-    probability,
-    task_name,
-)
+from leaderboards.text.grids import FEW_MODELS, NOTHING, Grid, compared, difference, points, probability, task_name
 
 # What a row's cost counts, in the order shown.
 COSTS = {

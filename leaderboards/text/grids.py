@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from leaderboards.board import Average, Board, Cell, Column, Difference, Row, Section
-from leaderboards.stats import Interval
+from leaderboards.board import Interval
 
 FEW_MODELS = 4  # models side by side in 100 columns
 TASKS_ABREAST = 6  # task columns beside a model's name in 100 columns
@@ -78,7 +78,7 @@ def places(rank: tuple[int, int] | None) -> str:
 
 
 def section_grids(section: Section) -> list[Grid]:
-    """The tables of a section; `leaderboards.details` has those behind them."""
+    """The tables of a section; `leaderboards.text.details` has those behind them."""
     few = len(section.rows) <= FEW_MODELS
     grids = [_by_task(section)] if few else [_overview(section), *_matrices(section)]
     return grids + _parts(section)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from leaderboards.board import Board
-from leaderboards.tables import Grid, legend, section_grids
+from leaderboards.text.grids import Grid, legend, section_grids
 
 # What LaTeX reads as a command, and marks of ours that its fonts may lack.
 _WRITTEN = {

@@ -16,10 +16,10 @@ from rich.text import Text
 
 from harness.files import write_text
 from leaderboards.board import Board, Difference, as_json
-from leaderboards.details import COSTS, detail_grids, draw_spread
-from leaderboards.latex import render_latex
-from leaderboards.site import visible
-from leaderboards.tables import Grid, legend, section_grids
+from leaderboards.text.details import COSTS, detail_grids, draw_spread
+from leaderboards.text.latex import render_latex
+from leaderboards.text.escape import visible
+from leaderboards.text.grids import Grid, legend, section_grids
 
 _CSV = (
     "shots",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from leaderboards.board import Difference
-from leaderboards.stats import Interval
-from leaderboards.tables import limits, points, probability
+from leaderboards.board import Interval
+from leaderboards.text.grids import limits, points, probability
 
 BETTER, WORSE = "better", "worse"
 NONE_SHOWN = "no difference shown"

@@ -18,7 +18,7 @@ from harness.types import BaseModel, Domain, Json, Progress
 from specializers.parameters import check
 from specializers.selfspec.budgets import BUDGETS, CHOICES, training_budgets
 from specializers.stages import adapter_stage
-from specializers.training_data import TrainingExample
+from specializers.training.examples import TrainingExample
 
 
 class Dapt:

@@ -13,10 +13,10 @@ from typing import Any, Literal
 from harness.errors import UserError
 from harness.files import write_json
 from harness.progress import NullProgress
-from harness.sources import cache_folder
+from harness.files import cache_folder
 from harness.types import BaseModel, Domain, Json, Progress
 from specializers.parameters import check
-from specializers.retrieval import Retriever, open_retriever
+from specializers.retrieval.open import Retriever, open_retriever
 from specializers.selfspec.budgets import BUDGETS, CHOICES
 from specializers.stages import read_report
 

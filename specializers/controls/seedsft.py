@@ -15,7 +15,7 @@ from harness.types import BaseModel, Domain, Json, Progress
 from specializers.parameters import check
 from specializers.selfspec.budgets import CHOICES, training_budgets
 from specializers.stages import adapter_stage
-from specializers.training_data import form_facts, render, resolve_template
+from specializers.training.examples import form_facts, render, resolve_template
 
 
 class SeedSft:

@@ -21,14 +21,14 @@ from filelock import FileLock
 
 from harness.errors import UserError
 from harness.files import digest, write_json
-from harness.modelfolder import file_hashes
+from harness.models.folder import file_hashes
 from harness.progress import Step
-from harness.sources import cache_folder
+from harness.files import cache_folder
 from harness.types import Json, Progress
-from specializers.corpus import MANIFEST, OFFSETS, PASSAGES, id_key, write_offsets
-from specializers.corpus_passages import CUTTING_VERSION, Document, cut
-from specializers.corpus_sources import Source, input_files, source_of
-from specializers.rows import MOST_FAULTS, raise_faults
+from specializers.corpus.open import MANIFEST, OFFSETS, PASSAGES, id_key, write_offsets
+from specializers.corpus.cut import CUTTING_VERSION, Document, cut
+from specializers.corpus.sources import Source, input_files, source_of
+from specializers.corpus.rows import MOST_FAULTS, raise_faults
 
 _PARTS = ".parts"
 _OURS = {MANIFEST, OFFSETS, PASSAGES}

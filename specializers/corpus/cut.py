@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.types import Json
-from specializers.corpus_sentences import sentences
+from specializers.corpus.sentences import sentences
 
 # Raise when the same document would be cut otherwise.
 CUTTING_VERSION = 1

@@ -20,11 +20,11 @@ from filelock import FileLock
 
 from harness.errors import UserError
 from harness.files import sha256_file, write_bytes
-from harness.modelfolder import file_hashes
+from harness.models.folder import file_hashes
 from harness.progress import NullProgress
-from harness.sources import cache_folder
+from harness.files import cache_folder
 from harness.types import Json
-from specializers.rows import MOST_FAULTS, raise_faults, sound_rows
+from specializers.corpus.rows import MOST_FAULTS, raise_faults, sound_rows
 
 PASSAGES = "passages.jsonl"
 MANIFEST = "manifest.json"

@@ -17,7 +17,7 @@ from xml.etree.ElementTree import Element, ParseError, iterparse
 from xml.parsers import expat
 
 from harness.errors import UserError
-from specializers.corpus_passages import Document, one_line
+from specializers.corpus.cut import Document, one_line
 
 _BLOCK = 1 << 16
 # A label that says nothing.

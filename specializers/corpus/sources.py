@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import UserError, UserErrors
-from specializers.corpus_passages import Document, one_line, paragraphs
-from specializers.corpus_pubmed import read_pubmed
-from specializers.rows import MOST_FAULTS, raise_faults, sound_rows
+from specializers.corpus.cut import Document, one_line, paragraphs
+from specializers.corpus.pubmed import read_pubmed
+from specializers.corpus.rows import MOST_FAULTS, raise_faults, sound_rows
 
 # A short paragraph that ends like no sentence is a heading.
 HEADING_WORDS = 12

@@ -10,7 +10,7 @@ from harness.errors import MissingExtra
 from harness.files import digest, write_json
 from harness.progress import Step
 from harness.types import Progress
-from specializers.corpus import Corpus
+from specializers.corpus.open import Corpus
 from specializers.retrieval.ranking import INDEX, ensure_index, top
 
 # Words of two letters or more, small letters, English stop words left out, no

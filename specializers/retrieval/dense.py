@@ -23,7 +23,7 @@ from harness.errors import MissingExtra, UserError
 from harness.files import digest, write_bytes, write_json
 from harness.progress import Step
 from harness.types import Json, Progress
-from specializers.corpus import Corpus
+from specializers.corpus.open import Corpus
 from specializers.retrieval.embedding import Embedder
 from specializers.retrieval.ranking import INDEX, ensure_index
 

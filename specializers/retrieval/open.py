@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 
 from harness.types import Json, Progress
-from specializers.corpus import built_manifest, index_root, open_corpus, passages_file
+from specializers.corpus.open import built_manifest, index_root, open_corpus, passages_file
 from specializers.retrieval.bm25 import open_bm25
 from specializers.retrieval.dense import open_dense, refuse_other_embedding
 from specializers.retrieval.embedding import DEFAULT as DEFAULT_EMBEDDING

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from filelock import FileLock
 
 from harness.files import sync
-from specializers.corpus import Corpus
+from specializers.corpus.open import Corpus
 
 # An index folder is whole when it holds this file.
 INDEX = "index.json"

@@ -12,7 +12,7 @@ from dataclasses import fields
 from typing import Any
 
 from specializers.training.params import TrainParams
-from specializers.training_data import TEMPLATES
+from specializers.training.examples import TEMPLATES
 
 PAPER: dict[str, Any] = {
     "seed": 0,

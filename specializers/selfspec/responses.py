@@ -16,7 +16,7 @@ from pathlib import Path
 from harness.errors import UserError
 from harness.files import digest
 from harness.types import BaseModel, Decoding, Domain, Json, Progress, Response, Seed
-from specializers.retrieval import Passage, Retriever
+from specializers.retrieval.open import Passage, Retriever
 from specializers.rouge import rouge_l
 from specializers.selfspec.agreement import AgreementParams, judge_agreement, sampled
 from specializers.selfspec.answer_filters import LABEL_WORDS, LabelBalance, judge_answer

@@ -12,13 +12,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from harness.artifacts import ensure
+from harness.artifacts.make import ensure
 from harness.errors import UserError
 from harness.files import read_jsonl, write_bytes, write_jsonl
-from harness.sources import cache_folder
+from harness.files import cache_folder
 from harness.types import Artifact, BaseModel, Domain, Json, Progress, Specializer
 from specializers.parameters import check, take
-from specializers.retrieval import Retriever, open_retriever
+from specializers.retrieval.open import Retriever, open_retriever
 from specializers.retrieval.embedding import open_embedder
 from specializers.selfspec.agreement import AgreementParams
 from specializers.selfspec.budgets import BUDGETS, CHOICES
@@ -26,7 +26,7 @@ from specializers.selfspec.instructions import InstructionParams, write_instruct
 from specializers.selfspec.responses import ResponseParams, write_responses
 from specializers.selfspec.semantics import Embed
 from specializers.stages import adapter_stage, read_report, rows_stage
-from specializers.training_data import form_facts, render
+from specializers.training.examples import form_facts, render
 
 
 class SelfSpec:

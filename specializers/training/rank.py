@@ -20,7 +20,7 @@ from harness.progress import NullProgress
 from harness.types import Progress
 from specializers.training.params import TrainParams
 from specializers.training.trainer import train_lora
-from specializers.training_data import TrainingExample
+from specializers.training.examples import TrainingExample
 
 
 class Told:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from specializers.training_data import TrainingExample
+from specializers.training.examples import TrainingExample
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from specializers.training.adapter import adapted_modules, save_adapter, with_ad
 from specializers.training.packing import collate, packs_exactly, response_loss
 from specializers.training.params import TrainParams
 from specializers.training.targets import Tokens, encode, in_order
-from specializers.training_data import TrainingExample
+from specializers.training.examples import TrainingExample
 
 WHOLE = "whole"  # the file that marks a checkpoint as written to its end
 CURVE = "training.jsonl"

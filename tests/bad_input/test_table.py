@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import cli
+from bench import cli
 from harness.record import write_record
 from tests.harness.tiny_models import write_gguf
 from tests.leaderboards.records import record, store
@@ -481,7 +481,7 @@ def test_a_mistake_is_one_message(tmp_path: Path, capsys, monkeypatch, case: Cas
     _, files, command, words = case
     if command == "validate --tasks mine":
         # The built-in suites, read anew for each case, would take most of the time.
-        monkeypatch.setattr("harness.commands.session._folders", lambda *_: {})
+        monkeypatch.setattr("bench.plugins._folders", lambda *_: {})
     if "board build b" in command:
         store(tmp_path / "bench-out/runs", record("m", "t", [1, 0]))
     for name, content in files.items():

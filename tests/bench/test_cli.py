@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import cli
+from bench import cli
 from tests.harness.tiny_models import write_folder
 
 # Modules of the extras; the base install has none of them.
@@ -16,7 +16,7 @@ EXTRAS = {
     "torch", "transformers", "peft", "accelerate", "gguf", "bitsandbytes",
     "bm25s", "faiss", "faiss_cpu", "sentence_transformers", "vllm", "ray",
 }  # fmt: skip
-REPOSITORY = Path(__file__).parents[1]
+REPOSITORY = Path(__file__).parents[2]
 
 
 def bench(capsys, *args):
@@ -47,7 +47,7 @@ def base_packages(tmp_path_factory):
 def base_install(packages, cwd, *args):
     """Run `bench` in a process that has only the base install's packages."""
     return subprocess.run(
-        [sys.executable, "-S", "-m", "harness.cli", *args],
+        [sys.executable, "-S", "-m", "bench.cli", *args],
         cwd=cwd,
         env={**os.environ, "PYTHONPATH": f"{REPOSITORY}{os.pathsep}{packages}"},
         capture_output=True,
@@ -59,7 +59,7 @@ def base_install(packages, cwd, *args):
 def test_help_imports_nothing_heavy():
     program = (
         "import sys\n"
-        "from harness.cli import main\n"
+        "from bench.cli import main\n"
         "try: main(['--help'])\n"
         "except SystemExit: pass\n"
         "heavy = {'torch', 'transformers', 'pandas', 'datasets', 'scipy'} & set(sys.modules)\n"

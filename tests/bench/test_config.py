@@ -1,10 +1,10 @@
-"""harness.config: bench.toml is read whole, and every fault of it is told at once."""
+"""bench.config: bench.toml is read whole, and every fault of it is told at once."""
 
 from pathlib import Path
 
 import pytest
 
-from harness.config import Config, load_config
+from bench.config import Config, load_config
 from harness.errors import UserError, UserErrors
 
 

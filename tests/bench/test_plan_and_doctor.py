@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli import main
-from harness.engines import open as opening
-from harness.engines.open import choose_engine
+from bench.cli import main
+from harness.engines import choose as opening
+from harness.engines.choose import choose_engine
 from harness.types import ModelSpec
 from tests.harness.engines.servers import FakeServer
 from tests.specializers.tiny import save_model
@@ -128,13 +128,13 @@ def test_a_model_that_can_run_is_ready(here, capsys):
 
 
 def test_missing_packages_are_named_with_their_command(here, capsys, monkeypatch):
-    import harness.machine
+    import harness.forecast.machine
 
     save_model(here / "tiny")
     (here / "bench.toml").write_text('[models.tiny]\nsource = "path:tiny"\nquantisation = "nf4"\n')
-    known = harness.machine.versions()
+    known = harness.forecast.machine.versions()
     monkeypatch.setattr(
-        harness.machine, "versions", lambda: {**known, "bitsandbytes": "", "peft": ""}
+        harness.forecast.machine, "versions", lambda: {**known, "bitsandbytes": "", "peft": ""}
     )
     code, report = examined(capsys, "selfspec-tiny")
     assert code == 2

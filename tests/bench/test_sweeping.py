@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from harness.errors import UserError
-from harness.sweep import check_vary, read_vary, with_seeds
+from bench.sweeping import check_vary, read_vary, with_seeds
 from specializers.domain import load_domain
 from tests.specializers.tiny import save_domain
 

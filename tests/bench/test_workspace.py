@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.commands.session import settings_of
+from bench.workspace import settings_of
 from harness.errors import UserError
 
 KNOWN = ("generic", "seedsft", "selfspec")

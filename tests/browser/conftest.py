@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, sync_playwright
 
 from leaderboards.build import build
-from leaderboards.pages import write_pages
+from leaderboards.pages.write import write_pages
 from leaderboards.spec import BoardSpec
 from tests.leaderboards.artifact import write_artifact
 from tests.leaderboards.records import item, record, record_of

@@ -5,7 +5,7 @@ import threading
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from leaderboards.serve import open_server
+from leaderboards.pages.serve import open_server
 from tests.browser.conftest import DESK, PHONE
 
 PAGES = {

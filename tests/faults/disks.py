@@ -134,7 +134,7 @@ def failed_allocations(work: Workspace, whole: Undisturbed) -> list[str]:
         raise RuntimeError(text)
 
     def in_engine() -> None:
-        from harness.engines.network import Network
+        from harness.engines.hf.network import Network
 
         Network.logits = fail  # type: ignore[assignment]
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.engines.base import Call
-from tests.specializers.test_selfspec import willing
+from tests.specializers.selfspec.test_selfspec import willing
 from tests.specializers.tiny import save_domain
 
 ROOT = Path(__file__).parents[2]
@@ -113,12 +113,12 @@ def warm_up() -> None:
         "lm_eval.tasks",
         "peft",
         "scipy.stats",
-        "harness.cli",
-        "harness.commands.board",
-        "harness.commands.run",
-        "harness.commands.scoring",
-        "harness.commands.session",
-        "harness.engines.hf",
+        "bench.cli",
+        "bench.commands.board.build",
+        "bench.commands.run",
+        "bench.scoring",
+        "bench.workspace",
+        "harness.engines.hf.engine",
         "harness.run",
         "leaderboards.folder",
         "specializers.selfspec.specializer",
@@ -131,7 +131,7 @@ def warm_up() -> None:
 
 def one_suite() -> None:
     """Find the tasks' own suite alone: reading every suite is most of a resumed run's time."""
-    from harness.commands import session
+    from bench import workspace as session
 
     every = session._folders
 
@@ -143,7 +143,7 @@ def one_suite() -> None:
 
 def script_texts(calls: Path) -> None:
     """Replace what the model writes for its own training; count every call in the file `calls`."""
-    from harness.engines.hf import HFEngine
+    from harness.engines.hf.engine import HFEngine
 
     score, generate = HFEngine.score, HFEngine.generate
     handle = os.open(calls, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
@@ -195,10 +195,10 @@ def start(
         os.environ["BENCH_CACHE"] = str(work.folder / "cache")
         script_texts(Path(f"{out}.calls"))
         one_suite()
-        import harness.cli
+        import bench.cli
 
         before()
-        code = harness.cli.main(command or work.command(out, tasks))
+        code = bench.cli.main(command or work.command(out, tasks))
     except BaseException:
         import traceback
 

@@ -16,17 +16,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.config import load_config
+from bench.config import load_config
 from harness.errors import UserError
-from harness.modelfolder import check_folder
+from harness.models.folder import check_folder
 from harness.record import read_record
 from harness.store import ResponseStore
-from harness.sweep import read_vary
-from harness.trust import code_of
+from bench.sweeping import read_vary
+from harness.suites.trust import code_of
 from harness.types import ModelSpec
 from leaderboards.exchange.lm_eval_import import read_results
 from leaderboards.spec import load_board
-from specializers.corpus import corpus_faults
+from specializers.corpus.open import corpus_faults
 from specializers.domain import load_domain
 from tasks.cards import load_card
 from tasks.mentions import parse_mentions

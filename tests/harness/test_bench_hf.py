@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 import harness  # noqa: F401  (registers bench-hf)
-from harness.engines.lmeval import BenchHF
+from harness.lm import BenchHF
 from harness.errors import UserError
-from tests.harness.engines.test_hf import hflm, instances, pairs, words
+from tests.harness.engines.hf.test_engine import hflm, instances, pairs, words
 from tests.harness.engines.tiny import write_adapter, write_model
 
 # Writes a system turn, and ends each turn; words are the tiny tokenizer's.

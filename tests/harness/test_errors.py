@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from harness import cli
-from harness.exhausted import mendable
+from bench import cli
+from harness.errors import mendable
 from harness.files import sync, write_text
 
 OUT = Path("results")

@@ -11,7 +11,7 @@ from harness.lm import StoredLM
 from harness.progress import NullProgress
 from harness.run import run_job
 from harness.store import ResponseStore
-from harness.suites import SuiteIndex
+from harness.suites.index import SuiteIndex
 from harness.types import Job, LocalModel, ModelSpec
 from tests.harness.fakes import ScriptedEngine
 

@@ -7,7 +7,7 @@ import pytest
 
 from harness.errors import UserErrors
 from leaderboards.build import build
-from leaderboards.render import render_csv, render_json, render_markdown
+from leaderboards.text.render import render_csv, render_json, render_markdown
 from leaderboards.spec import BoardSpec
 from tests.leaderboards.records import item, record, record_of
 

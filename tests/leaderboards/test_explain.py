@@ -14,7 +14,7 @@ from leaderboards.explain import (
     neighbour,
     render_terminal,
 )
-from leaderboards.nearest import read_explained
+from leaderboards.pages.nearest import read_explained
 from tests.leaderboards.records import item, record, record_of
 
 

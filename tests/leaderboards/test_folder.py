@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import cli
+from bench import cli
 from harness.errors import UserError
 from harness.record import read_records
 from leaderboards.folder import check_folder, own_spec, write_folder

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from harness import cli
+from bench import cli
 from harness.errors import UserErrors
 from leaderboards.gate import compare_with, failed, summary
 from leaderboards.spec import BoardSpec

@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from harness import cli
-from harness.commands.run import record
+from bench import cli
+from bench.running import record
 from harness.executors import ray_actors
 from harness.executors.ray import MOST_LOSSES
 from harness.store import ResponseStore, _parse
@@ -317,7 +317,7 @@ def test_without_an_address_a_ray_with_a_password_is_started(project, local, tmp
     given = {k: v for k, v in os.environ.items() if not k.startswith("RAY_AUTH")}
     run = ["run", "--models", "other", "--tasks", "mini_yesno,mini_sentiment_rank", "--limit", "2"]
     done = subprocess.run(
-        [sys.executable, "-m", "harness.cli", *run, "--out", tmp_path, "--executor", "ray"],
+        [sys.executable, "-m", "bench.cli", *run, "--out", tmp_path, "--executor", "ray"],
         cwd=project, env={**given, "HOME": str(tmp_path)}, capture_output=True, text=True,
         check=False,
     )  # fmt: skip

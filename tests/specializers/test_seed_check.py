@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from harness.leak_index import LeakIndex
-from harness.leakage import ItemText
+from harness.leaks.index import LeakIndex
+from harness.leaks.report import ItemText
 from specializers.domain import DOMAINS
 from specializers.seed_check import SeedFinding, SeedRule, check_seeds
 from tests.specializers.tiny import save_domain

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from harness import cli
+from bench import cli
 from harness.files import write_jsonl
 
 BIOASQ = ("6B", "7B", "10B1", "10B2", "10B3", "10B4", "10B5", "10B6")
@@ -34,7 +34,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("COLUMNS", "400")
     nowhere = "http://127.0.0.1:9"
-    monkeypatch.setattr("tasks.origins.Sources", lambda: Sources(raw=nowhere, archive=nowhere))
+    monkeypatch.setattr("tasks.origins.fetching.Sources", lambda: Sources(raw=nowhere, archive=nowhere))
     return tmp_path / "cache" / "data"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from harness import cli
+from bench import cli
 from harness.errors import UserError, UserErrors
 from harness.files import write_jsonl
 from tasks.datasets import find, in_draw_order, load, mix, with_types

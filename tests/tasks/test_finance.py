@@ -13,7 +13,7 @@ import tasks
 from tasks.cards import load_cards
 from tasks.datasets import read_split
 from tasks.numbers import parse_number
-from tasks.origins import fetch
+from tasks.origins.fetching import fetch
 from tasks.origins.convert import CONVERTERS
 from tasks.rows import row_faults
 

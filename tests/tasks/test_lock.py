@@ -10,7 +10,7 @@ import pytest
 
 from harness.errors import UserError, UserErrors
 from tasks.cards import Card, Origin, SourceFile
-from tasks.origins import fetch
+from tasks.origins.fetching import fetch
 from tasks.origins.lock import ChecksumLock, file_key
 from tests.tasks.test_origins import card
 

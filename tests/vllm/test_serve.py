@@ -25,8 +25,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from harness import cli
-from harness.engines.vllm_process import CPU_ENVIRONMENT, ENVIRONMENT
+from bench import cli
+from harness.engines.vllm.process import CPU_ENVIRONMENT, ENVIRONMENT
 from tests.vllm.faulty_proxy import FaultyProxy
 from tests.vllm.tiny import write_llama
 

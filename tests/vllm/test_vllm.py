@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from harness.engines.base import EngineReport, GenerateRequest, ScoreRequest
-from harness.engines.hf import HFEngine
-from harness.engines.vllm import VLLMEngine
-from harness.engines.vllm_process import Ask, adapter_digest, adapter_id
+from harness.engines.hf.engine import HFEngine
+from harness.engines.vllm.engine import VLLMEngine
+from harness.engines.vllm.process import Ask, adapter_digest, adapter_id
 from harness.errors import UserError
 from harness.types import Decoding, Response
 from tests.harness.engines.tiny import write_adapter

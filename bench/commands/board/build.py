@@ -8,16 +8,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from harness.commands import (
-    board_check,
-    board_export,
-    board_gate,
-    board_import,
-    board_publish,
-    board_serve,
-)
-from harness.commands.options import board_format, board_name, output_options
-from harness.commands.session import recorded
+from bench.commands.board import check as board_check, export as board_export, gate as board_gate, import_ as board_import, publish as board_publish, serve as board_serve
+from bench.commands.options import board_format, board_name, output_options
+from bench.workspace import recorded
 
 if TYPE_CHECKING:
     from harness.types import Record
@@ -66,7 +59,7 @@ def write_board_of(
 ) -> int:
     """Write a board's files and pages, and print it as asked; "" is the default board."""
     from leaderboards.folder import board_folder, write_costs, write_folder
-    from leaderboards.render import render_json, render_markdown, render_terminal
+    from leaderboards.text.render import render_json, render_markdown, render_terminal
 
     folder = board_folder(out, name)
     board, page = write_folder(records, spec, out, folder)

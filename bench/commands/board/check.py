@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from harness.commands.options import board_name, folder_options
-from harness.commands.session import recorded
+from bench.commands.options import board_name, folder_options
+from bench.workspace import recorded
 
 NAME = "check"
 HELP = "make the board anew and name every file that differs; exit code 1 if any does"

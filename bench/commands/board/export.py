@@ -9,8 +9,9 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from harness.commands.options import board_name, folder_options
-from harness.commands.session import board_spec, open_registry, out_folder, records_of
+from bench.commands.options import board_name, folder_options
+from bench.workspace import board_spec, out_folder, records_of
+from bench.plugins import open_registry
 from harness.errors import UserError
 
 NAME = "export"
@@ -35,7 +36,7 @@ def options(sub: argparse.ArgumentParser) -> None:
 
 
 def call(args: argparse.Namespace) -> int:
-    from harness.config import load_config
+    from bench.config import load_config
     from harness.files import write_text
 
     config = load_config()
@@ -51,7 +52,7 @@ def call(args: argparse.Namespace) -> int:
 
 
 def _files(args: argparse.Namespace, out: Path) -> Iterable[tuple[str, str]]:
-    from harness.config import load_config
+    from bench.config import load_config
     from leaderboards.build import build
     from leaderboards.exchange import eval_results, every_eval_ever, lm_eval_export, model_index
     from leaderboards.gather import select

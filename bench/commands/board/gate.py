@@ -7,8 +7,8 @@ import os
 import sys
 from pathlib import Path
 
-from harness.commands.options import board_name, folder_options, points
-from harness.commands.session import recorded
+from bench.commands.options import board_name, folder_options, points
+from bench.workspace import recorded
 
 NAME = "gate"
 HELP = "fail if a score fell against a baseline; exit code 1, and 2 for what cannot be compared"

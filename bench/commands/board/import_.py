@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from harness.commands.options import folder_options
-from harness.commands.session import open_registry, open_suites, out_folder
+from bench.commands.options import folder_options
+from bench.plugins import open_registry, open_suites
+from bench.workspace import out_folder
 from harness.errors import UserErrors
 
 NAME = "import"
@@ -20,7 +21,7 @@ def options(sub: argparse.ArgumentParser) -> None:
 
 
 def call(args: argparse.Namespace) -> int:
-    from harness.config import load_config
+    from bench.config import load_config
     from harness.record import record_folder, write_record
     from harness.types import Job
     from leaderboards.exchange.lm_eval_import import read_results

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from harness.commands.options import board_name, folder_options
-from harness.commands.session import recorded
+from bench.commands.options import board_name, folder_options
+from bench.workspace import recorded
 
 NAME = "publish"
 HELP = "write the board with its records, without texts that may not be passed on"

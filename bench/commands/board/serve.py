@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from harness.commands.options import board_name, count, folder_options
-from harness.commands.session import out_folder
+from bench.commands.options import board_name, count, folder_options
+from bench.workspace import out_folder
 from harness.errors import UserError
 
 NAME = "serve"
@@ -19,9 +19,9 @@ def options(sub: argparse.ArgumentParser) -> None:
 
 
 def call(args: argparse.Namespace) -> int:
-    from harness.config import load_config
+    from bench.config import load_config
     from leaderboards.folder import board_folder
-    from leaderboards.serve import LOOPBACK, open_server
+    from leaderboards.pages.serve import LOOPBACK, open_server
 
     out = out_folder(args, load_config())
     folder = board_folder(out, args.name)

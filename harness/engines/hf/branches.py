@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from harness.engines.loading import import_torch
+from harness.engines.device import import_torch
 from harness.engines.prefix import Flat
 
 NAME = "selfspec_branches"

@@ -10,20 +10,16 @@ from typing import Any
 
 from harness.engines.base import Call, EngineReport, GenerateRequest, ScoreRequest
 from harness.engines.fastest import fastest_dtype
-from harness.engines.generation import Generation
-from harness.engines.loading import (
-    Adapters,
-    import_torch,
-    load_model,
-    resolve_device,
-    resolve_dtype,
-)
-from harness.engines.network import Network
-from harness.engines.probe import check, choose_path
-from harness.engines.scoring import Scoring
+from harness.engines.hf.generation import Generation
+from harness.engines.hf.adapters import Adapters
+from harness.engines.device import import_torch, resolve_device, resolve_dtype
+from harness.engines.loading import load_model
+from harness.engines.hf.network import Network
+from harness.engines.hf.probe import check, choose_path
+from harness.engines.hf.scoring import Scoring
 from harness.engines.tokens import HFTokens, longest_input
 from harness.errors import UserError
-from harness.sources import cache_folder
+from harness.files import cache_folder
 
 log = logging.getLogger(__name__)
 

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from harness.engines.base import Call, EngineReport, GenerateRequest
-from harness.engines.decode import by_itself, over_rows, over_slots
-from harness.engines.loading import out_of_memory, total_memory
-from harness.engines.network import Network
+from harness.engines.hf.decode import by_itself, over_rows, over_slots
+from harness.errors import out_of_memory
+from harness.engines.device import total_memory
+from harness.engines.hf.network import Network
 from harness.engines.prefix import Forest
 from harness.engines.tokens import HFTokens
 from harness.engines.writing import Writing

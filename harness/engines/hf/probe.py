@@ -12,8 +12,8 @@ import random
 from typing import Any
 
 from harness.engines.base import EngineReport
-from harness.engines.decode import by_itself, over_rows, over_slots
-from harness.engines.network import Network, Unsupported
+from harness.engines.hf.decode import by_itself, over_rows, over_slots
+from harness.engines.hf.network import Network, Unsupported
 from harness.engines.writing import Writing
 
 log = logging.getLogger(__name__)

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from harness.engines.base import Call, EngineReport, ScoreRequest
-from harness.engines.loading import out_of_memory
-from harness.engines.network import Network
+from harness.errors import out_of_memory
+from harness.engines.hf.network import Network
 from harness.engines.prefix import (
     Bools,
     Flat,

@@ -12,8 +12,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from harness.engines.loading import import_torch
-from harness.engines.network import Network, Unsupported
+from harness.engines.device import import_torch
+from harness.engines.hf.network import Network, Unsupported
 
 NAME = "selfspec_shared_root"
 

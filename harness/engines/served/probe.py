@@ -14,10 +14,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.engines.client import Broken, Client, Refused
+from harness.engines.served.client import Broken, Client, Refused
 from harness.errors import UserError
 from harness.files import write_json
-from harness.served import Served
+from harness.models.served import Served
 from harness.types import Json
 
 KEPT = "server.json"

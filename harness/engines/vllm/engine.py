@@ -20,15 +20,15 @@ from typing import Any
 
 from harness.engines.base import Call, EngineReport, GenerateRequest, ScoreRequest
 from harness.engines.fastest import fastest_dtype
-from harness.engines.generation import impossible
-from harness.engines.loading import resolve_device, resolve_dtype
+from harness.engines.answers import impossible
+from harness.engines.device import resolve_device, resolve_dtype
 from harness.engines.prefix import Forest
-from harness.engines.scoring import scored, too_long
+from harness.engines.answers import scored, too_long
 from harness.engines.tokens import HFTokens, end_tokens, longest_input
-from harness.engines.vllm_process import Answer, Ask, VLLMProcess, vllm_version
+from harness.engines.vllm.process import Answer, Ask, VLLMProcess, vllm_version
 from harness.engines.writing import Writing
 from harness.errors import UserError
-from harness.sources import cache_folder
+from harness.files import cache_folder
 from harness.types import Response
 
 # Token ids one output step may report on: vLLM's own bound.

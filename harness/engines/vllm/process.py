@@ -13,7 +13,7 @@ from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
-from harness.engines.loading import total_memory
+from harness.engines.device import total_memory
 from harness.errors import MissingExtra, UserError
 from harness.files import digest, sha256_file
 

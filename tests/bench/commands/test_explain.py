@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness import cli
-from harness.artifacts import ensure
+from bench import cli
+from harness.artifacts.make import ensure
 from harness.errors import UserError
 from harness.files import write_jsonl
 from harness.progress import NullProgress
 from harness.record import write_record
 from harness.types import Json
-from leaderboards.nearest import read_explained
+from leaderboards.pages.nearest import read_explained
 from specializers.domain import load_domain
 from specializers.retrieval import embedding
 from tests.leaderboards.records import item, record_of

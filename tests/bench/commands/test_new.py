@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from harness import cli
-from harness.commands.new import SHAPES
-from harness.config import load_config
+from bench import cli
+from bench.commands.new import SHAPES
+from bench.config import load_config
 from harness.contract import specializer_faults
 from leaderboards.spec import load_board
 from tasks import scaffold
@@ -53,7 +53,7 @@ def test_a_domain_passes_validation_and_says_what_to_edit(
 
 
 def test_a_specializer_keeps_the_contract(folder: Path) -> None:
-    from harness.commands.session import open_registry
+    from bench.plugins import open_registry
 
     assert bench("new", "specializer", "first-seeds") == 0
     plugin = open_registry(load_config()).specializer("first-seeds")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import cli
+from bench import cli
 from tests.specializers.tiny import save_domain
 
 SUITE = Path(__file__).parents[2] / "fixtures" / "thirdparty" / "bench_allergy" / "suite"

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import pytest
 
-from harness.artifacts import artifact_digest, ensure, parameters, read_artifact
+from harness.artifacts.make import artifact_digest, ensure, parameters, read_artifact
 from harness.errors import UserError
 from harness.files import write_text
 from harness.progress import NullProgress

@@ -10,7 +10,7 @@ import pytest
 
 from harness.engines.tokens import HFTokens, longest_input
 from harness.errors import UserError
-from tests.harness.engines.test_hf import hflm
+from tests.harness.engines.hf.test_engine import hflm
 from tests.harness.engines.tiny import write_model
 
 CORPUS = [
@@ -126,7 +126,7 @@ def write_kind(folder: Path, kind: str) -> Path:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_encodings_equal_lm_evals(kind: str, tmp_path: Path) -> None:
-    from harness.engines.lmeval import BenchHF
+    from harness.lm import BenchHF
 
     folder = write_kind(tmp_path / "m", kind)
     for options in ({}, {"add_bos_token": True}, {"add_bos_token": False}, {"prefix_token_id": 5}):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.executors.base import plan_lanes
-from harness.executors.local import LocalExecutor
+from harness.executors.base import LocalExecutor
 from harness.types import Job
 
 BASES = {"a": "a", "rag-a": "a", "ft-a": "a", "b": "b"}

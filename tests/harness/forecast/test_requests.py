@@ -7,17 +7,10 @@ import pytest
 from harness.ask import Asker
 from harness.engines.base import GenerateRequest, ScoreRequest
 from harness.errors import UserError
-from harness.estimate import (
-    Counting,
-    RoughTokens,
-    Throughput,
-    Work,
-    expected_passes,
-    expected_tokens,
-)
+from harness.forecast.requests import Counting, RoughTokens, Throughput, Work, expected_passes, expected_tokens
 from harness.progress import NullProgress
 from harness.store import ResponseStore
-from harness.throughput import stated
+from harness.forecast.throughput import stated
 from harness.types import Decoding
 from tests.harness.fakes import CharTokens, ScriptedEngine
 

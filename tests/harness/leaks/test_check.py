@@ -13,20 +13,20 @@ from typing import Any
 
 import pytest
 
-from harness.artifacts import ensure
+from harness.artifacts.make import ensure
 from harness.files import write_jsonl
-from harness.leak_check import check_artifact
-from harness.leak_index import LeakIndex
-from harness.leakage import ItemText, LeakReport
+from harness.leaks.check import check_artifact
+from harness.leaks.index import LeakIndex
+from harness.leaks.report import ItemText, LeakReport
 from harness.progress import NullProgress
 from harness.types import Artifact, Domain
-from specializers.dapt import Dapt
+from specializers.controls.dapt import Dapt
 from specializers.domain import load_domain
-from specializers.rag import Rag
-from specializers.seedsft import SeedSft
+from specializers.controls.rag import Rag
+from specializers.controls.seedsft import SeedSft
 from specializers.selfspec.specializer import SelfSpec
-from tests.harness.test_leakage import generated_text, made_up
-from tests.specializers.test_selfspec import params, willing
+from tests.harness.leaks.test_index import generated_text, made_up
+from tests.specializers.selfspec.test_selfspec import params, willing
 from tests.specializers.tiny import ScriptedBase, save_domain, save_model
 
 TASK = "made_up"

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from harness import leak_index
+from harness.leaks import index as leak_index
 from harness.files import read_jsonl
-from harness.leak_index import LeakIndex, normalised_words
-from harness.leakage import ItemText, LeakRule, example_text
+from harness.leaks.index import LeakIndex, normalised_words
+from harness.leaks.report import ItemText, LeakRule
+from harness.artifacts.lineage import example_text
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def generated_text(rng, words):

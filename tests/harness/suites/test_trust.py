@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UserError, UserErrors
-from harness.suites import SuiteIndex
-from harness.trust import code_of, read_suite_yaml
+from harness.suites.index import SuiteIndex
+from harness.suites.trust import code_of, read_suite_yaml
 
 OURS = frozenset({"tasks.datasets.load", "tasks.metrics.label", "tasks.metrics.mean_score"})
-SUITE = Path(__file__).parents[1] / "fixtures/thirdparty/bench_allergy/suite"
+SUITE = Path(__file__).parents[2] / "fixtures/thirdparty/bench_allergy/suite"
 
 DATA_ALONE = """\
 task: t

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.window import fit_demonstrations, fit_prompt, shorten
+from harness.suites.window import fit_demonstrations, fit_prompt, shorten
 
 
 def count(text):

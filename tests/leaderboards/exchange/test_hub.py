@@ -12,7 +12,7 @@ from huggingface_hub import ModelCardData, parse_eval_result_entries
 from huggingface_hub.repocard_data import model_index_to_eval_results
 
 import tasks
-from harness import cli
+from bench import cli
 from leaderboards.build import build
 from leaderboards.exchange import eval_results, every_eval_ever, model_index
 from leaderboards.spec import BoardSpec

@@ -12,7 +12,7 @@ from lm_eval.loggers import EvaluationTracker
 from lm_eval.tasks import TaskManager
 
 import tasks
-from harness import cli
+from bench import cli
 from harness.errors import UserErrors
 from harness.record import read_records, write_record
 from harness.types import Record

@@ -2,7 +2,8 @@
 
 import pytest
 
-from leaderboards.site import LIST, visible, write_site
+from leaderboards.pages.files import LIST, write_site
+from leaderboards.text.escape import visible
 
 
 def test_marks_that_hide_or_reorder_text_are_shown_by_number():

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from leaderboards.items import LONG, in_words, item_value, right, task_scripts
+from leaderboards.pages.items import LONG, in_words, item_value, right, task_scripts
 from tests.leaderboards.records import item, record, record_of
 
 NASTY = [

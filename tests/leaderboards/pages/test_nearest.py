@@ -5,7 +5,7 @@ import json
 import pytest
 
 from harness.errors import UserError
-from leaderboards.nearest import Near, WordIndex, read_explained
+from leaderboards.pages.nearest import Near, WordIndex, read_explained
 
 TEXTS = {
     "a": "The kidney filters blood and makes urine.",

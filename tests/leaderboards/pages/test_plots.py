@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from leaderboards.plots import Bar, Curve, Stack, curves, forest, signed, stacks
+from leaderboards.pages.plots import Bar, Curve, Stack, curves, forest, signed, stacks
 
 LINE = Curve("loss", tuple((float(x), 3.0 - x / 10, None, None) for x in range(1, 9)))
 BARS = [Bar("a<b", 1.0, -2.0, 3.0), Bar("c", -9.0, -9.0, -8.0, sure=True)]

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from harness.errors import UserError
-from leaderboards.kept import Source, read_kept, read_sweeps
+from leaderboards.pages.provenance import Source, read_kept, read_sweeps
 from tests.leaderboards.artifact import DIGEST, write_artifact
 
 

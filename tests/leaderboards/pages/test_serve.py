@@ -7,9 +7,9 @@ from argparse import Namespace
 
 import pytest
 
-from harness.commands import board_serve
+from bench.commands.board import serve as board_serve
 from harness.errors import UserError
-from leaderboards.serve import LOOPBACK, open_server
+from leaderboards.pages.serve import LOOPBACK, open_server
 
 
 @pytest.fixture

@@ -7,9 +7,10 @@ import pytest
 
 from leaderboards.board import Difference
 from leaderboards.build import build
-from leaderboards.pages import bar, fact, gap_bar, reach, tone, verdicts, write_pages
+from leaderboards.pages.words import bar, fact, gap_bar, reach, tone, verdicts
+from leaderboards.pages.write import write_pages
 from leaderboards.spec import BoardSpec
-from leaderboards.stats import Interval
+from leaderboards.board import Interval
 from tests.leaderboards.artifact import write_artifact
 from tests.leaderboards.records import item, record, record_of
 

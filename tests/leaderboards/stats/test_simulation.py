@@ -8,20 +8,13 @@ docs/statistics.md are these.
 import numpy as np
 import pytest
 
-from leaderboards.averages import averages
+from leaderboards.stats.averages import averages
 from leaderboards.board import Cell, Column
-from leaderboards.columns import ScoredColumn
-from leaderboards.compare import (
-    Answers,
-    Sheet,
-    contrast,
-    documents_of,
-    estimate,
-    paired_views,
-    resample,
-    whole_view,
-)
-from leaderboards.stats import bootstrap_weights, holm, interval
+from leaderboards.stats.columns import ScoredColumn
+from leaderboards.stats.sheet import Answers, Sheet, paired_views, whole_view
+from leaderboards.stats.compare import contrast, documents_of, estimate, resample
+from leaderboards.stats.resampling import bootstrap_weights, interval
+from leaderboards.stats.significance import holm
 from tasks.resample import summands
 
 BATCHES, SETS, RESAMPLES = 20, 100, 1_000  # 2,000 data sets: standard error of a coverage 0.5%

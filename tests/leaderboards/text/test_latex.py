@@ -5,7 +5,7 @@ import re
 import pytest
 
 from leaderboards.build import build
-from leaderboards.latex import render_latex
+from leaderboards.text.latex import render_latex
 from leaderboards.spec import BoardSpec
 from tests.leaderboards.records import record
 

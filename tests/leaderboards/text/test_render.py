@@ -8,13 +8,7 @@ from rich.console import Console
 
 from leaderboards.board import as_json
 from leaderboards.build import build
-from leaderboards.render import (
-    render_csv,
-    render_json,
-    render_markdown,
-    render_terminal,
-    write_board,
-)
+from leaderboards.text.render import render_csv, render_json, render_markdown, render_terminal, write_board
 from leaderboards.spec import BoardSpec
 from tests.leaderboards.records import item, record, record_of
 

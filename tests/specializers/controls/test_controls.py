@@ -8,18 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from harness.artifacts import ensure
+from harness.artifacts.make import ensure
 from harness.errors import UserError
 from harness.files import read_jsonl
 from harness.progress import NullProgress
 from harness.types import Domain
-from specializers.dapt import Dapt
+from specializers.controls.dapt import Dapt
 from specializers.domain import DOMAINS, load_domain
-from specializers.generic import Generic
-from specializers.rag import Rag
-from specializers.seedsft import SeedSft
+from specializers.controls.generic import Generic
+from specializers.controls.rag import Rag
+from specializers.controls.seedsft import SeedSft
 from specializers.selfspec.specializer import SelfSpec
-from tests.specializers.test_selfspec import willing
+from tests.specializers.selfspec.test_selfspec import willing
 from tests.specializers.tiny import ScriptedBase, save_domain, save_model
 
 
@@ -76,7 +76,7 @@ def test_generic_is_another_artifact_for_other_seeds_and_the_same_for_another_do
 
     first = made(domain)
     assert made(other) == first
-    monkeypatch.setattr("specializers.generic.load_domain", lambda folder: changed)
+    monkeypatch.setattr("specializers.controls.generic.load_domain", lambda folder: changed)
     assert made(domain) != first
 
 

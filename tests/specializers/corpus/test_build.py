@@ -11,19 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from harness import cli
+from bench import cli
 from harness.errors import UserError
 from harness.files import read_jsonl, sha256_file
-from harness.leak_check import check_artifact
-from harness.leak_index import LeakIndex
-from harness.leakage import ItemText
+from harness.leaks.check import check_artifact
+from harness.leaks.index import LeakIndex
+from harness.leaks.report import ItemText
 from harness.progress import NullProgress
 from harness.types import Artifact
-from specializers import corpus_build
-from specializers.corpus import content_digest, open_corpus, passages_file
-from specializers.corpus_build import build_corpus
+from specializers.corpus import build as corpus_build
+from specializers.corpus.open import content_digest, open_corpus, passages_file
+from specializers.corpus.build import build_corpus
 from specializers.domain import load_domain
-from tests.specializers.test_corpus_sources import PLAIN, article, pubmed, save
+from tests.specializers.corpus.test_sources import PLAIN, article, pubmed, save
 from tests.specializers.tiny import save_domain
 
 

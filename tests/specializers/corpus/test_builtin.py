@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from harness.files import read_jsonl
-from harness.leak_index import LeakIndex
-from harness.leakage import ItemText
+from harness.leaks.index import LeakIndex
+from harness.leaks.report import ItemText
 from specializers.domain import DOMAINS
 
-TASKS = Path(__file__).parents[2] / "tasks"
+TASKS = Path(__file__).parents[3] / "tasks"
 CORPORA = sorted(DOMAINS.glob("*/corpus.jsonl"))
 ENOUGH = 150
 RUN = 12  # words in a row that two passages of their own wording do not share

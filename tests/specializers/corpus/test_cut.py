@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from specializers.corpus_passages import Document, cut, paragraphs
-from specializers.corpus_sentences import sentences
+from specializers.corpus.cut import Document, cut, paragraphs
+from specializers.corpus.sentences import sentences
 
 # "|" marks where a sentence ends.
 CASES = [

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UserError
-from specializers import corpus_pubmed
-from specializers.corpus_passages import Document
-from specializers.corpus_pubmed import read_pubmed
-from specializers.corpus_sources import input_files, read_jsonl_documents, read_text
+from specializers.corpus import pubmed as corpus_pubmed
+from specializers.corpus.cut import Document
+from specializers.corpus.pubmed import read_pubmed
+from specializers.corpus.sources import input_files, read_jsonl_documents, read_text
 
 DOCTYPE = """<?xml version="1.0" encoding="utf-8"?>
 <!DOCTYPE PubmedArticleSet PUBLIC "-//NLM//DTD PubMedArticle, 1st January 2025//EN"

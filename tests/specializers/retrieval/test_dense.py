@@ -9,16 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness import cli
+from bench import cli
 from harness.errors import UserError
 from harness.files import write_json
 from harness.progress import NullProgress
-from specializers.corpus_build import build_corpus
-from specializers.retrieval import KINDS, dense, open_retriever
+from specializers.corpus.build import build_corpus
+from specializers.retrieval.open import KINDS, open_retriever
+from specializers.retrieval import dense
 from specializers.retrieval.embedding import Embedder, embedding_spec, open_embedder
 from specializers.retrieval.hybrid import Hybrid
 from tests.harness.tiny_models import sha256, write_wheel
-from tests.specializers.test_retrieval import TEXTS, save_corpus
+from tests.specializers.retrieval.test_retrieval import TEXTS, save_corpus
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "willow", "bark", "ginger", "root", "nausea", "tea"]
 WORDS += ["pain", "fever", "head", "limb", "menthe"]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.progress import NullProgress
-from specializers.retrieval import open_retriever
+from specializers.retrieval.open import open_retriever
 
 TEXTS = {
     "a": ("Willow bark", "Willow bark eases pain and fever."),

@@ -18,11 +18,11 @@ from pathlib import Path
 import peft, torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM, Trainer
 
-from harness.artifacts import ensure
+from harness.artifacts.make import ensure
 from harness.progress import NullProgress
 from specializers.domain import load_domain
 from specializers.selfspec.specializer import SelfSpec
-from tests.specializers.test_selfspec import params, willing
+from tests.specializers.selfspec.test_selfspec import params, willing
 from tests.specializers.tiny import ScriptedBase
 
 folder, domain = Path(sys.argv[1]), load_domain(Path(sys.argv[2]))
@@ -79,7 +79,7 @@ KILLS = [
 def run(folder: Path, domain: Path, lives: list[tuple[str, str, object]]) -> list[str]:
     done = subprocess.run(
         [sys.executable, "-c", LIVES, str(folder), str(domain), repr(lives)],
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
         env={**os.environ, "OMP_NUM_THREADS": "1", "BENCH_CACHE": str(folder / "cache")},
         capture_output=True,
         text=True,

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.artifacts import ensure
+from harness.artifacts.make import ensure
 from harness.errors import UserError, UserErrors
 from harness.files import read_jsonl
 from harness.progress import NullProgress
 from harness.types import Artifact, Decoding, Domain, Response
 from specializers.domain import load_domain
 from specializers.parameters import take
-from specializers.retrieval import open_retriever
+from specializers.retrieval.open import open_retriever
 from specializers.selfspec.agreement import AgreementParams, agrees
 from specializers.selfspec.draws import deal
 from specializers.selfspec.instructions import InstructionParams, write_instructions

@@ -13,7 +13,7 @@ from harness.types import Domain, LocalModel, ModelSpec, Response
 from specializers.domain import load_domain
 from specializers.selfspec.specializer import make_data
 from tests.harness.fakes import ScriptedEngine
-from tests.specializers.test_selfspec import params, willing
+from tests.specializers.selfspec.test_selfspec import params, willing
 from tests.specializers.tiny import save_domain
 
 

@@ -9,9 +9,9 @@ import pytest
 
 import tasks
 from harness.engines.tokens import HFTokens
-from harness.suites import SuiteIndex
+from harness.suites.index import SuiteIndex
 from specializers.training.targets import encode
-from specializers.training_data import form_facts, render
+from specializers.training.examples import form_facts, render
 from tests.specializers.tiny import save_model
 
 FOLDER = Path(tasks.__file__).parent / "biomed_mini"

@@ -19,7 +19,7 @@ from harness.files import read_jsonl
 from harness.progress import NullProgress
 from specializers.training.parallel import _follow, train_in_processes
 from specializers.training.trainer import train_lora
-from tests.specializers.test_train import EXAMPLES, PARAMS, adapter_digest
+from tests.specializers.training.test_trainer import EXAMPLES, PARAMS, adapter_digest
 from tests.specializers.tiny import save_model
 
 # Three steps of four examples, then one of two, which two processes share with fillers.
@@ -83,7 +83,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from specializers.training.parallel import train_in_processes
-from tests.specializers.test_train_parallel import STILL, TWICE, Heard
+from tests.specializers.training.test_parallel import STILL, TWICE, Heard
 
 class Killer(Heard):
     def advance(self, count):
@@ -100,7 +100,7 @@ def test_killed_its_processes_end_and_resumed_it_makes_the_same_adapter(
 ) -> None:
     killed = subprocess.Popen(
         [sys.executable, "-c", KILLED, str(llama), str(tmp_path)],
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
         start_new_session=True,
     )
     assert killed.wait() == -signal.SIGKILL

@@ -23,7 +23,7 @@ from specializers.training.packing import IGNORED, collate, response_loss
 from specializers.training.params import TrainParams
 from specializers.training.targets import Tokens, encode, in_order
 from specializers.training.trainer import train_lora
-from specializers.training_data import TrainingExample
+from specializers.training.examples import TrainingExample
 from tests.specializers.tiny import save_model
 
 PARAMS = TrainParams(
@@ -223,7 +223,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from specializers.training.trainer import train_lora
-from tests.specializers.test_train import PARAMS, EXAMPLES
+from tests.specializers.training.test_trainer import PARAMS, EXAMPLES
 
 class Killer:
     steps = 0
@@ -246,7 +246,7 @@ def test_killed_in_mid_training_and_resumed_it_makes_the_same_adapter(
     out = tmp_path / "killed"
     done = subprocess.run(
         [sys.executable, "-c", KILLED.format(step=3), str(llama), str(out)],
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
         env={**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())},
         check=False,
     )

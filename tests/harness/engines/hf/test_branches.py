@@ -11,8 +11,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.engines import branches
-from harness.engines.branches import Branches, split
+from harness.engines.hf import branches
+from harness.engines.hf.branches import Branches, split
 from harness.engines.prefix import Flat, Forest, flatten, plan_packed
 from tests.harness.engines.test_prefix import SEQUENCES
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.engines.base import GenerateRequest, ScoreRequest
-from harness.engines.hf import HFEngine
+from harness.engines.hf.engine import HFEngine
 from harness.errors import UserError
 from harness.types import Decoding, Response
 from tests.harness.engines.tiny import write_adapter, write_model
@@ -102,7 +102,7 @@ def test_a_record_says_what_a_degenerate_answer_was(tmp_path, name) -> None:
     from harness.record import read_record
     from harness.run import run_job
     from harness.store import ResponseStore
-    from harness.suites import SuiteIndex
+    from harness.suites.index import SuiteIndex
     from harness.types import Job, LocalModel, ModelSpec
     from tests.harness.fakes import ScriptedEngine
 

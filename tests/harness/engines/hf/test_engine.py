@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness.engines.base import EngineReport, GenerateRequest, ScoreRequest
-from harness.engines.hf import HFEngine
+from harness.engines.hf.engine import HFEngine
 from harness.errors import UserError
 from harness.types import Decoding, Response
 from tests.harness.engines.tiny import configurations, write_adapter, write_model
@@ -222,7 +222,7 @@ def test_over_long_and_impossible_requests(folders: dict[str, Path]) -> None:
 def test_out_of_memory_halves_the_pass_and_loses_nothing(
     folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from harness.engines.network import Network
+    from harness.engines.hf.network import Network
 
     engine = HFEngine(folders["llama"], token_budget=200)
     asked = requests(engine, pairs(seed=6))
@@ -249,7 +249,7 @@ def test_out_of_memory_halves_the_pass_and_loses_nothing(
 def test_a_wrong_path_is_found_out(
     folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from harness.engines.network import Network
+    from harness.engines.hf.network import Network
 
     honest = Network.tree_mask
 
@@ -303,7 +303,7 @@ def test_packed_passes_attend_by_parts_where_layers_see_all(
     folders: dict[str, Path],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from harness.engines.branches import Branches
+    from harness.engines.hf.branches import Branches
 
     honest, seen = Branches._attend, []
 

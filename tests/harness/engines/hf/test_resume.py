@@ -11,11 +11,11 @@ import pytest
 
 from harness.ask import Asker
 from harness.engines.base import GenerateRequest
-from harness.engines.hf import HFEngine
+from harness.engines.hf.engine import HFEngine
 from harness.progress import NullProgress
 from harness.store import ResponseStore
 from harness.types import Decoding, Response
-from tests.harness.engines.test_hf import words
+from tests.harness.engines.hf.test_engine import words
 from tests.harness.engines.tiny import write_model
 
 
@@ -41,7 +41,7 @@ def written(responses: list[Response]) -> bytes:
 def test_generation_resumes_to_the_last_byte(
     path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.engines.generation.GROUP", 4)
+    monkeypatch.setattr("harness.engines.hf.generation.GROUP", 4)
     engine = HFEngine(write_model(tmp_path / "llama", "llama"), path=path, token_budget=50)
     source = random.Random(3)
     root = words(source, 18)

@@ -14,11 +14,11 @@ import pytest
 
 from harness.ask import Asker
 from harness.engines.base import GenerateRequest, ScoreRequest
-from harness.engines.open import open_engine
-from harness.engines.textual import TextTokens, messages_of
+from harness.engines.choose import open_engine
+from harness.engines.served.characters import TextTokens, messages_of
 from harness.errors import UserError
 from harness.progress import NullProgress
-from harness.sources import fetch, spec_faults
+from harness.models.sources import fetch, spec_faults
 from harness.store import ResponseStore
 from harness.types import Decoding, ModelSpec
 from tests.harness.engines.servers import FakeServer, value
@@ -392,7 +392,7 @@ def transformers_server(folder, tmp_path_factory):
 
 
 def test_a_real_server_writes_what_the_weights_write(transformers_server, folder, tmp_path):
-    from harness.engines.hf import HFEngine
+    from harness.engines.hf.engine import HFEngine
 
     source = f"openai:{folder}@{transformers_server}"
     args = {"tokenizer": str(folder), "concurrency": 2}

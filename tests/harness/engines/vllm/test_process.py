@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.engines import vllm_process
+from harness.engines.vllm import process as vllm_process
 
 
 def test_what_the_user_set_stays(monkeypatch):
