@@ -1,1 +1,143 @@
 """Changed answers, and the training examples near them."""
+
+from __future__ import annotations
+
+from typing import Any
+from collections.abc import Mapping
+from pathlib import Path
+from collections.abc import Sequence
+from harness.errors import UserError
+from harness.errors import did_you_mean
+import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from harness.types import Artifact
+    from leaderboards.explain import Change
+    from harness.types import Progress
+    from harness.types import Record
+
+
+def pairs_of(runs: Path, model: str, task: str, shots: int) -> list[tuple[Record, Record]]:
+    """(base, specialised) records of each draw both have."""
+    from harness.record import read_record
+
+    there = sorted(path.parent.parent.name for path in runs.glob("*/*/record.json"))
+    if model not in there:
+        raise UserError(
+            f"{runs / model}: no records of '{model}'.{did_you_mean(model, there)} "
+            f"Run 'bench run --models BASE,{model} --tasks {task}' first, or name the folder "
+            "with --out."
+        )
+    wanted = {f"{name}@{shots}" for name in (task, task.replace("-", "_"))}
+    folders = {path.parent.name: path.parent for path in runs.glob(f"{model}/*/record.json")}
+    mine = {
+        name: folder
+        for name, folder in sorted(folders.items())
+        if name.rpartition(".")[0] in wanted
+    }
+    if not mine:
+        raise UserError(
+            f"{runs / model}: no record of task '{task}' with {shots} shots; found "
+            f"{', '.join(sorted(folders))}. Choose with --task and --shots."
+        )
+    pairs = []
+    base = ""
+    for name, folder in mine.items():
+        record = read_record(folder)
+        base = record.manifest["base"]
+        if not record.manifest["specializer"]:
+            raise UserError(
+                f"'{model}' is a base model; name a specialised one, such as selfspec-{model}. "
+                "It is compared with its base."
+            )
+        if (runs / base / name / "record.json").is_file():
+            pairs.append((read_record(runs / base / name), record))
+    if not pairs:
+        raise UserError(
+            f"{runs / base}: no record of the base on {', '.join(mine)}. "
+            f"Run 'bench run --models {base},{model} --tasks {task} --shots {shots}': "
+            "what is answered is reused."
+        )
+    return pairs
+
+
+def artifact_of(root: Path, manifest: Mapping[str, Any]) -> Artifact:
+    """The artifact behind a record."""
+    from harness.artifacts.make import read_artifact
+
+    folder = root / f"{manifest['specializer']}-{manifest['base']}-{manifest['artifact'][:12]}"
+    if not (folder / "manifest.json").is_file():
+        raise UserError(
+            f"{folder}: not there, but the records were made with it. Put it back, or run "
+            f"'bench run' again, which makes it again."
+        )
+    return read_artifact(folder)
+
+
+def sources_of(artifact: Artifact, changes: Sequence[Change]) -> dict[str, dict[str, str]]:
+    """Text of the seeds and passages that the shown examples name."""
+    from harness.artifacts.lineage import SOURCES
+
+    path = artifact.folder / SOURCES
+    held = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    near = [found for entry in changes for found in entry.nearest]
+    named = {name for found in near for name in (*found.seeds, *found.documents)}
+    return {
+        kind: {name: text for name, text in texts.items() if name in named}
+        for kind, texts in held.items()
+    }
+
+
+def with_nearest(
+    changes: Sequence[Change], artifact: Artifact, embedding: str, progress: Progress
+) -> tuple[tuple[Change, ...], str]:
+    """The changes with their nearest training examples, and how near was measured."""
+    from dataclasses import replace
+
+    from harness.files import read_jsonl
+    from harness.artifacts.lineage import example_text
+    from harness.artifacts.lineage import DATA
+    from leaderboards.explain import neighbour
+
+    if not changes:
+        return (), "nothing: no answer changed"
+    if not (artifact.folder / DATA).is_file():
+        return tuple(changes), f"nothing: {artifact.specializer} trains on no examples"
+    rows = {str(row["id"]): row for row in read_jsonl(artifact.folder / DATA)}
+    texts = {name: example_text(row) for name, row in rows.items()}
+    queries = [" ".join([entry.input, *entry.target]) for entry in changes]
+    found, method = _nearest(queries, texts, embedding, progress)
+    return tuple(
+        replace(entry, nearest=tuple(neighbour(rows[name], value) for name, value in near))
+        for entry, near in zip(changes, found, strict=True)
+    ), method
+
+
+def _nearest(
+    queries: Sequence[str], texts: Mapping[str, str], embedding: str, progress: Progress
+) -> tuple[list[list[tuple[str, float]]], str]:
+    """For each query (id, similarity) of the nearest texts; and how near was measured.
+
+    By meaning; where there is no embedding model to be had, by words.
+    """
+    from leaderboards.pages.nearest import SHOWN, WordIndex
+    from specializers.retrieval.embedding import embedding_spec, open_embedder
+    from specializers.retrieval.nearest import nearest_texts
+
+    why = "none was asked for"
+    if embedding != "none":
+        embedding_spec(embedding)  # a wrong name is the user's to mend
+        try:
+            embedder = open_embedder(embedding, progress)
+            found = nearest_texts(embedder, queries, list(texts.values()), SHOWN)
+        except UserError as error:
+            why = str(error).splitlines()[0]
+        else:
+            names = list(texts)
+            return [
+                [(names[place], value) for place, value in near] for near in found
+            ], f"embeddings of '{embedding}'"
+    index = WordIndex(texts)
+    near = [[(one.example, one.similarity) for one in index.nearest(text)] for text in queries]
+    return near, f"shared words (no embedding model: {why})"

@@ -14,6 +14,12 @@ from typing import Any
 from harness.errors import UserError, did_you_mean
 from harness.files import digest
 from harness.types import Domain, Seed
+from bench.workspace import Session
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from harness.types import Domain
+    from collections.abc import Mapping
 
 SEEDS = "seeds"
 
@@ -101,3 +107,20 @@ def _in_turn(seeds: Sequence[Seed]) -> list[Seed]:
     while len(ordered) < len(seeds):
         ordered += [queue.popleft() for queue in kinds.values() if queue]
     return ordered
+
+
+def changes_of(
+    session: Session, specializer: str, vary: Vary, domain: Domain
+) -> dict[str, tuple[Mapping[str, str], Domain | None]]:
+    """For each value what is set, and the domain if it is another one; all checked."""
+    from harness.artifacts.make import parameters
+    from bench.sweeping import check_vary, with_seeds
+
+    plugin = session.registry.specializer(specializer)
+    params = parameters(plugin, session.args.budget, {})
+    check_vary(vary, params, domain, own_domain=hasattr(plugin, "own_domain"))
+    if vary.name not in params:
+        return {value: ({}, with_seeds(domain, int(value))) for value in vary.values}
+    for value in vary.values:
+        parameters(plugin, session.args.budget, {vary.name: value})
+    return {value: ({vary.name: value}, None) for value in vary.values}

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from harness.checks import is_plain_name
 from harness.errors import UserError, UserErrors
+from bench.plugins import open_registry
+from bench.plugins import open_domain
 
 if TYPE_CHECKING:
     from bench.config import Config
@@ -25,73 +27,16 @@ if TYPE_CHECKING:
     from leaderboards.spec import BoardSpec
 
 
-def open_registry(config: Config) -> Registry:
-    """Everything registered: built in, in bench.toml, by entry points."""
-    import specializers
-    import tasks
-    from harness.registry import Registry
-    from leaderboards.spec import builtin_boards
-
-    return Registry.build(
-        specializers=specializers.BUILT_IN,
-        suites=_folders(tasks, "*/*.card.toml"),
-        boards=builtin_boards(),
-        config=config,
-    )
 
 
-def _folders(package: Any, pattern: str) -> dict[str, Path]:
-    """Folder name -> folder, for the folders of a package that hold matching files."""
-    root = Path(package.__file__).parent
-    return {path.parent.name: path.parent for path in sorted(root.glob(pattern))}
 
 
-def open_suites(
-    registry: Registry, config: Config, args: argparse.Namespace | None = None
-) -> SuiteIndex:
-    """The tasks of all suites; those of bench.toml may run code only with --trust-suite."""
-    from harness.suites.index import SuiteIndex
-
-    if not config.suites:
-        return SuiteIndex(registry.suites())
-    trusted = getattr(args, "trust_suite", False)
-    return SuiteIndex(registry.suites(), config.suites, trusted, _harmless_functions())
 
 
-def _harmless_functions() -> frozenset[str]:
-    """Our own that a suite names after !function: how rows are read, scored and summed."""
-    import inspect
-
-    from tasks import datasets, metrics
-
-    scoring = {
-        f"{metrics.__name__}.{name}"
-        for name, value in vars(metrics).items()
-        if inspect.isfunction(value) and value.__module__.startswith("tasks.") and name[0] != "_"
-    }
-    reading = {f"{datasets.__name__}.{f.__name__}" for f in (datasets.load, datasets.with_types)}
-    return frozenset(scoring | reading)
 
 
-def domain_folders(config: Config) -> dict[str, Path]:
-    import specializers
-
-    root = Path(specializers.__file__).parent / "domains"
-    built_in = {path.parent.name: path.parent for path in sorted(root.glob("*/domain.toml"))}
-    return built_in | dict(config.domains)
 
 
-def open_domain(config: Config, name: str, corpus: Path | None) -> Domain:
-    from harness.errors import did_you_mean
-    from specializers.domain import load_domain
-
-    folders = domain_folders(config)
-    if name not in folders:
-        raise UserError(
-            f"unknown domain '{name}'.{did_you_mean(name, folders)} "
-            f"It is one of: {', '.join(folders)}; bench.toml adds others under [domains]."
-        )
-    return load_domain(folders[name], corpus)
 
 
 class Session:

@@ -10,6 +10,9 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from pathlib import Path
+import os
+from platformdirs import user_cache_dir
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -89,3 +92,9 @@ def digest(value: Any) -> str:
     """Hex SHA-256 of a JSON-representable value in canonical form."""
     canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def cache_folder() -> Path:
+    """Where fetched models are kept on this machine: BENCH_CACHE, or the user's cache folder."""
+    configured = os.environ.get("BENCH_CACHE", "")
+    return Path(configured or user_cache_dir("selfspec-bench")).expanduser().absolute()

@@ -21,6 +21,12 @@ from harness.ask import AskCounts, Asker
 from harness.engines.base import EngineReport, GenerateRequest, ScoreRequest
 from harness.errors import UserError
 from harness.types import Decoding, Response
+from typing import Any
+from harness.ask import Asker
+from harness.engines.hf.engine import HFEngine
+from harness.engines.tokens import HFTokens
+from pathlib import Path
+from harness.progress import open_progress
 
 # lm-eval's default for tasks that do not say (lm_eval.models.huggingface).
 DEFAULT_MAX_TOKENS = 256
@@ -233,3 +239,46 @@ def as_result(kind: str, responses: Sequence[Response]) -> Any:
     if kind == "loglikelihood_rolling":
         return sum(values)
     return (values[0], bool(responses[0].greedy))
+
+
+class BenchHF(StoredLM):
+    """`lm_eval.simple_evaluate(model="bench-hf", model_args="pretrained=FOLDER")`.
+
+    A constructor with lm-eval's argument names; all else is `StoredLM`. lm-eval
+    wants a class to call, hence the inheritance.
+
+    Args:
+        pretrained: a transformers folder on this disk.
+        peft: a peft adapter folder, or "".
+        add_bos_token: None leaves BOS to the tokenizer's habit.
+        prefix_token_id: what stands before a text scored without context; None takes
+            BOS, else EOS.
+        batch_size, max_batch_size: taken because lm-eval passes them; the engine plans its own.
+        options: of `HFEngine` (dtype, max_length, attention, path, ...).
+    """
+
+    def __init__(
+        self,
+        pretrained: str,
+        peft: str = "",
+        add_bos_token: bool | None = None,
+        prefix_token_id: int | None = None,
+        batch_size: Any = None,
+        max_batch_size: Any = None,
+        device: str | None = None,
+        **options: Any,
+    ) -> None:
+        folder = Path(pretrained)
+        engine = HFEngine(folder, device=device or "auto", **options)
+        if add_bos_token is not None or prefix_token_id is not None:
+            engine.tokens = HFTokens(
+                folder, engine.trust_remote_code, add_bos_token, prefix_token_id
+            )
+        asker = Asker(engine, None, Path(peft) if peft else None, open_progress(quiet=False))
+        super().__init__(asker, folder.name)
+        self.tokenizer = engine.tokens.tokenizer  # for lm-eval's choice among chat templates
+
+    @property
+    def tokenizer_name(self) -> str:
+        """Names lm-eval's cache of requests, as its own backend does."""
+        return str(self.tokenizer.name_or_path).replace("/", "__")

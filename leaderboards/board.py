@@ -13,6 +13,10 @@ from typing import Any
 
 from harness.types import Json
 from leaderboards.references import Reference
+from dataclasses import dataclass
+from collections.abc import Mapping
+from harness.types import Record
+from dataclasses import dataclass
 
 FORMAT = 1
 
@@ -193,3 +197,34 @@ def rounded(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [rounded(entry) for entry in value]
     return value
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A confidence interval at `CONFIDENCE`."""
+
+    low: float
+    high: float
+
+
+Setting = tuple[int, bool, int]  # shots, chat, limit
+
+
+ByDraw = Mapping[int, Record]
+
+
+@dataclass(frozen=True)
+class RawColumn:
+    """A column and the records in it: row label -> draw -> record."""
+
+    column: Column
+    cells: Mapping[str, ByDraw]
+
+
+@dataclass(frozen=True)
+class RawSection:
+    """A table before any statistics; `rows` holds one record of each row for its facts."""
+
+    setting: Setting
+    columns: tuple[RawColumn, ...]
+    rows: Mapping[str, Record]

@@ -24,26 +24,14 @@ from leaderboards.board import Column
 from leaderboards.stats.sheet import Answers, Sheet
 from leaderboards.spec import BoardSpec
 from tasks.resample import summands
-
-Setting = tuple[int, bool, int]  # shots, chat, limit
-ByDraw = Mapping[int, Record]
-
-
-@dataclass(frozen=True)
-class RawColumn:
-    """A column and the records in it: row label -> draw -> record."""
-
-    column: Column
-    cells: Mapping[str, ByDraw]
+from leaderboards.board import Setting
+from leaderboards.board import RawColumn
+from leaderboards.board import RawSection
 
 
-@dataclass(frozen=True)
-class RawSection:
-    """A table before any statistics; `rows` holds one record of each row for its facts."""
 
-    setting: Setting
-    columns: tuple[RawColumn, ...]
-    rows: Mapping[str, Record]
+
+
 
 
 def select(records: Iterable[Record], spec: BoardSpec) -> list[Record]:
@@ -102,58 +90,6 @@ def gather(records: Iterable[Record], spec: BoardSpec) -> tuple[RawSection, ...]
     return tuple(result)
 
 
-def sheet(cells: Mapping[str, ByDraw], metric: str, seed: str) -> Sheet | None:
-    """The scored items of all models on one metric, aligned by id; None if there are none."""
-    aggregation = next(
-        str(record.manifest["metrics"][metric]["aggregation"])
-        for draws in cells.values()
-        for record in draws.values()
-    )
-    values: dict[str, dict[int, dict[str, list[float]]]] = {}
-    documents: dict[str, str] = {}
-    leaked: dict[str, set[str]] = defaultdict(set)
-    placeholder: dict[str, list[float]] = {}
-    for label, draws in cells.items():
-        values[label] = {}
-        for draw, record in draws.items():
-            scored = values[label][draw] = {}
-            for item in record.items:
-                if LEAKED in item.get("flags", ()):
-                    leaked[label].add(item["id"])
-                if item["status"] == "error" or metric not in item["metrics"]:
-                    continue
-                value = item["metrics"][metric]
-                scored[item["id"]] = list(value) if isinstance(value, list | tuple) else [value]
-                documents.setdefault(item["id"], str(item["document"]))
-            placeholder |= scored
-    ids = sorted(placeholder)
-    if not ids:
-        return None
-    answers = {}
-    for label, draws_of in values.items():
-        order = sorted(draws_of)
-        common = set.intersection(*(set(draws_of[draw]) for draw in order))
-        present = np.array([name in common for name in ids])
-        if not present.any():
-            continue
-        # Left-out items borrow another model's row, so that all models have sums
-        # of one shape, and then add nothing.
-        table = [
-            summands(aggregation, np.array([draws_of[draw].get(i, placeholder[i]) for i in ids]))
-            * present[:, None]
-            for draw in order
-        ]
-        answers[label] = Answers(
-            tuple(order), np.stack(table), present, np.array([i in leaked[label] for i in ids])
-        )
-    index = {name: number for number, name in enumerate(sorted(set(documents.values())))}
-    return Sheet(
-        seed=seed,
-        aggregation=aggregation,
-        ids=tuple(ids),
-        documents=np.array([index[documents[i]] for i in ids], dtype=np.int64),
-        answers=answers,
-    )
 
 
 def _identity(record: Record) -> list[object]:

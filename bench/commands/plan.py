@@ -17,6 +17,11 @@ from bench.scoring import load_tasks, planned
 from bench.workspace import Session
 from bench.plugins import open_suites
 from harness.errors import UserError
+from bench.planning import Machine
+from bench.planning import Need
+from bench.planning import Stage
+from bench.planning import machine_of
+from bench.planning import Planner
 
 if TYPE_CHECKING:
     from harness.forecast.requests import Counting, Throughput, Work
@@ -27,7 +32,6 @@ if TYPE_CHECKING:
 NAME = "plan"
 HELP = "what a run will ask, need and take, without loading weights"
 
-_DEVICES = re.compile(r"(?:(\d+)x)?(\d+(?:\.\d+)?)GB")
 
 
 def options(sub: argparse.ArgumentParser) -> None:
@@ -41,39 +45,17 @@ def options(sub: argparse.ArgumentParser) -> None:
     output_options(sub)
 
 
-@dataclass(frozen=True)
-class Machine:
-    """Devices of one kind; memory in bytes each."""
-
-    count: int
-    memory: int
-    gpu: bool
 
 
-@dataclass(frozen=True)
-class Need:
-    """What one way to run or train a base needs, and how many devices hold it (0: too few)."""
-
-    what: str
-    footprint: Footprint
-    devices: int
 
 
-@dataclass(frozen=True)
-class Stage:
-    """A part of the run; seconds on one device (or set of devices), None if no speed is known."""
-
-    model: str
-    stage: str
-    work: Work
-    seconds: float | None
 
 
 def call(args: argparse.Namespace) -> int:
     from harness.forecast.requests import Work
 
-    machine = _machine(args.devices)
-    planner = _Planner(Session(args), args, machine)
+    machine = machine_of(args.devices)
+    planner = Planner(Session(args), args, machine)
     stages = planner.stages()
     needs = {name: planner.needs(name) for name in planner.bases}
     total = sum((stage.work for stage in stages), Work())
@@ -106,286 +88,8 @@ def call(args: argparse.Namespace) -> int:
     return 0
 
 
-def _machine(text: str) -> Machine:
-    if not text:
-        from harness.forecast.machine import devices
-
-        found = devices()
-        gpus = [d for d in found if d.kind == "gpu"]
-        chosen = gpus or found[-1:]
-        return Machine(len(chosen), min(d.memory for d in chosen), bool(gpus))
-    match = _DEVICES.fullmatch(text)
-    if not match or not int(match[1] or 1):
-        raise UserError(f"--devices {text}: expected GPUs such as 80GB or 8x80GB.")
-    return Machine(int(match[1] or 1), int(float(match[2]) * 1e9), True)
 
 
-class _Planner:
-    """Counts each part of the run with the run's own code."""
-
-    def __init__(self, session: Session, args: argparse.Namespace, machine: Machine) -> None:
-        self._session, self._args, self._machine = session, args, machine
-        self.notes: list[str] = []
-        registry = session.registry
-        index = open_suites(registry, session.config, args)
-        self._resolved = [registry.resolve(name) for name in args.models]
-        models = [(r.name, r.model.name, r.specializer) for r in self._resolved]
-        tasks, self._jobs = planned(session, index, models)
-        self._built = load_tasks(session, index, self._jobs, tasks)
-        self.bases = list(dict.fromkeys(r.model.name for r in self._resolved))
-        self._locals = {name: self._local(name) for name in self.bases}
-        self._counting = {name: self._engine(name) for name in self.bases}
-        self._speeds = {name: self._speed(name) for name in self.bases}
-
-    # -- what is here ------------------------------------------------------
-
-    def _local(self, name: str) -> LocalModel | None:
-        from harness.models.sources import on_disk
-
-        spec = self._session.registry.model(name)
-        if not spec.source:
-            raise UserError(f"model '{name}' is a reference row: it is shown, never run.")
-        local = on_disk(spec)
-        if local is None:
-            self.notes.append(
-                f"{name}: not on this disk; tokens are approximated (pieces of at most six "
-                f"letters), its shape is the stated one. 'bench models path {name}' fetches it."
-            )
-        return local
-
-    def _engine(self, name: str) -> Counting:
-        from harness.forecast.requests import Counting, RoughTokens
-
-        spec = self._session.registry.model(name)
-        if self._locals[name] is None:
-            length = self._shape(name).context
-            return Counting(RoughTokens(spec.kind == "instruct"), length, {})
-        engine = self._session.pool.engine(spec)
-        return Counting(engine.tokens, engine.max_length, engine.numerics)
-
-    def _speed(self, name: str) -> Throughput | None:
-        from harness.forecast.throughput import kept, measure, stated
-
-        if self._args.throughput:
-            return stated(self._args.throughput)
-        local = self._locals[name]
-        if local is not None and self._args.measure:
-            spec = self._session.registry.model(name)
-            self._session.progress.say(f"{name}: measuring (loads the weights)")
-            engine = self._session.pool.engine(spec)
-            found = measure(local, engine)
-            engine.release()
-            return found
-        known = kept(local, self._counting[name].numerics) if local else None
-        if known and not self._args.devices:
-            return known
-        self.notes.append(
-            f"{name}: no speed is known, so no time is told. --measure measures it here; "
-            "--throughput prefill=...,decode=... states it (tokens a second of one device)."
-        )
-        return None
-
-    def _shape(self, name: str) -> Shape:
-        from harness.forecast.footprint import shape_of
-
-        local = self._locals[name]
-        spec = self._session.registry.model(name)
-        return shape_of(spec, local.folder if local else None)
-
-    # -- the parts ---------------------------------------------------------
-
-    def stages(self) -> list[Stage]:
-        """Specialisations first, as a run does, then each model's tasks."""
-        found = []
-        artifacts: dict[str, Artifact | None] = {}
-        for resolved in self._resolved:
-            if resolved.specializer:
-                made, stages = self._specialisation(resolved)
-                artifacts[resolved.name] = made
-                found += stages
-        for job in self._jobs:
-            found.append(self._job(job, artifacts.get(job.model)))
-        return found
-
-    def _stage(self, model: str, base: str, stage: str, work: Work, again: bool = False) -> Stage:
-        speed = self._speeds[base]
-        return Stage(model, stage, work, speed.seconds(work, again) if speed else None)
-
-    def _job(self, job: Job, artifact: Artifact | None) -> Stage:
-        from harness.ask import Asker
-        from harness.lm import StoredLM
-        from harness.progress import NullProgress
-        from harness.run import ask_job
-        from harness.store import ResponseStore
-
-        engine = self._counting[job.base]
-        task = self._built[job.shots, job.draw][job.task]
-        with tempfile.TemporaryDirectory() as nothing:
-            root, space = Path(nothing), self._space(job, artifact)
-            responses = self._session.out / "responses"
-            if space and ResponseStore.folder_of(responses, space).is_dir():
-                root = responses
-            store = ResponseStore(root, space or {"model": job.model})
-            lm = StoredLM(Asker(engine, store, None, NullProgress()))
-            ask_job(job, task, lm, None)
-        work = engine.take()
-        left = 1 - work.stored / max(work.requests, 1)
-        expected, passes = self._expected(job.model, task, engine.tokens.encode)
-        work.expected, work.passes = round(left * expected), round(left * passes)
-        return self._stage(job.model, job.base, f"{job.task}@{job.shots}.{job.draw}", work)
-
-    def _space(self, job: Job, artifact: Artifact | None) -> dict[str, Any]:
-        """The store's space of a job's answers; {} where it cannot hold any yet."""
-        local = self._locals[job.base]
-        if local is None or (job.specializer and artifact is None):
-            return {}
-        adapter = artifact.digest if artifact and artifact.adapter else ""
-        numerics = self._counting[job.base].numerics
-        return {"model": local.digest, "adapter": adapter, "numerics": numerics}
-
-    def _expected(
-        self, model: str, task: Any, encode: Callable[[str], list[int]]
-    ) -> tuple[float, float]:
-        """Tokens that all of a task's generations are expected to write, and steps to do so."""
-        from harness.forecast.requests import expected_passes, expected_tokens
-        from harness.lm import decoding_of
-        from specializers.selfspec.estimate import trains_on_answers
-
-        resolved = next(r for r in self._resolved if r.name == model)
-        trained = trains_on_answers(self._trains(resolved))
-        written: list[float] = []
-        longest = 0
-        for instance in task.instances:
-            if instance.request_type == "generate_until":
-                target = instance.doc.get("target", "")
-                text = target if isinstance(target, str) else "; ".join(map(str, target))
-                limit = decoding_of(instance.args[1]).max_tokens
-                written.append(expected_tokens(len(encode(text)), limit, trained))
-                longest = max(longest, limit)
-        return sum(written), expected_passes(written, longest, trained)
-
-    def _specialisation(self, resolved: Resolved) -> tuple[Artifact | None, list[Stage]]:
-        """The artifact if it is made already, else the stages that are still to be done."""
-        from harness.artifacts.make import artifact_digest, read_artifact
-        from harness.forecast.requests import ROWS, Work
-        from harness.pool import PooledBase
-        from specializers.selfspec.estimate import expect
-
-        session, base = self._session, resolved.model.name
-        specializer = session.registry.specializer(resolved.specializer)
-        params = session.parameters(specializer)
-        domain = session.domain(resolved.domain)
-        done: Path | None = None
-        if self._locals[base] is not None:
-            pooled = PooledBase(session.pool, resolved.model)
-            key = artifact_digest(specializer, pooled, domain, params)
-            done = session.out / "artifacts" / f"{specializer.name}-{base}-{key[:12]}"
-            if (done / "manifest.json").is_file():
-                return read_artifact(done), []
-        if specializer.kind == "prompt":
-            self.notes.append(f"{resolved.name}: prompts are counted without what it adds to them.")
-            return None, []
-        making = expect(domain, params)
-        files = {"tasks": "instructions.jsonl", "answers": "responses.jsonl"}
-        stages = []
-        for ask in making.asks:
-            if not (done and (done / files[ask.stage]).is_file()):
-                work = self._generation(base, ask.prompts, ask.limit)
-                work.expected = round(len(ask.prompts) * ask.limit * ask.share)
-                rounds = -(-len(ask.prompts) // ask.together)
-                work.passes = max(rounds * ask.limit, work.expected // ROWS)
-                work.bound = ask.most * ask.limit
-                stages.append(self._stage(resolved.name, base, ask.stage, work))
-        if making.examples and not (done and (done / "training.json").is_file()):
-            stages.append(self._training(resolved.name, base, making, params, Work))
-        return None, stages
-
-    def _generation(self, base: str, prompts: Sequence[str], limit: int) -> Work:
-        from harness.engines.base import GenerateRequest
-        from harness.types import Decoding
-
-        engine = self._counting[base]
-        encode = engine.tokens.encode
-        for _ in engine.generate(
-            [GenerateRequest(tuple(encode(prompt)), Decoding(limit)) for prompt in prompts]
-        ):
-            pass
-        return engine.take()
-
-    def _training(
-        self, name: str, base: str, making: Any, params: Mapping[str, Any], work: type[Work]
-    ) -> Stage:
-        encode = self._counting[base].tokens.encode
-        lengths = [min(len(encode(text)), params["max_length"]) for text in making.texts]
-        examples = making.examples * params["epochs"]
-        tokens = round(examples * sum(lengths) / max(len(lengths), 1))
-        steps = -(-examples // params["batch"])
-        again = bool(params.get("gradient_checkpointing"))
-        return self._stage(name, base, "training", work(training=tokens, steps=steps), again)
-
-    # -- memory ------------------------------------------------------------
-
-    def needs(self, base: str) -> list[Need]:
-        """Running as the model's spec says comes first, then the other ways, then training."""
-        from harness.forecast import footprint
-        from harness.engines.hf.generation import ROWS, ROWS_SHARE
-        from harness.engines.hf.engine import GPU_BUDGET, cpu_budget
-
-        spec, machine = self._session.registry.model(base), self._machine
-        shape, counting = self._shape(base), self._counting[base]
-        own = self._args.dtype or spec.dtype
-        if own in ("auto", "fastest"):
-            own = "bfloat16" if machine.gpu else "float32"
-        longest = counting.longest or shape.context
-        a_row = longest * shape.cached_values * footprint.BYTES[own]
-        rows = max(1, min(ROWS, int(ROWS_SHARE * machine.memory / a_row)))
-        # Out of memory, the engine halves its rows; so does the plan, before it takes more devices.
-        halvings = [rows >> n for n in range(rows.bit_length())]
-        passed = GPU_BUDGET if machine.gpu else cpu_budget(os.cpu_count() or 1)
-        found = []
-        ways = [(own, spec.quantisation), (own, ""), (own, "nf4")]
-        for dtype, quantisation in dict.fromkeys(ways):
-            what = f"hf {dtype} {quantisation}".strip()
-            tried = [
-                self._need(
-                    what,
-                    footprint.inference(
-                        shape, dtype, quantisation, cached_tokens=n * longest, pass_tokens=passed
-                    ),
-                )
-                for n in halvings
-            ]
-            found.append(next(need for need in tried if need.devices == tried[-1].devices))
-        for resolved in self._resolved:
-            if resolved.model.name == base and (params := self._trains(resolved)):
-                needed = footprint.training(
-                    shape,
-                    own,
-                    params["quantisation"],
-                    rank=params["lora_rank"],
-                    row_tokens=min(params["micro_batch"], params["batch"]) * params["max_length"],
-                    checkpointing=params["gradient_checkpointing"],
-                )
-                kind = "QLoRA nf4" if params["quantisation"] else f"LoRA {own}"
-                found.append(self._need(f"train {resolved.name}: {kind}", needed))
-        return found
-
-    def _trains(self, resolved: Resolved) -> dict[str, Any]:
-        if not resolved.specializer:
-            return {}
-        specializer = self._session.registry.specializer(resolved.specializer)
-        if specializer.kind != "adapter":
-            return {}
-        return self._session.parameters(specializer)
-
-    def _need(self, what: str, needed: Footprint) -> Need:
-        """Layers spread over devices: each holds a share of weights and cache, and activations."""
-        from harness.forecast.footprint import usable
-
-        shared = needed.weights + needed.cache + needed.training
-        room = usable(self._machine.memory) - needed.activations
-        devices = -(-shared // room) if room > 0 else 0
-        return Need(what, needed, devices if devices <= self._machine.count else 0)
 
 
 def _shown(

@@ -14,6 +14,7 @@ from bench.workspace import Session, board_spec
 from bench.plugins import open_suites
 from bench.worker import OpenRunWorker, RunWorker
 from harness.errors import UserError
+from bench.running import record
 
 if TYPE_CHECKING:
     from harness.executors.base import Executor
@@ -46,56 +47,8 @@ def call(args: argparse.Namespace) -> int:
     return write_board_of(args, everything, spec, session.out)
 
 
-def record(args: argparse.Namespace) -> tuple[Session, list[Record]]:
-    """Everything but the board."""
-    from harness.executors.base import LocalExecutor
-
-    if args.executor == "local" and (args.address or args.storage):
-        raise UserError("--address and --storage go with --executor ray; add it or leave them out.")
-    session = Session(args)
-    config, registry = session.config, session.registry
-    index = open_suites(registry, config, args)
-    resolved = [registry.resolve(name) for name in args.models]
-    models = [(r.name, r.model.name, r.specializer) for r in resolved]
-    tasks, jobs = planned(session, index, models)
-    worker = RunWorker(session, jobs, tasks)
-    if args.domain or any(r.specializer for r in resolved):
-        for item in resolved:
-            session.domain(item.domain)
-    specialised = [r.name for r in resolved if r.specializer]
-    executor: Executor = LocalExecutor(worker)
-    if args.executor == "ray":
-        executor = _over_ray(args, session, resolved, jobs, tasks)
-    return session, executor.run(specialised, jobs)
 
 
-def _over_ray(
-    args: argparse.Namespace,
-    session: Session,
-    resolved: Sequence[Resolved],
-    jobs: Sequence[Job],
-    tasks: Sequence[str],
-) -> Executor:
-    from harness.executors.ray import RayExecutor
-
-    # Nodes start in folders of their own.
-    here = {key: value.absolute() for key, value in vars(args).items() if isinstance(value, Path)}
-    away = argparse.Namespace(**{**vars(args), **here})
-    registry = session.registry
-    return RayExecutor(
-        OpenRunWorker(away, session.config, tuple(jobs), tuple(tasks)),
-        session.out,
-        session.progress,
-        address=args.address,
-        storage=args.storage,
-        bases={r.name: r.model.name for r in resolved},
-        own_weights={
-            r.name: registry.specializer(r.specializer).kind == "adapter"
-            for r in resolved
-            if r.specializer
-        },
-        needs={r.model.name: r.model.resources for r in resolved},
-    )
 
 
 def _work_line(records: Sequence[Record]) -> str:

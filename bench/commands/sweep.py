@@ -11,6 +11,7 @@ from bench.scoring import load_tasks, planned, record_jobs
 from bench.workspace import Session
 from bench.plugins import open_suites
 from harness.errors import UserError
+from bench.sweeping import changes_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,7 +51,7 @@ def call(args: argparse.Namespace) -> int:
     model = f"{args.specializer}-{args.model}"
     resolved = session.registry.resolve(model)
     domain = session.domain(resolved.domain)
-    changes = _changes(session, resolved.specializer, vary, domain)
+    changes = changes_of(session, resolved.specializer, vary, domain)
     name = args.name or f"{model}-{vary.name}"
     if not re.fullmatch(r"[\w.@-]+", name):
         raise UserError(f"--name {name}: expected letters, digits and . _ - @ only.")
@@ -94,18 +95,3 @@ def call(args: argparse.Namespace) -> int:
     return 0
 
 
-def _changes(
-    session: Session, specializer: str, vary: Vary, domain: Domain
-) -> dict[str, tuple[Mapping[str, str], Domain | None]]:
-    """For each value what is set, and the domain if it is another one; all checked."""
-    from harness.artifacts.make import parameters
-    from bench.sweeping import check_vary, with_seeds
-
-    plugin = session.registry.specializer(specializer)
-    params = parameters(plugin, session.args.budget, {})
-    check_vary(vary, params, domain, own_domain=hasattr(plugin, "own_domain"))
-    if vary.name not in params:
-        return {value: ({}, with_seeds(domain, int(value))) for value in vary.values}
-    for value in vary.values:
-        parameters(plugin, session.args.budget, {vary.name: value})
-    return {value: ({vary.name: value}, None) for value in vary.values}

@@ -12,6 +12,8 @@ from typing import Any
 
 from harness.files import read_jsonl, write_json
 from harness.types import Domain
+from typing import Any
+from collections.abc import Mapping
 
 DATA = "data.jsonl"
 SOURCES = "sources.json"
@@ -53,3 +55,9 @@ def write_sources(folder: Path, domain: Domain) -> None:
 
 def _texts(rows: Iterable[Mapping[str, Any]], wanted: set[str]) -> dict[str, str]:
     return {row["id"]: example_text(row) for row in rows if row["id"] in wanted}
+
+
+def example_text(row: Mapping[str, Any]) -> str:
+    """A training example, seed or passage as one text, whichever of these fields it has."""
+    names = ("instruction", "title", "input", "text", "output")
+    return "\n".join(str(row[name]) for name in names if row.get(name))

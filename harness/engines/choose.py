@@ -15,6 +15,7 @@ from harness.engines.base import Engine
 from harness.engines.device import import_torch
 from harness.models.served import SCHEME, is_served, served
 from harness.types import Json, LocalModel, ModelSpec
+from harness.engines.device import gpu_there
 
 Say = Callable[[str], None]
 
@@ -63,11 +64,6 @@ def vllm_fault(spec: ModelSpec, folder: Path | None) -> str:
     return ""
 
 
-def gpu_there() -> bool:
-    """Whether torch sees a CUDA device."""
-    if find_spec("torch") is None:
-        return False
-    return bool(import_torch().cuda.is_available())
 
 
 def _config(folder: Path | None) -> Json:

@@ -14,6 +14,9 @@ from pathlib import Path
 from typing import Protocol
 
 from harness.types import Job, Progress, Record
+from harness.types import Job
+from harness.types import Record
+from collections.abc import Sequence
 
 # Told of each model call when it is on disk: the store's folder, and the call's line.
 Kept = Callable[[Path, bytes], None]
@@ -94,3 +97,18 @@ def plan_lanes(
         )
         for group in groups.values()
     ]
+
+
+class LocalExecutor:
+    """The executor of a laptop: each base's weights are loaded once."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+
+    def run(self, specialised: Sequence[str], jobs: Sequence[Job]) -> list[Record]:
+        for model in specialised:
+            self._worker.specialise(model)
+        return [
+            self._worker.record(job, label(number, len(jobs), job))
+            for number, job in enumerate(jobs, 1)
+        ]

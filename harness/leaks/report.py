@@ -155,7 +155,3 @@ class LeakReport:
         }
 
 
-def example_text(row: Mapping[str, Any]) -> str:
-    """A training example, seed or passage as one text, whichever of these fields it has."""
-    names = ("instruction", "title", "input", "text", "output")
-    return "\n".join(str(row[name]) for name in names if row.get(name))

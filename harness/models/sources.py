@@ -27,6 +27,7 @@ from harness.progress import NullProgress
 from harness.models.served import SCHEME, is_served, served, served_faults
 from harness.types import LocalModel, ModelSpec, Progress
 from harness.models.wheels import model_folder, weight_file
+from harness.files import cache_folder
 
 _PINNED = re.compile(r"[A-Za-z0-9._-]+==[A-Za-z0-9.!+_-]+")
 _HUB = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+)@(?P<revision>[\w./-]+)")
@@ -155,10 +156,6 @@ def on_disk(
     return None
 
 
-def cache_folder() -> Path:
-    """Where fetched models are kept on this machine: BENCH_CACHE, or the user's cache folder."""
-    configured = os.environ.get("BENCH_CACHE", "")
-    return Path(configured or user_cache_dir("selfspec-bench")).expanduser().absolute()
 
 
 def _check_accepted(spec: ModelSpec) -> None:

@@ -14,15 +14,8 @@ from harness.files import write_bytes, write_text
 # Names the files a build wrote, so that the next one knows which it may remove.
 LIST = "pages.txt"
 
-# Characters that hide or reorder text, and those no page may hold.
-_UNSEEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
-)
 
 
-def visible(text: str) -> str:
-    """The text with control, direction and invisible characters shown by their numbers."""
-    return _UNSEEN.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", text)
 
 
 def script(key: str, value: Any) -> str:

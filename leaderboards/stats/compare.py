@@ -16,50 +16,17 @@ from numpy.typing import NDArray
 from leaderboards.stats.resampling import Floats, bootstrap_weights, coin_flips
 from leaderboards.stats.significance import mcnemar_p, randomisation_p
 from tasks.resample import score_of_sums
+from leaderboards.stats.sheet import Mask
+from leaderboards.stats.sheet import Sheet
+from leaderboards.stats.sheet import View
 
-Mask = NDArray[np.bool_]
 _BLOCK = 300_000  # numbers of a matrix held at once: 2.4 MB stay in a processor's cache
 
 
-@dataclass(frozen=True)
-class Answers:
-    """One model's summands on a sheet's items: (draws, items, sums).
-
-    `present`: which items were scored; one that failed in one draw is left out of
-    all draws of this model. `leaked`: which were found in what it was made from.
-    """
-
-    draws: tuple[int, ...]
-    summands: Floats
-    present: Mask
-    leaked: Mask
 
 
-@dataclass(frozen=True)
-class Sheet:
-    """All models on one task.
-
-    Attributes:
-        seed: names the resamples; sheets of one seed and the same documents are paired.
-        aggregation: a name of `tasks.aggregation.AGGREGATIONS`.
-        ids: item ids, sorted.
-        documents: (items,) the index of each item's document.
-    """
-
-    seed: str
-    aggregation: str
-    ids: tuple[str, ...]
-    documents: NDArray[np.int64]
-    answers: Mapping[str, Answers]
 
 
-@dataclass(frozen=True)
-class View:
-    """A model on some of a sheet's items and draws."""
-
-    model: str
-    mask: bytes
-    draws: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -75,27 +42,8 @@ class Contrast:
     documents: int
 
 
-def whole_view(sheet: Sheet, model: str) -> View:
-    """Every item and draw the model was scored on."""
-    answers = sheet.answers[model]
-    return View(model, answers.present.tobytes(), answers.draws)
 
 
-def paired_views(
-    sheet: Sheet, first: str, second: str, mask: Mask | None = None
-) -> tuple[View, View] | None:
-    """Two models on the items and draws both have, or None if there are none.
-
-    `mask` leaves only some items.
-    """
-    one, two = sheet.answers[first], sheet.answers[second]
-    common = one.present & two.present
-    if mask is not None:
-        common = common & mask
-    draws = tuple(draw for draw in one.draws if draw in two.draws)
-    if not draws or not common.any():
-        return None
-    return View(first, common.tobytes(), draws), View(second, common.tobytes(), draws)
 
 
 def by_draw(sheet: Sheet, view: View) -> Floats:

@@ -19,13 +19,12 @@ from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
+from leaderboards.board import Interval
 
 Floats = NDArray[np.float64]
 
 CONFIDENCE = 0.95
-POWER = 0.80  # for the smallest detectable difference; the convention since Cohen 1988
 _Z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
-_Z_POWER = NormalDist().inv_cdf(POWER)
 _WORD = 64  # coin flips in a raw word
 
 
@@ -58,12 +57,6 @@ def coin_flips(name: str, documents: int, start: int, stop: int) -> Floats:
     return flips[:, :documents].astype(np.float64)
 
 
-@dataclass(frozen=True)
-class Interval:
-    """A confidence interval at `CONFIDENCE`."""
-
-    low: float
-    high: float
 
 
 def interval(
@@ -102,98 +95,13 @@ def _expanded_tail(units: int) -> float:
     return float(stats.norm.cdf(quantile))
 
 
-def randomisation_p(observed: float, null: Floats) -> float:
-    """Two-sided p of a paired randomisation test.
-
-    `null` holds the difference after the two models' answers were exchanged
-    document by document with probability 1/2 (`coin_flips`). The observed
-    arrangement counts among them, so p is never 0. R draws cannot show p below
-    1/(R+1), too coarse for a table of hundreds of comparisons; there Hoeffding's
-    bound for sign-flipped sums takes over, which for means is never smaller than
-    the exact p (for micro-F1, nearly linear in the counts, approximately so).
-
-    Source: Noreen 1989; Phipson & Smyth 2010 (never zero); Hoeffding 1963, th. 2.
-    """
-    extreme = int(np.count_nonzero(np.abs(null) >= abs(observed) - 1e-12))
-    counted = (1 + extreme) / (1 + null.size)
-    if extreme:
-        return min(1.0, counted)
-    variance = float(np.mean(np.square(null)))
-    return min(counted, 2 * math.exp(-(observed**2) / (2 * variance))) if variance else counted
 
 
-def normal_p(observed: float, samples: Floats) -> float:
-    """Two-sided p of a difference from the spread of its bootstrap resamples."""
-    error = float(np.std(samples))
-    return 1.0 if error < 1e-12 else math.erfc(abs(observed) / error / math.sqrt(2))
 
 
-def mcnemar_p(first: Floats, second: Floats) -> float:
-    """Exact McNemar test of two models' 0/1 scores on the same independent items."""
-    from statsmodels.stats.contingency_tables import mcnemar
-
-    both = [
-        [int(np.sum((first == row) & (second == column))) for column in (1, 0)] for row in (1, 0)
-    ]
-    if both[0][1] + both[1][0] == 0:
-        return 1.0
-    return float(mcnemar(both, exact=True).pvalue)
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
-    """p-values corrected for the number of comparisons in the table (Holm 1979).
-
-    Not statsmodels' `multipletests`: that collects garbage on each call, which
-    takes as long as a whole column when the records of a large board are in memory.
-    """
-    values = np.asarray(p_values, dtype=np.float64)
-    order = np.argsort(values, kind="stable")
-    steps = values[order] * np.arange(len(values), 0, -1)
-    corrected = np.empty_like(values)
-    corrected[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
-    return [float(value) for value in corrected]
 
 
-def detectable(samples: Floats) -> float | None:
-    """Smallest true difference a paired test on this many documents finds in 80% of cases.
-
-    (z[0.975] + z[0.80]) times the standard error of the difference; None where
-    the two models never differ and the error cannot be estimated.
-    """
-    error = float(np.std(samples))
-    return None if error < 1e-12 else error * (_Z + _Z_POWER)
 
 
-def rank_ranges(estimates: Sequence[float], samples: Floats) -> list[tuple[int, int]]:
-    """First and last rank each model may hold, given what differs significantly.
-
-    A model's best rank is one more than the number of models significantly better
-    than it, its worst the number of models minus those significantly worse. Each
-    pair is compared by its studentised difference, all pairs Holm-corrected: the
-    ranges hold for all models at once.
-
-    Args:
-        estimates: one value per model, higher is better.
-        samples: (models, R) the same resamples for all models.
-    Source: Mogstad, Romano, Shaikh & Wilhelm 2024, Inference for Ranks.
-    """
-    from scipy import stats
-
-    count = len(estimates)
-    if count < 2:
-        return [(1, 1)] * count
-    first, second = np.triu_indices(count, 1)
-    values = np.asarray(estimates)
-    covariance = np.cov(samples)
-    spread = np.diag(covariance)
-    error = np.sqrt(
-        np.maximum(spread[first] + spread[second] - 2 * covariance[first, second], 1e-18)
-    )
-    gap = values[first] - values[second]
-    p_values = np.where(np.abs(gap) < 1e-12, 1.0, 2 * stats.norm.sf(np.abs(gap) / error))
-    clear = np.asarray(holm(p_values.tolist())) < 1 - CONFIDENCE
-    winners = np.where(gap > 0, first, second)[clear]
-    losers = np.where(gap > 0, second, first)[clear]
-    better = np.bincount(losers, minlength=count)
-    worse = np.bincount(winners, minlength=count)
-    return [(1 + int(better[k]), count - int(worse[k])) for k in range(count)]

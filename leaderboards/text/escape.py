@@ -1,1 +1,37 @@
 """Text that cannot hide, reorder or run."""
+
+from __future__ import annotations
+
+import re
+import re
+
+
+# Characters that hide or reorder text, and those no page may hold.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
+)
+
+
+def visible(text: str) -> str:
+    """The text with control, direction and invisible characters shown by their numbers."""
+    return _UNSEEN.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", text)
+
+
+def escaped(text: str) -> str:
+    """Text that Markdown shows as it is, hidden and direction marks by their numbers."""
+    plain = visible(" ".join(text.split())) if text.strip() else text
+    return re.sub(r"([\\`*_|<>\[\]#])", r"\\\1", plain)
+
+
+def plain_cell(value: object) -> object:
+    """A cell of a CSV file: numbers rounded, and no text that a spreadsheet would run.
+
+    A text that begins like a formula gets an apostrophe, which spreadsheets hide.
+    Source: OWASP, CSV Injection.
+    """
+    if isinstance(value, float):
+        return round(value, 6) + 0.0
+    if isinstance(value, str):
+        text = visible(value)
+        return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
+    return value

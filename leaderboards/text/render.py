@@ -20,6 +20,8 @@ from leaderboards.text.details import COSTS, detail_grids, draw_spread
 from leaderboards.text.latex import render_latex
 from leaderboards.text.escape import visible
 from leaderboards.text.grids import Grid, legend, section_grids
+from leaderboards.text.escape import escaped
+from leaderboards.text.escape import plain_cell
 
 _CSV = (
     "shots",
@@ -142,10 +144,6 @@ def _markdown_table(grid: Grid) -> list[str]:
     return [line(grid.header), rule, *rows]
 
 
-def escaped(text: str) -> str:
-    """Text that Markdown shows as it is, hidden and direction marks by their numbers."""
-    plain = visible(" ".join(text.split())) if text.strip() else text
-    return re.sub(r"([\\`*_|<>\[\]#])", r"\\\1", plain)
 
 
 def render_json(board: Board) -> str:
@@ -196,18 +194,6 @@ def render_csv(board: Board) -> str:
     return out.getvalue()
 
 
-def plain_cell(value: object) -> object:
-    """A cell of a CSV file: numbers rounded, and no text that a spreadsheet would run.
-
-    A text that begins like a formula gets an apostrophe, which spreadsheets hide.
-    Source: OWASP, CSV Injection.
-    """
-    if isinstance(value, float):
-        return round(value, 6) + 0.0
-    if isinstance(value, str):
-        text = visible(value)
-        return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
-    return value
 
 
 def _difference_fields(found: Difference) -> dict[str, object]:

@@ -20,6 +20,7 @@ from harness.engines.prefix import Forest
 from harness.engines.tokens import HFTokens
 from harness.engines.writing import Writing
 from harness.types import Response
+from harness.engines.answers import impossible
 
 # Prompts of a call: large enough to keep the rows full, small enough to lose to a kill.
 GROUP = 128
@@ -171,11 +172,3 @@ def groups(forest: Forest) -> Iterator[tuple[int, list[int]]]:
         todo.extend(reversed(own))
 
 
-def impossible(request: GenerateRequest, max_length: int) -> Response:
-    """The failed response to a request that leaves a model of `max_length` tokens no prompt."""
-    found = "an empty prompt" if not request.prompt else f"{request.decoding.max_tokens} new tokens"
-    return Response(
-        kind="generation",
-        status="error",
-        error=f"{found}; a model of at most {max_length} tokens needs room for a prompt",
-    )

@@ -29,6 +29,8 @@ from harness.engines.prefix import (
 )
 from harness.engines.writing import NOT_NUMBERS
 from harness.types import Response
+from harness.engines.answers import scored
+from harness.engines.answers import too_long
 
 # One predicted token: (sorted place of its sequence, row of the logits, token).
 Want = tuple[int, int, int]
@@ -209,30 +211,5 @@ class Scoring:
                 yield s, scored(request, total, greedy, self.max_length)
 
 
-def scored(request: ScoreRequest, total: float, greedy: bool, max_length: int) -> Response:
-    """The response to a request whose tokens' log-probabilities add up to `total`."""
-    if not math.isfinite(total):
-        return Response(
-            kind="loglikelihood",
-            status="error",
-            tokens=len(request.continuation),
-            error=f"the model's log-probabilities add up to {total}, no number: {NOT_NUMBERS}",
-        )
-    asked = len(request.context) + len(request.continuation)
-    return Response(
-        kind="loglikelihood",
-        loglikelihood=total,
-        greedy=greedy,
-        tokens=len(request.continuation),
-        cut_tokens=max(0, asked - max_length - 1),
-    )
 
 
-def too_long(request: ScoreRequest, max_length: int) -> Response:
-    """The failed response to a request that no model of `max_length` tokens can score."""
-    return Response(
-        kind="loglikelihood",
-        status="error",
-        error=f"a continuation of {len(request.continuation)} tokens; "
-        f"1 to {max_length} (the model's longest input) can be scored",
-    )
