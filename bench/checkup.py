@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from harness.errors import UserError
-from dataclasses import dataclass
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from harness.errors import UserError
 
 if TYPE_CHECKING:
     from harness.forecast.machine import Device
-    from harness.types import LocalModel
-    from harness.types import ModelSpec
+    from harness.types import LocalModel, ModelSpec
 
 
 @dataclass(frozen=True)

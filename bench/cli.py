@@ -10,10 +10,23 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
+from bench.commands import (
+    corpus,
+    data,
+    doctor,
+    explain,
+    listing,
+    models,
+    new,
+    plan,
+    run,
+    show,
+    specialize,
+    sweep,
+    validate,
+)
 from bench.commands.board import build as board
-from bench.commands import corpus, data, doctor, explain, listing, models, new, plan, run, show, specialize, sweep, validate
-from harness.errors import UserError
-from harness.errors import mendable
+from harness.errors import UserError, mendable
 
 _COMMANDS: tuple[ModuleType, ...] = (
     run, plan, specialize, sweep, explain, board, listing, validate, show, corpus, data, models,

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-from collections.abc import Mapping
-from pathlib import Path
-from collections.abc import Sequence
-from harness.errors import UserError
-from harness.errors import did_you_mean
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
-    from harness.types import Artifact
+    from harness.types import Artifact, Progress, Record
     from leaderboards.explain import Change
-    from harness.types import Progress
-    from harness.types import Record
 
 
 def pairs_of(runs: Path, model: str, task: str, shots: int) -> list[tuple[Record, Record]]:
@@ -95,9 +91,8 @@ def with_nearest(
     """The changes with their nearest training examples, and how near was measured."""
     from dataclasses import replace
 
+    from harness.artifacts.lineage import DATA, example_text
     from harness.files import read_jsonl
-    from harness.artifacts.lineage import example_text
-    from harness.artifacts.lineage import DATA
     from leaderboards.explain import neighbour
 
     if not changes:

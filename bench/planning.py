@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
-from collections.abc import Callable
-from collections.abc import Mapping
-from pathlib import Path
-from collections.abc import Sequence
-from bench.workspace import Session
-from harness.errors import UserError
 import argparse
-from dataclasses import dataclass
-from bench.scoring import load_tasks
-from bench.plugins import open_suites
 import os
-from bench.scoring import planned
 import re
 import tempfile
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.plugins import open_suites
+from bench.scoring import load_tasks, planned
+from bench.workspace import Session
+from harness.errors import UserError
 
 if TYPE_CHECKING:
-    from harness.types import Artifact
-    from harness.forecast.requests import Counting
-    from harness.forecast.footprint import Footprint
-    from harness.types import Job
-    from harness.types import LocalModel
+    from harness.forecast.footprint import Footprint, Shape
+    from harness.forecast.requests import Counting, Throughput, Work
     from harness.registry import Resolved
-    from harness.forecast.footprint import Shape
-    from harness.forecast.requests import Throughput
-    from harness.forecast.requests import Work
+    from harness.types import Artifact, Job, LocalModel
 
 
 _DEVICES = re.compile(r"(?:(\d+)x)?(\d+(?:\.\d+)?)GB")
@@ -283,9 +275,9 @@ class Planner:
 
     def needs(self, base: str) -> list[Need]:
         """Running as the model's spec says comes first, then the other ways, then training."""
-        from harness.forecast import footprint
-        from harness.engines.hf.generation import ROWS, ROWS_SHARE
         from harness.engines.hf.engine import GPU_BUDGET, cpu_budget
+        from harness.engines.hf.generation import ROWS, ROWS_SHARE
+        from harness.forecast import footprint
 
         spec, machine = self._session.registry.model(base), self._machine
         shape, counting = self._shape(base), self._counting[base]

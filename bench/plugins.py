@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-from pathlib import Path
-from harness.errors import UserError
 import argparse
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import UserError
 
 if TYPE_CHECKING:
     from bench.config import Config
-    from harness.types import Domain
     from harness.registry import Registry
     from harness.suites.index import SuiteIndex
+    from harness.types import Domain
+
+
+ADDED: dict[str, dict[str, Any]] = {"specializers": {}, "suites": {}}
 
 
 def open_registry(config: Config) -> Registry:
@@ -27,6 +30,7 @@ def open_registry(config: Config) -> Registry:
         suites=_folders(tasks, "*/*.card.toml"),
         boards=builtin_boards(),
         config=config,
+        added=ADDED,
     )
 
 
@@ -42,10 +46,11 @@ def open_suites(
     """The tasks of all suites; those of bench.toml may run code only with --trust-suite."""
     from harness.suites.index import SuiteIndex
 
-    if not config.suites:
+    folders = {**config.suites, **ADDED["suites"]}
+    if not folders:
         return SuiteIndex(registry.suites())
     trusted = getattr(args, "trust_suite", False)
-    return SuiteIndex(registry.suites(), config.suites, trusted, _harmless_functions())
+    return SuiteIndex(registry.suites(), folders, trusted, _harmless_functions())
 
 
 def _harmless_functions() -> frozenset[str]:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from bench.worker import OpenRunWorker
-from pathlib import Path
-from bench.worker import RunWorker
-from collections.abc import Sequence
-from bench.workspace import Session
-from harness.errors import UserError
 import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from bench.plugins import open_suites
 from bench.scoring import planned
-from typing import TYPE_CHECKING
+from bench.worker import OpenRunWorker, RunWorker
+from bench.workspace import Session
+from harness.errors import UserError
 
 if TYPE_CHECKING:
     from harness.executors.base import Executor
-    from harness.types import Job
-    from harness.types import Record
     from harness.registry import Resolved
+    from harness.types import Job, Record
 
 
 def record(args: argparse.Namespace) -> tuple[Session, list[Record]]:

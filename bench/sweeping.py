@@ -9,17 +9,17 @@ import json
 from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from bench.workspace import Session
 from harness.errors import UserError, did_you_mean
 from harness.files import digest
 from harness.types import Domain, Seed
-from bench.workspace import Session
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from harness.types import Domain
     from collections.abc import Mapping
+
+    from harness.types import Domain
 
 SEEDS = "seeds"
 
@@ -113,8 +113,8 @@ def changes_of(
     session: Session, specializer: str, vary: Vary, domain: Domain
 ) -> dict[str, tuple[Mapping[str, str], Domain | None]]:
     """For each value what is set, and the domain if it is another one; all checked."""
-    from harness.artifacts.make import parameters
     from bench.sweeping import check_vary, with_seeds
+    from harness.artifacts.make import parameters
 
     plugin = session.registry.specializer(specializer)
     params = parameters(plugin, session.args.budget, {})

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.plugins import open_suites
 from bench.scoring import Scorer, load_tasks
 from bench.workspace import Session
-from bench.plugins import open_suites
 
 if TYPE_CHECKING:
     from bench.config import Config

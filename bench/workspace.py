@@ -13,30 +13,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.plugins import open_domain, open_registry
 from harness.checks import is_plain_name
 from harness.errors import UserError, UserErrors
-from bench.plugins import open_registry
-from bench.plugins import open_domain
 
 if TYPE_CHECKING:
     from bench.config import Config
     from harness.executors.base import Kept
-    from harness.registry import Registry
-    from harness.suites.index import SuiteIndex
     from harness.types import Artifact, Domain, Progress, Record, Specializer
     from leaderboards.spec import BoardSpec
-
-
-
-
-
-
-
-
-
-
-
-
 
 
 class Session:
@@ -56,9 +41,9 @@ class Session:
         kept: Kept | None = None,
     ) -> None:
         from bench.config import load_config
+        from harness.models.sources import fetch
         from harness.pool import ModelPool
         from harness.progress import open_progress
-        from harness.models.sources import fetch
 
         self.args = args
         self.config = config or load_config()
@@ -85,8 +70,8 @@ class Session:
         `changes` come on top of the command line's, `domain` in the place of its own.
         """
         from harness.artifacts.make import ensure
-        from harness.pool import PooledBase
         from harness.models.served import is_served
+        from harness.pool import PooledBase
 
         resolved = self.registry.resolve(name)
         if not resolved.specializer:

@@ -15,10 +15,10 @@ import time
 from pathlib import Path
 
 from bench import cli
-from bench.plugins import open_registry
 from bench.config import load_config
-from harness.record import read_records
+from bench.plugins import open_registry
 from harness.models.sources import fetch
+from harness.record import read_records
 
 TOLERANCE = 1e-6  # a metric is a ratio of counts: equal answers give equal numbers
 

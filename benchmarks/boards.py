@@ -19,8 +19,8 @@ import numpy as np
 
 from harness.types import Record
 from leaderboards.build import build
-from leaderboards.text.render import render_csv, render_json, render_markdown
 from leaderboards.spec import BoardSpec
+from leaderboards.text.render import render_csv, render_json, render_markdown
 
 METRICS = {"accuracy": "mean_score", "span_f1": "micro_f1", "macro_f1": "macro_f1"}
 

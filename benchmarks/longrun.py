@@ -27,8 +27,8 @@ from harness.record import read_records, write_record
 from harness.store import ResponseStore
 from harness.types import Decoding, Response
 from leaderboards.build import build
-from leaderboards.text.render import write_board
 from leaderboards.spec import BoardSpec
+from leaderboards.text.render import write_board
 
 CALL, TEXT = 32, "an answer of a usual length, here two dozen words " * 3
 

@@ -22,8 +22,8 @@ import numpy as np
 
 from benchmarks.leakage import made_up_texts, made_up_words
 from harness.progress import NullProgress
-from specializers.retrieval.open import open_retriever
 from specializers.retrieval.dense import make_index
+from specializers.retrieval.open import open_retriever
 
 QUERIES, NEAREST = 200, 10
 

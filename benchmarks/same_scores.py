@@ -21,19 +21,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.ask import Asker
 from bench.commands.options import model_options, output_options, task_options
+from bench.plugins import open_suites
 from bench.scoring import load_tasks, planned
 from bench.workspace import Session
-from bench.plugins import open_suites
+from harness.ask import Asker
 from harness.engines.base import Call, EngineReport, ScoreRequest, Tokens
 from harness.engines.hf.engine import HFEngine
 from harness.engines.vllm.engine import VLLMEngine
 from harness.engines.vllm.process import Ask
 from harness.lm import StoredLM
+from harness.models.sources import fetch
 from harness.progress import NullProgress
 from harness.run import ask_job
-from harness.models.sources import fetch
 from harness.types import Response
 
 # Nats of a whole answer, float32: two paths of the transformers engine alone differ by up to

@@ -1,18 +1,18 @@
-"""The two ways a run can end badly that are not bugs.
+"""The ways a run can end badly that are not bugs.
 
 A user's mistake becomes one message without a traceback and exit code 2; the
 message names the file and key, what was found, what was expected and the next
-step. Everything else propagates with its traceback (exit code 1).
+step. A full disk and too little memory are told likewise: libraries have exceptions of their own
+for them, which are read here once. Everything else propagates with its traceback (exit code 1).
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
-from harness.engines.device import import_torch
-from collections.abc import Iterator
-from pathlib import Path
 import errno
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 
 class UserError(Exception):
@@ -45,8 +45,9 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 def out_of_memory(error: BaseException) -> bool:
     """Whether `error` is an allocation that failed, on a GPU or a CPU."""
-    torch = import_torch()
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or (
+    torch = sys.modules.get("torch")
+    kinds = (torch.OutOfMemoryError, MemoryError) if torch else MemoryError
+    return isinstance(error, kinds) or (
         isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
     )
 

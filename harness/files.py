@@ -10,8 +10,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from pathlib import Path
-import os
+
 from platformdirs import user_cache_dir
 
 

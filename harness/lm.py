@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from functools import lru_cache
 from math import nan
+from pathlib import Path
 from typing import Any
 
 from lm_eval.api.model import TemplateLM
@@ -20,13 +21,8 @@ from lm_eval.api.model import TemplateLM
 from harness.ask import AskCounts, Asker
 from harness.engines.base import EngineReport, GenerateRequest, ScoreRequest
 from harness.errors import UserError
-from harness.types import Decoding, Response
-from typing import Any
-from harness.ask import Asker
-from harness.engines.hf.engine import HFEngine
-from harness.engines.tokens import HFTokens
-from pathlib import Path
 from harness.progress import open_progress
+from harness.types import Decoding, Response
 
 # lm-eval's default for tasks that do not say (lm_eval.models.huggingface).
 DEFAULT_MAX_TOKENS = 256
@@ -268,6 +264,9 @@ class BenchHF(StoredLM):
         device: str | None = None,
         **options: Any,
     ) -> None:
+        from harness.engines.hf.engine import HFEngine
+        from harness.engines.tokens import HFTokens
+
         folder = Path(pretrained)
         engine = HFEngine(folder, device=device or "auto", **options)
         if add_bos_token is not None or prefix_token_id is not None:

@@ -1,7 +1,7 @@
 """Name -> plug-in: built in, from `bench.toml`, or from an installed package's entry point.
 
 Built-in plug-ins other than models are named by the composition root
-(`bench/workspace.py`), since the harness imports none of them. A package adds its
+(`bench/plugins.py`), since the harness imports none of them. A package adds its
 own with entry points of the groups `selfspec_bench.models` (a `ModelSpec`),
 `.specializers` (a class or an instance), `.suites` (a folder)
 and `.boards` (a TOML file). They are loaded when they are asked for, not before.
@@ -16,16 +16,30 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from itertools import product
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
-from bench.config import Config
 from harness.contract import shown, specializer_faults
 from harness.errors import UserError, UserErrors, did_you_mean
-from harness.models.table import builtin_models
 from harness.models.sources import spec_faults
+from harness.models.table import builtin_models
 from harness.types import ModelSpec, Specializer
 
 KINDS = ("models", "specializers", "suites", "boards")
+
+
+class Configured(Protocol):
+    """What a user's own file adds; `bench.config.Config` is one."""
+
+    @property
+    def path(self) -> Path | None: ...
+    @property
+    def models(self) -> Mapping[str, ModelSpec]: ...
+    @property
+    def specializers(self) -> Mapping[str, str]: ...
+    @property
+    def suites(self) -> Mapping[str, Path]: ...
+    @property
+    def boards(self) -> Mapping[str, Path]: ...
 
 
 @dataclass(frozen=True)
@@ -63,7 +77,8 @@ class Registry:
         specializers: Mapping[str, str],
         suites: Mapping[str, Path],
         boards: Mapping[str, Path],
-        config: Config,
+        config: Configured,
+        added: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> Registry:
         """Bring together what is built in, configured and installed.
 
@@ -72,6 +87,7 @@ class Registry:
             suites: built-in name -> folder.
             boards: built-in name -> TOML file.
             config: `bench.toml`.
+            added: kind -> name -> plug-in, registered by the program itself.
 
         Raises:
             UserErrors: names that were found twice, each with both origins.
@@ -105,6 +121,9 @@ class Registry:
                 add(kind, name, "built in", _given(path))
             for name, path in own.items():
                 add(kind, name, configured, _given(path))
+        for kind, plugins in (added or {}).items():
+            for name, plugin in plugins.items():
+                add(kind, name, "registered by this program", _given(plugin))
         for kind, entry in _installed():
             package = entry.dist.name if entry.dist else "an unnamed package"
             add(kind, entry.name, f"package {package} ({entry.value})", entry.load)

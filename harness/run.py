@@ -23,8 +23,8 @@ from filelock import FileLock
 from harness.leaks.report import LEAKED, LeakReport
 from harness.lm import StoredLM, as_result, request_type
 from harness.record import record_folder, summarise, write_record
-from harness.types import Artifact, Job, Json, LocalModel, Record, Response
 from harness.suites.window import fit_demonstrations, fit_prompt
+from harness.types import Artifact, Job, Json, LocalModel, Record, Response
 
 # What can change a score: named in every record.
 PACKAGES = ("selfspec-bench", "lm-eval", "transformers", "torch", "peft", "tokenizers")

@@ -11,12 +11,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from harness.types import Json
+from harness.types import Json, Record
 from leaderboards.references import Reference
-from dataclasses import dataclass
-from collections.abc import Mapping
-from harness.types import Record
-from dataclasses import dataclass
 
 FORMAT = 1
 

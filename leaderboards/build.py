@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from harness.types import Json, Record
-from leaderboards.stats.averages import averages
-from leaderboards.board import Average, Board, Cell, Part, Row, Section
-from leaderboards.stats.columns import corrected, score_column
-from leaderboards.stats.decompose import decompose
-from leaderboards.board import RawColumn, RawSection
+from leaderboards.board import Average, Board, Cell, Part, RawColumn, RawSection, Row, Section
 from leaderboards.gather import gather, refused
 from leaderboards.notes import board_notes
 from leaderboards.references import load_references
 from leaderboards.spec import BoardSpec
+from leaderboards.stats.averages import averages
+from leaderboards.stats.columns import corrected, score_column
+from leaderboards.stats.decompose import decompose
 
 # What a specialisation cost, where the artifact's facts say -> the board's name.
 _COSTS = {

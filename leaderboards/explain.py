@@ -17,9 +17,9 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from harness.artifacts.lineage import documents_of, seeds_of
 from harness.errors import UserErrors
 from harness.leaks.report import LEAKED
-from harness.artifacts.lineage import documents_of, seeds_of
 from harness.types import Json, Record
 from leaderboards.pages.items import item_value
 from leaderboards.text.grids import points

@@ -22,11 +22,11 @@ from harness.files import write_text
 from harness.types import Record
 from leaderboards.board import Board
 from leaderboards.build import build
+from leaderboards.pages.files import LIST
 from leaderboards.pages.write import write_pages
+from leaderboards.spec import BoardSpec, load_board
 from leaderboards.text.escape import plain_cell
 from leaderboards.text.render import write_board
-from leaderboards.pages.files import LIST
-from leaderboards.spec import BoardSpec, load_board
 
 SPEC = ".board.toml"
 WITHHELD = "withheld"  # in a manifest: the texts of the items were left out

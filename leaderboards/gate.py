@@ -15,15 +15,13 @@ from typing import Any, Literal
 
 from harness.errors import UserErrors
 from harness.types import Record
-from leaderboards.stats.compare import documents_of, estimate, resample
-from leaderboards.stats.sheet import paired_views
-from leaderboards.board import ByDraw
+from leaderboards.board import ByDraw, Interval
 from leaderboards.gather import select
-from leaderboards.stats.sheet import sheet
-from leaderboards.text.escape import escaped
 from leaderboards.spec import BoardSpec
-from leaderboards.board import Interval
+from leaderboards.stats.compare import documents_of, estimate, resample
 from leaderboards.stats.resampling import interval
+from leaderboards.stats.sheet import paired_views, sheet
+from leaderboards.text.escape import escaped
 from leaderboards.text.grids import limits, points
 from tasks.aggregation import AGGREGATIONS
 

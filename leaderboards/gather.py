@@ -12,26 +12,13 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-
-import numpy as np
+from dataclasses import replace
 
 from harness.errors import UserErrors
 from harness.files import digest
-from harness.leaks.report import LEAKED
 from harness.types import Record
-from leaderboards.board import Column
-from leaderboards.stats.sheet import Answers, Sheet
+from leaderboards.board import Column, RawColumn, RawSection, Setting
 from leaderboards.spec import BoardSpec
-from tasks.resample import summands
-from leaderboards.board import Setting
-from leaderboards.board import RawColumn
-from leaderboards.board import RawSection
-
-
-
-
-
 
 
 def select(records: Iterable[Record], spec: BoardSpec) -> list[Record]:
@@ -88,8 +75,6 @@ def gather(records: Iterable[Record], spec: BoardSpec) -> tuple[RawSection, ...]
     if faults:
         raise UserErrors(sorted(set(faults)))
     return tuple(result)
-
-
 
 
 def _identity(record: Record) -> list[object]:

@@ -20,8 +20,8 @@ from harness.record import read_records, write_record
 from harness.types import Json, Record
 from leaderboards.folder import SPEC, WITHHELD, write_costs, write_files
 from leaderboards.gather import select
-from leaderboards.pages.provenance import copy_kept
 from leaderboards.pages.files import remove_site
+from leaderboards.pages.provenance import copy_kept
 from leaderboards.spec import BoardSpec, dump_board
 
 # Everything else of a row is text of the set, or may quote it.

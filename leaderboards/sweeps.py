@@ -18,11 +18,10 @@ from rich.table import Table
 
 from harness.files import write_json, write_text
 from harness.types import Json, Record
-from leaderboards.board import Average, Cell, Difference, Row, Section
+from leaderboards.board import Average, Cell, Difference, Interval, Row, Section
 from leaderboards.build import build
 from leaderboards.pages.plots import Curve
 from leaderboards.spec import BoardSpec
-from leaderboards.board import Interval
 from leaderboards.text.grids import NOTHING, difference, limits, points
 
 FORMAT = 1

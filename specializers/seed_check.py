@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+from harness.artifacts.lineage import example_text
 from harness.errors import UserError, UserErrors, did_you_mean
 from harness.leaks.report import Hit
-from harness.artifacts.lineage import example_text
 from harness.types import Domain, Seed
 from specializers.domain import load_domain
 from specializers.rouge import NoveltyPool

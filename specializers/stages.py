@@ -14,10 +14,10 @@ from harness.engines.loading import spread
 from harness.files import read_jsonl, write_json, write_jsonl
 from harness.types import BaseModel, Json, Progress
 from specializers.parameters import take
+from specializers.training.examples import TrainingExample
 from specializers.training.parallel import train_in_processes
 from specializers.training.params import TrainParams
 from specializers.training.trainer import train_lora
-from specializers.training.examples import TrainingExample
 
 # Seconds differ from run to run, so they are kept apart from what is digested.
 TIMES = "seconds.json"

@@ -132,9 +132,9 @@ def trained(folder: Path, out: Path, quantisation: str) -> Path:
     from harness.progress import NullProgress
     from specializers.parameters import take
     from specializers.selfspec.budgets import TINY
+    from specializers.training.examples import TrainingExample
     from specializers.training.params import TrainParams
     from specializers.training.trainer import train_lora
-    from specializers.training.examples import TrainingExample
 
     params = take(TrainParams, {**TINY, "quantisation": quantisation, "epochs": 1})
     examples = [TrainingExample("Task : is the drug", "yes"), TrainingExample("a disease", "no")]

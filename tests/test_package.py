@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PUBLISHED = "leaderboards/published/"
-PACKAGES = {"harness", "specializers", "tasks", "leaderboards"}
+PACKAGES = {"bench", "harness", "specializers", "tasks", "leaderboards"}
 
 
 @pytest.fixture(scope="module")

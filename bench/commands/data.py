@@ -22,8 +22,8 @@ def options(sub: argparse.ArgumentParser) -> None:
 
 def call(args: argparse.Namespace) -> int:
     from bench.config import load_config
-    from tasks.origins import fetching as origins
     from tasks.cards import load_cards
+    from tasks.origins import fetching as origins
 
     config = load_config()
     registry = open_registry(config)

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from bench.checkup import Finding, engines, examined, gb
 from bench.plugins import open_registry
-from harness.errors import UserError
-from bench.checkup import Finding
-from bench.checkup import engines
-from bench.checkup import examined
-from bench.checkup import gb
 
 if TYPE_CHECKING:
-    from harness.forecast.machine import Device
-    from harness.types import LocalModel, ModelSpec
+    pass
 
 NAME = "doctor"
 HELP = "what this machine has, what a model lacks here, and the command that mends it"
@@ -26,10 +20,6 @@ HELP = "what this machine has, what a model lacks here, and the command that men
 def options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("models", nargs="*", metavar="MODEL", help="models or selfspec-MODEL")
     sub.add_argument("--json", action="store_true", help="print JSON")
-
-
-
-
 
 
 def call(args: argparse.Namespace) -> int:
@@ -67,16 +57,6 @@ def call(args: argparse.Namespace) -> int:
     return 0 if healthy else 2
 
 
-
-
-
-
-
-
-
-
-
-
 def _show(finding: Finding) -> None:
     state = "ready" if not finding.lacks else "not ready"
     engine = f", engine {finding.engine}" if finding.engine else ""
@@ -85,5 +65,3 @@ def _show(finding: Finding) -> None:
         print(f"  {fact}")
     for lack in finding.lacks:
         print(f"  missing: {lack.what}\n    mend:  {lack.mend}")
-
-

@@ -4,21 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bench.commands.options import count, output_options
+from bench.explaining import artifact_of, pairs_of, sources_of, with_nearest
 from bench.workspace import out_folder
-from harness.errors import UserError, did_you_mean
-from bench.explaining import pairs_of
-from bench.explaining import artifact_of
-from bench.explaining import sources_of
-from bench.explaining import with_nearest
 
 if TYPE_CHECKING:
-    from harness.types import Artifact, Progress, Record
-    from leaderboards.explain import Change
+    pass
 
 NAME = "explain"
 HELP = "show which answers changed against the base, and what the model was trained on near them"
@@ -73,13 +66,3 @@ def call(args: argparse.Namespace) -> int:
         Console().print(render_terminal(explanation, args.items))
         print(f"All of it: {path}")
     return 0
-
-
-
-
-
-
-
-
-
-

@@ -18,8 +18,8 @@ def options(sub: argparse.ArgumentParser) -> None:
 
 def call(args: argparse.Namespace) -> int:
     from bench.config import load_config
-    from harness.progress import open_progress
     from harness.models.sources import fetch
+    from harness.progress import open_progress
 
     registry = open_registry(load_config())
     local = fetch(registry.model(args.name), progress=open_progress(args.quiet))

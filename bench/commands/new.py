@@ -8,8 +8,8 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.checks import NAME as PLUGIN_NAME
 from bench.plugins import domain_folders, open_registry
+from harness.checks import NAME as PLUGIN_NAME
 from harness.errors import UserError
 from harness.files import write_text
 

@@ -4,34 +4,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import re
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from bench.commands.options import model_options, names, output_options, task_options
-from bench.scoring import load_tasks, planned
+from bench.planning import Machine, Need, Planner, Stage, machine_of
 from bench.workspace import Session
-from bench.plugins import open_suites
-from harness.errors import UserError
-from bench.planning import Machine
-from bench.planning import Need
-from bench.planning import Stage
-from bench.planning import machine_of
-from bench.planning import Planner
 
 if TYPE_CHECKING:
-    from harness.forecast.requests import Counting, Throughput, Work
-    from harness.forecast.footprint import Footprint, Shape
-    from harness.registry import Resolved
-    from harness.types import Artifact, Job, LocalModel
+    from harness.forecast.requests import Work
 
 NAME = "plan"
 HELP = "what a run will ask, need and take, without loading weights"
-
 
 
 def options(sub: argparse.ArgumentParser) -> None:
@@ -43,12 +28,6 @@ def options(sub: argparse.ArgumentParser) -> None:
     speed.add_argument("--measure", action="store_true", help="load the weights, measure, keep")
     model_options(sub)
     output_options(sub)
-
-
-
-
-
-
 
 
 def call(args: argparse.Namespace) -> int:
@@ -86,10 +65,6 @@ def call(args: argparse.Namespace) -> int:
     elif not args.quiet:
         print(_shown(stages, total, needs, machine, result))
     return 0
-
-
-
-
 
 
 def _shown(

@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.commands.board.build import write_board_of
 from bench.commands.options import board_format, model_options, names, output_options, task_options
-from bench.scoring import planned
-from bench.workspace import Session, board_spec
-from bench.plugins import open_suites
-from bench.worker import OpenRunWorker, RunWorker
-from harness.errors import UserError
 from bench.running import record
+from bench.workspace import board_spec
 
 if TYPE_CHECKING:
-    from harness.executors.base import Executor
-    from harness.registry import Resolved
-    from harness.types import Job, Record
+    from harness.types import Record
 
 NAME = "run"
 HELP = "run models over tasks, record, and show the board"
@@ -45,10 +38,6 @@ def call(args: argparse.Namespace) -> int:
     everything = read_records(session.out / "runs")
     spec = board_spec(session.config, session.out, "", everything)
     return write_board_of(args, everything, spec, session.out)
-
-
-
-
 
 
 def _work_line(records: Sequence[Record]) -> str:

@@ -7,17 +7,14 @@ import re
 from typing import TYPE_CHECKING
 
 from bench.commands.options import model_options, output_options, task_options
-from bench.scoring import load_tasks, planned, record_jobs
-from bench.workspace import Session
 from bench.plugins import open_suites
-from harness.errors import UserError
+from bench.scoring import load_tasks, planned, record_jobs
 from bench.sweeping import changes_of
+from bench.workspace import Session
+from harness.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from bench.sweeping import Vary
-    from harness.types import Domain
+    pass
 
 NAME = "sweep"
 HELP = "score a specialised model against one parameter of its making"
@@ -39,8 +36,8 @@ def options(sub: argparse.ArgumentParser) -> None:
 
 
 def call(args: argparse.Namespace) -> int:
-    from harness.leaks.check import index_tasks
     from bench.sweeping import read_vary
+    from harness.leaks.check import index_tasks
     from leaderboards.sweeps import notes, render_terminal, sweep_of, write_sweep
     from tasks.cards import load_cards
 
@@ -93,5 +90,3 @@ def call(args: argparse.Namespace) -> int:
                 print(line)
         print(f"Every task's curve: {path} and {path.with_suffix('.csv').name} beside it")
     return 0
-
-

@@ -12,8 +12,6 @@ from typing import Any
 
 from harness.files import read_jsonl, write_json
 from harness.types import Domain
-from typing import Any
-from collections.abc import Mapping
 
 DATA = "data.jsonl"
 SOURCES = "sources.json"

@@ -17,9 +17,9 @@ from typing import Any
 
 from filelock import FileLock
 
+from harness.artifacts.lineage import write_sources
 from harness.errors import UserError, did_you_mean
 from harness.files import digest, sha256_file, write_json
-from harness.artifacts.lineage import write_sources
 from harness.types import Artifact, BaseModel, Domain, Progress, Specializer
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from harness.engines.writing import NOT_NUMBERS
-from harness.types import Response
-from harness.engines.base import ScoreRequest
 import math
-from harness.engines.base import GenerateRequest
+
+from harness.engines.base import GenerateRequest, ScoreRequest
+from harness.engines.writing import NOT_NUMBERS
 from harness.types import Response
 
 

@@ -12,10 +12,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from harness.engines.base import Engine
-from harness.engines.device import import_torch
+from harness.engines.device import gpu_there
 from harness.models.served import SCHEME, is_served, served
 from harness.types import Json, LocalModel, ModelSpec
-from harness.engines.device import gpu_there
 
 Say = Callable[[str], None]
 
@@ -62,8 +61,6 @@ def vllm_fault(spec: ModelSpec, folder: Path | None) -> str:
     if unknown := set(config.get("architectures", ())) - set(known):
         return f"the installed vLLM has no {', '.join(sorted(unknown))}"
     return ""
-
-
 
 
 def _config(folder: Path | None) -> Json:

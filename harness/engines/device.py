@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-from harness.errors import MissingExtra
-from harness.errors import UserError
 import os
 from importlib.util import find_spec
+from typing import Any
 
+from harness.errors import MissingExtra, UserError
 
 DTYPES = ("float32", "bfloat16", "float16")
 

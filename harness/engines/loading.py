@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from harness.engines.device import import_torch
 from harness.engines.heap import keep_freed_memory
 from harness.errors import MissingExtra, UserError
-from harness.engines.device import import_torch
 
 log = logging.getLogger(__name__)
-
-
-
-
-
-
-
 
 
 def load_model(
@@ -191,15 +183,3 @@ def guard_nf4(model: Any) -> None:
             f"{type(model).__name__} has no layers that bitsandbytes can hold in 4 bits. Leave "
             'quantisation empty, and --set quantisation="" for training.'
         )
-
-
-
-
-
-
-
-
-
-
-
-

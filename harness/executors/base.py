@@ -14,9 +14,6 @@ from pathlib import Path
 from typing import Protocol
 
 from harness.types import Job, Progress, Record
-from harness.types import Job
-from harness.types import Record
-from collections.abc import Sequence
 
 # Told of each model call when it is on disk: the store's folder, and the call's line.
 Kept = Callable[[Path, bytes], None]

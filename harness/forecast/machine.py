@@ -10,8 +10,7 @@ import os
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
-from harness.engines.device import import_torch
-from harness.engines.device import gpu_there
+from harness.engines.device import gpu_there, import_torch
 
 # Distributions of a part -> the extra that installs it.
 PARTS = {

@@ -8,10 +8,9 @@ from pathlib import Path
 
 from harness.engines.base import Engine, GenerateRequest, ScoreRequest
 from harness.errors import UserError
-from harness.forecast.requests import Throughput
-from harness.files import digest, write_json
+from harness.files import cache_folder, digest, write_json
 from harness.forecast.machine import devices
-from harness.files import cache_folder
+from harness.forecast.requests import Throughput
 from harness.types import Decoding, LocalModel
 
 # Made-up prompts: long enough to run at full speed, few enough to take seconds on a laptop.

@@ -10,11 +10,10 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from harness.artifacts.lineage import DATA, SOURCES, example_text
 from harness.files import read_jsonl
 from harness.leaks.index import LeakIndex
 from harness.leaks.report import ItemText, LeakReport
-from harness.artifacts.lineage import example_text
-from harness.artifacts.lineage import DATA, SOURCES
 from harness.types import Artifact, Domain
 
 

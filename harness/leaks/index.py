@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.leaks.report import Hit, ItemText, Key, Kind, Leak, LeakReport, LeakRule
 from harness.leaks.ngrams import Ints, RunIndex, unbroken, window_hashes
+from harness.leaks.report import Hit, ItemText, Key, Kind, Leak, LeakReport, LeakRule
 
 _KINDS: tuple[Kind, ...] = ("whole", "ngram", "substring")
 _WORD = re.compile(r"[^\W_]+")

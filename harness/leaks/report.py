@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from harness.types import Json
 
@@ -153,5 +153,3 @@ class LeakReport:
                 for task, count in self.items.items()
             },
         }
-
-

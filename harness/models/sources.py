@@ -17,17 +17,15 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from filelock import FileLock
-from platformdirs import user_cache_dir
 
 from harness.errors import UserError
-from harness.files import digest, write_json
-from harness.models.hub import cached_snapshot, snapshot
+from harness.files import cache_folder, digest, write_json
 from harness.models.folder import MARKER, check_folder, file_hashes, model_digest
-from harness.progress import NullProgress
+from harness.models.hub import cached_snapshot, snapshot
 from harness.models.served import SCHEME, is_served, served, served_faults
-from harness.types import LocalModel, ModelSpec, Progress
 from harness.models.wheels import model_folder, weight_file
-from harness.files import cache_folder
+from harness.progress import NullProgress
+from harness.types import LocalModel, ModelSpec, Progress
 
 _PINNED = re.compile(r"[A-Za-z0-9._-]+==[A-Za-z0-9.!+_-]+")
 _HUB = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+)@(?P<revision>[\w./-]+)")
@@ -154,8 +152,6 @@ def on_disk(
         spec, folder = cached
         return LocalModel(spec, folder, model_digest(spec, folder, cache, progress))
     return None
-
-
 
 
 def _check_accepted(spec: ModelSpec) -> None:

@@ -14,9 +14,8 @@ from dataclasses import dataclass
 
 import yaml
 
-from leaderboards.board import Board
+from leaderboards.board import Board, Interval
 from leaderboards.exchange.origin import hub_dataset
-from leaderboards.board import Interval
 from tasks.cards import Card
 
 

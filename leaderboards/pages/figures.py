@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from markupsafe import Markup
 
 from leaderboards.board import Average, Cell, Row, Section
-from leaderboards.pages.provenance import SweepCurves
 from leaderboards.pages.plots import Bar, Curve, Stack, curves, forest, stacks
+from leaderboards.pages.provenance import SweepCurves
 from leaderboards.text.grids import limits, points
 
 MOST_CURVES = 6  # that a reader can tell apart

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -13,9 +12,6 @@ from harness.files import write_bytes, write_text
 
 # Names the files a build wrote, so that the next one knows which it may remove.
 LIST = "pages.txt"
-
-
-
 
 
 def script(key: str, value: Any) -> str:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-from leaderboards.board import Average
-from leaderboards.board import Cell
-from leaderboards.board import Difference
-from collections.abc import Iterable
-from harness.types import Json
-from leaderboards.board import Section
-from leaderboards.text.grids import limits
-from leaderboards.text.grids import points
-from leaderboards.text.grids import probability
 import re
+from collections.abc import Iterable
+from typing import Any
+
+from harness.types import Json
+from leaderboards.board import Average, Cell, Difference, Section
 from leaderboards.text.escape import visible
+from leaderboards.text.grids import limits, points, probability
 
 
 def bar(cell: Cell | Average | None) -> str:

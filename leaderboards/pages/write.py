@@ -15,25 +15,25 @@ from typing import Any
 from urllib.parse import quote
 
 from harness.types import Json, Record
-from leaderboards.pages import figures
-from leaderboards.board import Average, Board, Cell, Column, Difference, Row, Section
-from leaderboards.board import RawColumn, RawSection
+from leaderboards.board import (
+    Board,
+    Cell,
+    Column,
+    RawColumn,
+    RawSection,
+    Row,
+    Section,
+)
 from leaderboards.gather import gather
-from leaderboards.pages.items import Nearest, task_scripts
-from leaderboards.pages.provenance import EXAMPLES_SHOWN, Kept, SweepCurves, read_kept, read_sweeps
-from leaderboards.pages.nearest import Near, WordIndex, read_explained
-from leaderboards.text.escape import visible
+from leaderboards.pages import figures
 from leaderboards.pages.files import write_site
+from leaderboards.pages.items import Nearest, task_scripts
+from leaderboards.pages.nearest import Near, WordIndex, read_explained
+from leaderboards.pages.provenance import EXAMPLES_SHOWN, Kept, SweepCurves, read_kept, read_sweeps
+from leaderboards.pages.words import bar, breakable, fact, gap_bar, meaning, reach, tone, verdicts
 from leaderboards.spec import BoardSpec
+from leaderboards.text.escape import visible
 from leaderboards.text.grids import difference, legend, limits, places, points, probability
-from leaderboards.pages.words import bar
-from leaderboards.pages.words import reach
-from leaderboards.pages.words import gap_bar
-from leaderboards.pages.words import meaning
-from leaderboards.pages.words import verdicts
-from leaderboards.pages.words import tone
-from leaderboards.pages.words import fact
-from leaderboards.pages.words import breakable
 
 FOLDER = Path(__file__).parent / "templates"
 EXAMPLES_A_PAGE = 50
@@ -277,24 +277,6 @@ def _beside(rows: Sequence[tuple[Row, Cell]]) -> tuple[str, str]:
     """The two models a task's page opens with: a base and what was made of it, if any."""
     compared = [(cell.difference.other, row.label) for row, cell in rows if cell.difference]
     return compared[0] if compared else (rows[0][0].label, rows[-1][0].label)
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
 
 
 def _facts(row: Row, model: ModelPages) -> Mapping[str, Any]:

@@ -13,11 +13,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from leaderboards.board import Average, Column, Difference
+from leaderboards.board import Average, Column, Difference, Interval
 from leaderboards.stats.columns import ScoredColumn
 from leaderboards.stats.compare import Contrast
 from leaderboards.stats.resampling import Floats, bootstrap_weights, interval
-from leaderboards.board import Interval
 from leaderboards.stats.significance import detectable, holm, normal_p, randomisation_p, rank_ranges
 
 # Fewer tasks say too little about other tasks of their kind for an interval.

@@ -7,12 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from leaderboards.board import Cell, Difference
+from leaderboards.board import ByDraw, Cell, Difference, RawColumn
 from leaderboards.stats.compare import Contrast, by_draw, contrast, documents_of, estimate, resample
-from leaderboards.stats.sheet import Mask, Sheet, View, paired_views, whole_view
-from leaderboards.board import ByDraw, RawColumn
-from leaderboards.stats.sheet import sheet
 from leaderboards.stats.resampling import Floats, interval
+from leaderboards.stats.sheet import Mask, Sheet, View, paired_views, sheet, whole_view
 from leaderboards.stats.significance import detectable, holm, rank_ranges
 from tasks.aggregation import AGGREGATIONS
 

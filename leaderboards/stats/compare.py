@@ -11,22 +11,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from leaderboards.stats.resampling import Floats, bootstrap_weights, coin_flips
+from leaderboards.stats.sheet import Mask, Sheet, View
 from leaderboards.stats.significance import mcnemar_p, randomisation_p
 from tasks.resample import score_of_sums
-from leaderboards.stats.sheet import Mask
-from leaderboards.stats.sheet import Sheet
-from leaderboards.stats.sheet import View
 
 _BLOCK = 300_000  # numbers of a matrix held at once: 2.4 MB stay in a processor's cache
-
-
-
-
-
-
 
 
 @dataclass(frozen=True)
@@ -40,10 +31,6 @@ class Contrast:
     test: str
     n: int
     documents: int
-
-
-
-
 
 
 def by_draw(sheet: Sheet, view: View) -> Floats:

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from leaderboards.board import Difference, RawSection
 from leaderboards.stats.averages import averages
-from leaderboards.board import Difference
 from leaderboards.stats.columns import score_column
-from leaderboards.board import RawSection
 from leaderboards.stats.significance import holm
 
 

@@ -14,12 +14,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from leaderboards.board import Part
-from leaderboards.stats.sheet import Sheet, View, paired_views
+from leaderboards.board import ByDraw, Part, RawColumn
 from leaderboards.stats.compare import documents_of, estimate, resample
-from leaderboards.board import ByDraw, RawColumn
-from leaderboards.stats.sheet import sheet
 from leaderboards.stats.resampling import Floats, interval
+from leaderboards.stats.sheet import Sheet, View, paired_views, sheet
 from tasks.aggregation import AGGREGATIONS
 
 

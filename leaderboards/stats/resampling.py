@@ -11,14 +11,13 @@ docs/statistics.md says which question each function answers.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
+
 from leaderboards.board import Interval
 
 Floats = NDArray[np.float64]
@@ -57,8 +56,6 @@ def coin_flips(name: str, documents: int, start: int, stop: int) -> Floats:
     return flips[:, :documents].astype(np.float64)
 
 
-
-
 def interval(
     samples: Floats, estimate: float, units: int, low: float = 0.0, high: float = 1.0
 ) -> Interval:
@@ -93,15 +90,3 @@ def _expanded_tail(units: int) -> float:
 
     quantile = stats.t.ppf((1 - CONFIDENCE) / 2, units - 1) * math.sqrt(units / (units - 1))
     return float(stats.norm.cdf(quantile))
-
-
-
-
-
-
-
-
-
-
-
-

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from leaderboards.board import ByDraw
-from harness.leaks.report import LEAKED
-from collections.abc import Mapping
 from collections import defaultdict
-import numpy as np
-from tasks.resample import summands
-from leaderboards.stats.resampling import Floats
 from collections.abc import Mapping
-from numpy.typing import NDArray
 from dataclasses import dataclass
+
 import numpy as np
+from numpy.typing import NDArray
+
+from harness.leaks.report import LEAKED
+from leaderboards.board import ByDraw
+from leaderboards.stats.resampling import Floats
+from tasks.resample import summands
 
 
 def sheet(cells: Mapping[str, ByDraw], metric: str, seed: str) -> Sheet | None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from leaderboards.stats.resampling import CONFIDENCE
-from leaderboards.stats.resampling import Floats
-from statistics import NormalDist
-from collections.abc import Sequence
-from leaderboards.stats.resampling import _Z
 import math
+from collections.abc import Sequence
+from statistics import NormalDist
+
 import numpy as np
 
+from leaderboards.stats.resampling import _Z, CONFIDENCE, Floats
 
 POWER = 0.80  # for the smallest detectable difference; the convention since Cohen 1988
 

@@ -13,10 +13,9 @@ from harness.errors import UserError
 from harness.files import digest
 from harness.record import read_records
 from harness.types import Json, Record
-from leaderboards.board import Difference, Row, Section
+from leaderboards.board import Difference, RawSection, Row, Section
 from leaderboards.build import build
 from leaderboards.folder import own_spec
-from leaderboards.board import RawSection
 from leaderboards.gather import gather
 from leaderboards.pages.provenance import SweepCurves, read_sweeps
 from leaderboards.spec import BoardSpec

@@ -6,14 +6,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from harness.types import Json
-from leaderboards.board import Cell, Column, Difference, Row
-from leaderboards.text.escape import escaped
-from leaderboards.board import Interval
+from leaderboards.board import Cell, Column, Difference, Interval, Row
 from leaderboards.study.domains import Cross
 from leaderboards.study.sources import Published, Table
-from leaderboards.text.verdict import judged, verdict
 from leaderboards.sweeps import AVERAGE
+from leaderboards.text.escape import escaped
 from leaderboards.text.grids import NOTHING, difference, limits, points, probability
+from leaderboards.text.verdict import judged, verdict
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

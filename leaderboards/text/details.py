@@ -6,7 +6,16 @@ from collections.abc import Sequence
 from statistics import stdev
 
 from leaderboards.board import Difference, Row, Section
-from leaderboards.text.grids import FEW_MODELS, NOTHING, Grid, compared, difference, points, probability, task_name
+from leaderboards.text.grids import (
+    FEW_MODELS,
+    NOTHING,
+    Grid,
+    compared,
+    difference,
+    points,
+    probability,
+    task_name,
+)
 
 # What a row's cost counts, in the order shown.
 COSTS = {

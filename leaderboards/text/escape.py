@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import re
-
 
 # Characters that hide or reorder text, and those no page may hold.
 _UNSEEN = re.compile(

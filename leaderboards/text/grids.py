@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from leaderboards.board import Average, Board, Cell, Column, Difference, Row, Section
-from leaderboards.board import Interval
+from leaderboards.board import Average, Board, Cell, Column, Difference, Interval, Row, Section
 
 FEW_MODELS = 4  # models side by side in 100 columns
 TASKS_ABREAST = 6  # task columns beside a model's name in 100 columns

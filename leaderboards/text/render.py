@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
 from pathlib import Path
 
 from rich import box
@@ -17,11 +16,9 @@ from rich.text import Text
 from harness.files import write_text
 from leaderboards.board import Board, Difference, as_json
 from leaderboards.text.details import COSTS, detail_grids, draw_spread
-from leaderboards.text.latex import render_latex
-from leaderboards.text.escape import visible
+from leaderboards.text.escape import escaped, plain_cell
 from leaderboards.text.grids import Grid, legend, section_grids
-from leaderboards.text.escape import escaped
-from leaderboards.text.escape import plain_cell
+from leaderboards.text.latex import render_latex
 
 _CSV = (
     "shots",
@@ -144,8 +141,6 @@ def _markdown_table(grid: Grid) -> list[str]:
     return [line(grid.header), rule, *rows]
 
 
-
-
 def render_json(board: Board) -> str:
     """The board with all its numbers; ASCII, so that no mark in a name reorders or hides text."""
     return json.dumps(as_json(board), indent=1, sort_keys=True) + "\n"
@@ -192,8 +187,6 @@ def render_csv(board: Board) -> str:
                 line |= _best_fields(cell.to_best) if cell.to_best else {}
                 table.writerow({key: plain_cell(value) for key, value in line.items()})
     return out.getvalue()
-
-
 
 
 def _difference_fields(found: Difference) -> dict[str, object]:

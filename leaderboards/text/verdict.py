@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from leaderboards.board import Difference
-from leaderboards.board import Interval
+from leaderboards.board import Difference, Interval
 from leaderboards.text.grids import limits, points, probability
 
 BETTER, WORSE = "better", "worse"

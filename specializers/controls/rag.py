@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.errors import UserError
-from harness.files import write_json
+from harness.files import cache_folder, write_json
 from harness.progress import NullProgress
-from harness.files import cache_folder
 from harness.types import BaseModel, Domain, Json, Progress
 from specializers.parameters import check
 from specializers.retrieval.open import Retriever, open_retriever

@@ -20,15 +20,14 @@ from typing import Any
 from filelock import FileLock
 
 from harness.errors import UserError
-from harness.files import digest, write_json
+from harness.files import cache_folder, digest, write_json
 from harness.models.folder import file_hashes
 from harness.progress import Step
-from harness.files import cache_folder
 from harness.types import Json, Progress
-from specializers.corpus.open import MANIFEST, OFFSETS, PASSAGES, id_key, write_offsets
 from specializers.corpus.cut import CUTTING_VERSION, Document, cut
-from specializers.corpus.sources import Source, input_files, source_of
+from specializers.corpus.open import MANIFEST, OFFSETS, PASSAGES, id_key, write_offsets
 from specializers.corpus.rows import MOST_FAULTS, raise_faults
+from specializers.corpus.sources import Source, input_files, source_of
 
 _PARTS = ".parts"
 _OURS = {MANIFEST, OFFSETS, PASSAGES}

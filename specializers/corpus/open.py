@@ -19,10 +19,9 @@ from typing import Any
 from filelock import FileLock
 
 from harness.errors import UserError
-from harness.files import sha256_file, write_bytes
+from harness.files import cache_folder, sha256_file, write_bytes
 from harness.models.folder import file_hashes
 from harness.progress import NullProgress
-from harness.files import cache_folder
 from harness.types import Json
 from specializers.corpus.rows import MOST_FAULTS, raise_faults, sound_rows
 

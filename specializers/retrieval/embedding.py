@@ -10,8 +10,8 @@ from typing import Any
 from harness.checks import read_toml
 from harness.errors import MissingExtra, UserError, UserErrors, did_you_mean
 from harness.files import digest, sha256_file
-from harness.models.table import model_specs
 from harness.models.sources import fetch, spec_faults
+from harness.models.table import model_specs
 from harness.types import ModelSpec, Progress
 
 DEFAULT = "minilm"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-_SAMPLES = Path(__file__).parent / "scaffolds"
+_SAMPLES = Path(__file__).parent
 
 
 def domain_files(name: str) -> dict[str, str]:

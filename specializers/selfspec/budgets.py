@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
-from specializers.training.params import TrainParams
 from specializers.training.examples import TEMPLATES
+from specializers.training.params import TrainParams
 
 PAPER: dict[str, Any] = {
     "seed": 0,

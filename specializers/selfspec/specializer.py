@@ -14,12 +14,11 @@ from typing import Any, Literal
 
 from harness.artifacts.make import ensure
 from harness.errors import UserError
-from harness.files import read_jsonl, write_bytes, write_jsonl
-from harness.files import cache_folder
+from harness.files import cache_folder, read_jsonl, write_bytes, write_jsonl
 from harness.types import Artifact, BaseModel, Domain, Json, Progress, Specializer
 from specializers.parameters import check, take
-from specializers.retrieval.open import Retriever, open_retriever
 from specializers.retrieval.embedding import open_embedder
+from specializers.retrieval.open import Retriever, open_retriever
 from specializers.selfspec.agreement import AgreementParams
 from specializers.selfspec.budgets import BUDGETS, CHOICES
 from specializers.selfspec.instructions import InstructionParams, write_instructions

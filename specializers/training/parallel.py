@@ -23,9 +23,9 @@ from typing import Any
 
 from harness.errors import UserError
 from harness.types import Json, Progress
+from specializers.training.examples import TrainingExample
 from specializers.training.params import TrainParams
 from specializers.training.trainer import last_whole_checkpoint
-from specializers.training.examples import TrainingExample
 
 
 def train_in_processes(

@@ -18,9 +18,9 @@ from typing import Any, TextIO
 from harness.errors import UserError
 from harness.progress import NullProgress
 from harness.types import Progress
+from specializers.training.examples import TrainingExample
 from specializers.training.params import TrainParams
 from specializers.training.trainer import train_lora
-from specializers.training.examples import TrainingExample
 
 
 class Told:

@@ -20,10 +20,10 @@ from harness.errors import MissingExtra
 from harness.files import sync, write_json, write_jsonl, write_text
 from harness.types import Json, Progress
 from specializers.training.adapter import adapted_modules, save_adapter, with_adapter
+from specializers.training.examples import TrainingExample
 from specializers.training.packing import collate, packs_exactly, response_loss
 from specializers.training.params import TrainParams
 from specializers.training.targets import Tokens, encode, in_order
-from specializers.training.examples import TrainingExample
 
 WHOLE = "whole"  # the file that marks a checkpoint as written to its end
 CURVE = "training.jsonl"

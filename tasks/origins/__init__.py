@@ -2,4 +2,4 @@
 
 from tasks.origins.fetching import FetchReport, Status, fetch, fetch_all, status
 
-__all__ = ['FetchReport', 'Status', 'fetch', 'fetch_all', 'status']
+__all__ = ["FetchReport", "Status", "fetch", "fetch_all", "status"]

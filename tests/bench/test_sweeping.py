@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
-from harness.errors import UserError
 from bench.sweeping import check_vary, read_vary, with_seeds
+from harness.errors import UserError
 from specializers.domain import load_domain
 from tests.specializers.tiny import save_domain
 

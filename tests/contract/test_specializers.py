@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from harness.artifacts.make import parameters
-from bench.plugins import open_registry
 from bench.config import Config
+from bench.plugins import open_registry
+from harness.artifacts.make import parameters
 from harness.contract import specializer_faults
 
 REGISTRY = open_registry(Config())

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 import tasks as tasks_package
-from bench.plugins import open_registry
 from bench.config import Config
+from bench.plugins import open_registry
 from tasks.cards import Card, load_card, load_cards
 from tasks.validate import validate
 

@@ -131,14 +131,14 @@ def warm_up() -> None:
 
 def one_suite() -> None:
     """Find the tasks' own suite alone: reading every suite is most of a resumed run's time."""
-    from bench import workspace as session
+    from bench import plugins
 
-    every = session._folders
+    every = plugins._folders
 
     def folders(package: Any, pattern: str) -> dict[str, Path]:
         return {name: path for name, path in every(package, pattern).items() if name == SUITE}
 
-    session._folders = folders
+    plugins._folders = folders
 
 
 def script_texts(calls: Path) -> None:

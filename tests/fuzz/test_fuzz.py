@@ -17,11 +17,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bench.config import load_config
+from bench.sweeping import read_vary
 from harness.errors import UserError
 from harness.models.folder import check_folder
 from harness.record import read_record
 from harness.store import ResponseStore
-from bench.sweeping import read_vary
 from harness.suites.trust import code_of
 from harness.types import ModelSpec
 from leaderboards.exchange.lm_eval_import import read_results

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import harness  # noqa: F401  (registers bench-hf)
-from harness.lm import BenchHF
 from harness.errors import UserError
+from harness.lm import BenchHF
 from tests.harness.engines.hf.test_engine import hflm, instances, pairs, words
 from tests.harness.engines.tiny import write_adapter, write_model
 

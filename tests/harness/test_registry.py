@@ -7,8 +7,8 @@ from typing import Any, cast
 
 import pytest
 
-from harness import registry as registry_module
 from bench.config import Config
+from harness import registry as registry_module
 from harness.contract import specializer_faults
 from harness.errors import UserError, UserErrors
 from harness.registry import Registry, Resolved

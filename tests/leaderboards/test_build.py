@@ -7,8 +7,8 @@ import pytest
 
 from harness.errors import UserErrors
 from leaderboards.build import build
-from leaderboards.text.render import render_csv, render_json, render_markdown
 from leaderboards.spec import BoardSpec
+from leaderboards.text.render import render_csv, render_json, render_markdown
 from tests.leaderboards.records import item, record, record_of
 
 SPEC = BoardSpec("made_up", resamples=400)

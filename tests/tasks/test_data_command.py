@@ -34,7 +34,9 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("COLUMNS", "400")
     nowhere = "http://127.0.0.1:9"
-    monkeypatch.setattr("tasks.origins.fetching.Sources", lambda: Sources(raw=nowhere, archive=nowhere))
+    monkeypatch.setattr(
+        "tasks.origins.fetching.Sources", lambda: Sources(raw=nowhere, archive=nowhere)
+    )
     return tmp_path / "cache" / "data"
 
 

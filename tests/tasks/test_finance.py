@@ -13,8 +13,8 @@ import tasks
 from tasks.cards import load_cards
 from tasks.datasets import read_split
 from tasks.numbers import parse_number
-from tasks.origins.fetching import fetch
 from tasks.origins.convert import CONVERTERS
+from tasks.origins.fetching import fetch
 from tasks.rows import row_faults
 
 FOLDER = Path(tasks.__file__).parent

@@ -20,9 +20,9 @@ import pytest
 from harness.errors import UserError, UserErrors
 from harness.files import read_jsonl
 from tasks.cards import Card, Origin, SourceFile
-from tasks.origins.fetching import fetch, fetch_all, is_complete, status
 from tasks.origins.convert import CONVERTERS
 from tasks.origins.download import Sources, contents_digest
+from tasks.origins.fetching import fetch, fetch_all, is_complete, status
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 

@@ -8,7 +8,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from bench.commands.board import check as board_check, export as board_export, gate as board_gate, import_ as board_import, publish as board_publish, serve as board_serve
+from bench.commands.board import check as board_check
+from bench.commands.board import export as board_export
+from bench.commands.board import gate as board_gate
+from bench.commands.board import import_ as board_import
+from bench.commands.board import publish as board_publish
+from bench.commands.board import serve as board_serve
 from bench.commands.options import board_format, board_name, output_options
 from bench.workspace import recorded
 

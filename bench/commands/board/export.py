@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from bench.commands.options import board_name, folder_options
-from bench.workspace import board_spec, out_folder, records_of
 from bench.plugins import open_registry
+from bench.workspace import board_spec, out_folder, records_of
 from harness.errors import UserError
 
 NAME = "export"

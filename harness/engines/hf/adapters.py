@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-from harness.errors import MissingExtra
 from pathlib import Path
-from harness.errors import UserError
-from harness.errors import out_of_memory
+from typing import Any
+
+from harness.errors import MissingExtra, UserError, out_of_memory
 
 
 class Adapters:

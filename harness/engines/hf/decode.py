@@ -15,8 +15,8 @@ import numpy as np
 
 from harness.engines.base import EngineReport
 from harness.engines.hf.network import Network
-from harness.engines.prefix import Forest, Step, flatten, plan_packed
 from harness.engines.hf.slots import Slots
+from harness.engines.prefix import Forest, Step, flatten, plan_packed
 from harness.engines.writing import Writing, choose
 
 # New prompts join a running batch when a quarter of its rows are free: a prefill of

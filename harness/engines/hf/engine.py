@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from harness.engines.base import Call, EngineReport, GenerateRequest, ScoreRequest
-from harness.engines.fastest import fastest_dtype
-from harness.engines.hf.generation import Generation
-from harness.engines.hf.adapters import Adapters
 from harness.engines.device import import_torch, resolve_device, resolve_dtype
-from harness.engines.loading import load_model
+from harness.engines.fastest import fastest_dtype
+from harness.engines.hf.adapters import Adapters
+from harness.engines.hf.generation import Generation
 from harness.engines.hf.network import Network
 from harness.engines.hf.probe import check, choose_path
 from harness.engines.hf.scoring import Scoring
+from harness.engines.loading import load_model
 from harness.engines.tokens import HFTokens, longest_input
 from harness.errors import UserError
 from harness.files import cache_folder

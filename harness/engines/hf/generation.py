@@ -11,16 +11,15 @@ from typing import Any
 
 import numpy as np
 
+from harness.engines.answers import impossible
 from harness.engines.base import Call, EngineReport, GenerateRequest
-from harness.engines.hf.decode import by_itself, over_rows, over_slots
-from harness.errors import out_of_memory
 from harness.engines.device import total_memory
+from harness.engines.hf.decode import by_itself, over_rows, over_slots
 from harness.engines.hf.network import Network
 from harness.engines.prefix import Forest
 from harness.engines.tokens import HFTokens
 from harness.engines.writing import Writing
-from harness.types import Response
-from harness.engines.answers import impossible
+from harness.errors import out_of_memory
 
 # Prompts of a call: large enough to keep the rows full, small enough to lose to a kill.
 GROUP = 128
@@ -170,5 +169,3 @@ def groups(forest: Forest) -> Iterator[tuple[int, list[int]]]:
         for start in range(0, len(places), GROUP):
             yield depth, places[start : start + GROUP]
         todo.extend(reversed(own))
-
-

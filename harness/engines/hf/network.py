@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
-from harness.engines.hf.branches import NAME, Branches
 from harness.engines.device import import_torch
+from harness.engines.hf.branches import NAME, Branches
 from harness.engines.prefix import Flat
 
 # Rows of logits normalised at once: bounds the float32 copy of a large vocabulary.

@@ -6,15 +6,14 @@ one row, rows that branch off a cached root, whole rows.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator, Sequence, Set
 from typing import Any
 
 import numpy as np
 
+from harness.engines.answers import scored, too_long
 from harness.engines.base import Call, EngineReport, ScoreRequest
-from harness.errors import out_of_memory
 from harness.engines.hf.network import Network
 from harness.engines.prefix import (
     Bools,
@@ -27,10 +26,8 @@ from harness.engines.prefix import (
     plan_packed,
     plan_rows,
 )
-from harness.engines.writing import NOT_NUMBERS
+from harness.errors import out_of_memory
 from harness.types import Response
-from harness.engines.answers import scored
-from harness.engines.answers import too_long
 
 # One predicted token: (sorted place of its sequence, row of the logits, token).
 Want = tuple[int, int, int]
@@ -209,7 +206,3 @@ class Scoring:
             if seen == len(request.continuation):
                 del state[s]
                 yield s, scored(request, total, greedy, self.max_length)
-
-
-
-

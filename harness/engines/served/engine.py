@@ -17,10 +17,10 @@ from queue import SimpleQueue
 from typing import Any, Literal
 
 from harness.engines.base import Call, EngineReport, GenerateRequest, ScoreRequest, Tokens
-from harness.engines.served.client import Broken, Client, Refused
 from harness.engines.prefix import Forest
-from harness.engines.served.probe import Way, alignment_fault, find_way, read_echo
 from harness.engines.served.characters import TextTokens, messages_of
+from harness.engines.served.client import Broken, Client, Refused
+from harness.engines.served.probe import Way, alignment_fault, find_way, read_echo
 from harness.engines.tokens import HFTokens
 from harness.errors import UserError
 from harness.models.served import Served

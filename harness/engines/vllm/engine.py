@@ -18,12 +18,11 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+from harness.engines.answers import impossible, scored, too_long
 from harness.engines.base import Call, EngineReport, GenerateRequest, ScoreRequest
-from harness.engines.fastest import fastest_dtype
-from harness.engines.answers import impossible
 from harness.engines.device import resolve_device, resolve_dtype
+from harness.engines.fastest import fastest_dtype
 from harness.engines.prefix import Forest
-from harness.engines.answers import scored, too_long
 from harness.engines.tokens import HFTokens, end_tokens, longest_input
 from harness.engines.vllm.process import Answer, Ask, VLLMProcess, vllm_version
 from harness.engines.writing import Writing

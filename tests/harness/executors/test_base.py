@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from harness.executors.base import plan_lanes
-from harness.executors.base import LocalExecutor
+from harness.executors.base import LocalExecutor, plan_lanes
 from harness.types import Job
 
 BASES = {"a": "a", "rag-a": "a", "ft-a": "a", "b": "b"}

@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UserError
-from harness.forecast.footprint import Shape, inference, lora_parameters, shape_of, training, usable, weights
+from harness.forecast.footprint import (
+    Shape,
+    inference,
+    lora_parameters,
+    shape_of,
+    training,
+    usable,
+    weights,
+)
 from harness.models.table import builtin_models
 from harness.types import ModelSpec
 from tests.harness.engines.tiny import configurations, write_model

@@ -7,10 +7,17 @@ import pytest
 from harness.ask import Asker
 from harness.engines.base import GenerateRequest, ScoreRequest
 from harness.errors import UserError
-from harness.forecast.requests import Counting, RoughTokens, Throughput, Work, expected_passes, expected_tokens
+from harness.forecast.requests import (
+    Counting,
+    RoughTokens,
+    Throughput,
+    Work,
+    expected_passes,
+    expected_tokens,
+)
+from harness.forecast.throughput import stated
 from harness.progress import NullProgress
 from harness.store import ResponseStore
-from harness.forecast.throughput import stated
 from harness.types import Decoding
 from tests.harness.fakes import CharTokens, ScriptedEngine
 

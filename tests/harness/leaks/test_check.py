@@ -21,9 +21,9 @@ from harness.leaks.report import ItemText, LeakReport
 from harness.progress import NullProgress
 from harness.types import Artifact, Domain
 from specializers.controls.dapt import Dapt
-from specializers.domain import load_domain
 from specializers.controls.rag import Rag
 from specializers.controls.seedsft import SeedSft
+from specializers.domain import load_domain
 from specializers.selfspec.specializer import SelfSpec
 from tests.harness.leaks.test_index import generated_text, made_up
 from tests.specializers.selfspec.test_selfspec import params, willing

@@ -1,4 +1,4 @@
-"""harness.models.hub: a model in the hub's cache needs no network; what cannot be had is one message."""
+"""A model in the hub's cache needs no network; what cannot be had is one message."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""harness.models.sources: every kind of source ends as one local folder, once, or as one message."""
+"""Every kind of source ends as one local folder, once, or as one message."""
 
 import json
 import multiprocessing
@@ -11,11 +11,10 @@ from typing import Any
 
 import pytest
 
-from harness.models import folder as modelfolder, sources
-from harness.models import gguf
 from harness.errors import MissingExtra, UserError
-from harness.files import sha256_file
-from harness.files import cache_folder
+from harness.files import cache_folder, sha256_file
+from harness.models import folder as modelfolder
+from harness.models import gguf
 from harness.models.sources import fetch, spec_faults
 from harness.types import ModelSpec
 from tests.harness.tiny_models import (
@@ -352,5 +351,5 @@ def test_the_cache_folder_is_the_users_choice(
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path))
     assert cache_folder() == tmp_path
     monkeypatch.delenv("BENCH_CACHE")
-    monkeypatch.setattr(sources, "user_cache_dir", lambda name: f"/somewhere/{name}")
+    monkeypatch.setattr("harness.files.user_cache_dir", lambda name: f"/somewhere/{name}")
     assert cache_folder() == Path("/somewhere/selfspec-bench")

@@ -5,8 +5,8 @@ import re
 import pytest
 
 from harness.errors import UserError
-from harness.models.table import builtin_models
 from harness.models.sources import fetch, spec_faults
+from harness.models.table import builtin_models
 from harness.types import ModelSpec
 
 MODELS = builtin_models()

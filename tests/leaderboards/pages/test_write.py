@@ -5,12 +5,11 @@ from html.parser import HTMLParser
 
 import pytest
 
-from leaderboards.board import Difference
+from leaderboards.board import Difference, Interval
 from leaderboards.build import build
 from leaderboards.pages.words import bar, fact, gap_bar, reach, tone, verdicts
 from leaderboards.pages.write import write_pages
 from leaderboards.spec import BoardSpec
-from leaderboards.board import Interval
 from tests.leaderboards.artifact import write_artifact
 from tests.leaderboards.records import item, record, record_of
 

@@ -8,12 +8,12 @@ docs/statistics.md are these.
 import numpy as np
 import pytest
 
-from leaderboards.stats.averages import averages
 from leaderboards.board import Cell, Column
+from leaderboards.stats.averages import averages
 from leaderboards.stats.columns import ScoredColumn
-from leaderboards.stats.sheet import Answers, Sheet, paired_views, whole_view
 from leaderboards.stats.compare import contrast, documents_of, estimate, resample
 from leaderboards.stats.resampling import bootstrap_weights, interval
+from leaderboards.stats.sheet import Answers, Sheet, paired_views, whole_view
 from leaderboards.stats.significance import holm
 from tasks.resample import summands
 

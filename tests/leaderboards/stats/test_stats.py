@@ -10,7 +10,14 @@ from scipy import stats as scipy_stats
 from statsmodels.stats.multitest import multipletests
 
 from leaderboards.stats.resampling import bootstrap_weights, coin_flips, interval
-from leaderboards.stats.significance import detectable, holm, mcnemar_p, normal_p, randomisation_p, rank_ranges
+from leaderboards.stats.significance import (
+    detectable,
+    holm,
+    mcnemar_p,
+    normal_p,
+    randomisation_p,
+    rank_ranges,
+)
 
 
 def test_a_resample_takes_as_many_documents_as_there_are():

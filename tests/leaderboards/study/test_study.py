@@ -16,8 +16,8 @@ from leaderboards.spec import BoardSpec, dump_board
 from leaderboards.study.__main__ import main
 from leaderboards.study.paper import study_files
 from leaderboards.study.spec import load_study
-from leaderboards.text.verdict import verdict
 from leaderboards.sweeps import write_sweep
+from leaderboards.text.verdict import verdict
 from tests.leaderboards.records import record, store
 from tests.leaderboards.test_sweeps import answers, swept
 

@@ -5,8 +5,8 @@ import re
 import pytest
 
 from leaderboards.build import build
-from leaderboards.text.latex import render_latex
 from leaderboards.spec import BoardSpec
+from leaderboards.text.latex import render_latex
 from tests.leaderboards.records import record
 
 SPEC = BoardSpec("made_up", title="100% of A & B\n\\input{x}", resamples=200)

@@ -8,8 +8,14 @@ from rich.console import Console
 
 from leaderboards.board import as_json
 from leaderboards.build import build
-from leaderboards.text.render import render_csv, render_json, render_markdown, render_terminal, write_board
 from leaderboards.spec import BoardSpec
+from leaderboards.text.render import (
+    render_csv,
+    render_json,
+    render_markdown,
+    render_terminal,
+    write_board,
+)
 from tests.leaderboards.records import item, record, record_of
 
 SPEC = BoardSpec("made_up", title="Made up", resamples=300, references=("selfspec-paper-base",))

@@ -14,10 +14,10 @@ from harness.files import read_jsonl
 from harness.progress import NullProgress
 from harness.types import Domain
 from specializers.controls.dapt import Dapt
-from specializers.domain import DOMAINS, load_domain
 from specializers.controls.generic import Generic
 from specializers.controls.rag import Rag
 from specializers.controls.seedsft import SeedSft
+from specializers.domain import DOMAINS, load_domain
 from specializers.selfspec.specializer import SelfSpec
 from tests.specializers.selfspec.test_selfspec import willing
 from tests.specializers.tiny import ScriptedBase, save_domain, save_model

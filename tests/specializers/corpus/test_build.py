@@ -20,8 +20,8 @@ from harness.leaks.report import ItemText
 from harness.progress import NullProgress
 from harness.types import Artifact
 from specializers.corpus import build as corpus_build
-from specializers.corpus.open import content_digest, open_corpus, passages_file
 from specializers.corpus.build import build_corpus
+from specializers.corpus.open import content_digest, open_corpus, passages_file
 from specializers.domain import load_domain
 from tests.specializers.corpus.test_sources import PLAIN, article, pubmed, save
 from tests.specializers.tiny import save_domain

@@ -14,10 +14,10 @@ from harness.errors import UserError
 from harness.files import write_json
 from harness.progress import NullProgress
 from specializers.corpus.build import build_corpus
-from specializers.retrieval.open import KINDS, open_retriever
 from specializers.retrieval import dense
 from specializers.retrieval.embedding import Embedder, embedding_spec, open_embedder
 from specializers.retrieval.hybrid import Hybrid
+from specializers.retrieval.open import KINDS, open_retriever
 from tests.harness.tiny_models import sha256, write_wheel
 from tests.specializers.retrieval.test_retrieval import TEXTS, save_corpus
 

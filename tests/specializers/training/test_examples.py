@@ -10,8 +10,8 @@ import pytest
 import tasks
 from harness.engines.tokens import HFTokens
 from harness.suites.index import SuiteIndex
-from specializers.training.targets import encode
 from specializers.training.examples import form_facts, render
+from specializers.training.targets import encode
 from tests.specializers.tiny import save_model
 
 FOLDER = Path(tasks.__file__).parent / "biomed_mini"

@@ -18,8 +18,8 @@ from specializers.training.adapter import with_adapter
 from specializers.training.packing import IGNORED, arrange, collate, packs_exactly, response_loss
 from specializers.training.targets import Tokens
 from specializers.training.trainer import train_lora
-from tests.specializers.training.test_trainer import EXAMPLES, PARAMS
 from tests.specializers.tiny import ARCHITECTURES, save_model
+from tests.specializers.training.test_trainer import EXAMPLES, PARAMS
 
 # MPT takes no positions; Falcon does not build its mask from them.
 UNPACKED = ("mpt", "falcon")

@@ -19,8 +19,8 @@ from harness.files import read_jsonl
 from harness.progress import NullProgress
 from specializers.training.parallel import _follow, train_in_processes
 from specializers.training.trainer import train_lora
-from tests.specializers.training.test_trainer import EXAMPLES, PARAMS, adapter_digest
 from tests.specializers.tiny import save_model
+from tests.specializers.training.test_trainer import EXAMPLES, PARAMS, adapter_digest
 
 # Three steps of four examples, then one of two, which two processes share with fillers.
 STILL = replace(PARAMS, lora_dropout=0.0)

@@ -19,11 +19,11 @@ from harness.files import read_jsonl, sha256_file
 from harness.progress import NullProgress
 from specializers.stages import adapter_stage
 from specializers.training.adapter import adapted_modules, with_adapter
+from specializers.training.examples import TrainingExample
 from specializers.training.packing import IGNORED, collate, response_loss
 from specializers.training.params import TrainParams
 from specializers.training.targets import Tokens, encode, in_order
 from specializers.training.trainer import train_lora
-from specializers.training.examples import TrainingExample
 from tests.specializers.tiny import save_model
 
 PARAMS = TrainParams(

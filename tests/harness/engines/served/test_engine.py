@@ -17,8 +17,8 @@ from harness.engines.base import GenerateRequest, ScoreRequest
 from harness.engines.choose import open_engine
 from harness.engines.served.characters import TextTokens, messages_of
 from harness.errors import UserError
-from harness.progress import NullProgress
 from harness.models.sources import fetch, spec_faults
+from harness.progress import NullProgress
 from harness.store import ResponseStore
 from harness.types import Decoding, ModelSpec
 from tests.harness.engines.servers import FakeServer, value
