@@ -110,7 +110,7 @@ class StoredLM(TemplateLM):  # type: ignore[misc]
         """Results as lm-eval wants them; it has no place for a failed call, which ends the run."""
         results: list[Any] = []
         for request, responses in zip(requests, self.respond(requests), strict=True):
-            if failed := [response for response in responses if response.status == "error"]:
+            if failed := [response for response in responses if response.status != "ok"]:
                 raise UserError(f"request {len(results)} ({kind}): {failed[0].error}")
             results.append(as_result(kind, responses))
             self.cache_hook.add_partial(kind, request.args, results[-1])

@@ -2,11 +2,12 @@
 
 A record is a folder `runs/<model>/<task>@<shots>.<draw>/`:
 
-- `items.jsonl`: a row per item: `id`, `status` ("ok", "unparseable", "error"),
+- `items.jsonl`: a row per item: `id`, `status` ("ok", "unparseable", "error", or
+  "refused": the server's content filter would not have it answered),
   `input` (the item's own, without instruction), `answer`, `target`, `metrics`
   (a number, or the counts a corpus-level metric sums), `document` (the cluster
   an interval resamples), `responses` (what the model gave to each request of
-  the item), `prompt_sha256`, `cut_tokens`.
+  the item; reasoning stands there, apart from the answer), `prompt_sha256`, `cut_tokens`.
 - `record.json`: the manifest (what the numbers were made from), the summary,
   recomputed from the rows, the SHA-256 of items.jsonl, and a digest of all
   these. It is written last: a folder without it is an unfinished record.
@@ -33,6 +34,8 @@ from harness.files import write_bytes, write_json
 from harness.types import Job, Json, Record
 
 FORMAT = 2
+# Statuses of items that have no score.
+UNSCORED = ("error", "refused")
 _SPENT = ("seconds", "calls", "tokens_computed", "tokens_generated")
 Aggregation = Callable[[Sequence[Any]], float]
 
@@ -47,8 +50,8 @@ def summarise(
 ) -> Json:
     """Recompute a record's summary from its rows.
 
-    Items with status "error" have no score: they are left out of every metric
-    and make the record incomplete. Unparseable answers count as wrong.
+    Items with status "error" or "refused" have no score: they are left out of every
+    metric and make the record incomplete. Unparseable answers count as wrong.
 
     Args:
         items: the rows of items.jsonl.
@@ -56,9 +59,17 @@ def summarise(
         n_full: rows of the task's whole test set; a limited run has fewer items.
     Returns:
         n, n_full, n_scored, n_unparseable, n_error, n_cut, complete, and
-        metrics (None where nothing was scored).
+        metrics (None where nothing was scored); n_refused, and n_reasoning (answers
+        whose reasoning never ended), where there are any.
     """
-    scored = [item for item in items if item["status"] != "error"]
+    scored = [item for item in items if item["status"] not in UNSCORED]
+    rare = {
+        "n_refused": sum(item["status"] == "refused" for item in items),
+        "n_reasoning": sum(
+            any(given.get("finish") == "reasoning" for given in item.get("responses", ()))
+            for item in items
+        ),
+    }
     metrics: dict[str, float | None] = {}
     for name, aggregate in aggregations.items():
         values = [item["metrics"][name] for item in scored if name in item["metrics"]]
@@ -73,6 +84,7 @@ def summarise(
         "n_cut": sum(bool(item.get("cut_tokens")) for item in items),
         "complete": bool(items) and len(scored) == len(items),
         "metrics": metrics,
+        **{name: count for name, count in rare.items() if count},
     }
 
 

@@ -22,7 +22,7 @@ from filelock import FileLock
 
 from harness.leaks.report import LEAKED, LeakReport
 from harness.lm import StoredLM, as_result, request_type
-from harness.record import record_folder, summarise, write_record
+from harness.record import UNSCORED, record_folder, summarise, write_record
 from harness.suites.window import fit_demonstrations, fit_prompt
 from harness.types import Artifact, Job, Json, LocalModel, Record, Response
 
@@ -165,20 +165,16 @@ def _score(
         instances = sorted(by_doc[doc_id], key=lambda instance: instance.idx)
         doc, answers = instances[0].doc, responses[doc_id]
         flat = [response for group in answers for response in group]
-        failed = any(response.status == "error" for response in flat)
+        unscored = next((s for s in UNSCORED if any(r.status == s for r in flat)), "")
         values: Json = {}
-        for name in [] if failed else filters:
+        for name in [] if unscored else filters:
             results = task.process_results(doc, [i.filtered_resps[name] for i in instances])
             for metric, value in results.items():
-                label = metric if name == "none" else f"{metric},{name}"
+                label = _label(metric, name)
                 values[label] = _plain(value)
                 function = aggregation[metric]
-                facts = {
-                    "aggregation": getattr(function, "__name__", str(function)),
-                    "higher_is_better": bool(higher.get(metric, True)),
-                }
-                metrics.setdefault(label, (function, facts))
-        status = "error" if failed else "unparseable" if values.get("unparseable") else "ok"
+                metrics.setdefault(label, (function, _facts(function, higher.get(metric, True))))
+        status = unscored or ("unparseable" if values.get("unparseable") else "ok")
         rows.append(
             {
                 "id": str(doc.get("id", doc_id)),
@@ -193,7 +189,22 @@ def _score(
                 "responses": [_row(response) for response in flat],
             }
         )
+    if not metrics:  # nothing was scored: the record still says what would have been
+        metrics = {
+            _label(metric, name): (function, _facts(function, higher.get(metric, True)))
+            for name in filters
+            for metric, function in aggregation.items()
+        }
     return rows, metrics
+
+
+def _label(metric: str, filtered: str) -> str:
+    return metric if filtered == "none" else f"{metric},{filtered}"
+
+
+def _facts(aggregation: Any, higher_is_better: Any) -> Json:
+    name = getattr(aggregation, "__name__", str(aggregation))
+    return {"aggregation": name, "higher_is_better": bool(higher_is_better)}
 
 
 def _flagged(item: Json, task: str, leaks: LeakReport) -> Json:
@@ -230,7 +241,9 @@ def _row(response: Response) -> Json:
         row |= {"text": response.text, "finish": response.finish}
     else:
         row |= {"loglikelihood": response.loglikelihood, "greedy": response.greedy}
-    return row | ({"error": response.error} if response.status == "error" else {})
+    if response.reasoning is not None:
+        row |= {"reasoning": response.reasoning, "reasoning_tokens": response.reasoning_tokens}
+    return row | ({"error": response.error} if response.status != "ok" else {})
 
 
 def _plain(value: Any) -> Any:

@@ -131,12 +131,13 @@ class ResponseStore:
     def put(self, call: Sequence[tuple[str, Response]]) -> None:
         """Append one finished model call and fsync it.
 
-        Failed calls (status "error") are kept out: the next run asks again.
+        Failed calls (status "error") are kept out: the next run asks again. A refusal is
+        an answer, and kept.
 
         Raises:
             UserError: the disk is full or the folder cannot be written.
         """
-        kept = [(key, response) for key, response in call if response.status == "ok"]
+        kept = [(key, response) for key, response in call if response.status != "error"]
         if not kept:
             return
         payload = json.dumps([[key, _slim(response)] for key, response in kept]).encode()

@@ -108,18 +108,26 @@ class Response:
     loglikelihood is in nats, summed over the continuation's tokens; `greedy`
     says whether each of them was the most likely token. `cut_tokens` counts
     prompt tokens dropped on the left because the context was too long. A failed
-    call has status "error" and no score: never wrong, never dropped.
+    call has status "error" and no score: never wrong, never dropped. "refused" is
+    a server's last word: its content filter would not have the request answered.
+
+    `reasoning` is what the model wrote for itself before its answer: kept apart from
+    `text`, never scored; `reasoning_tokens` of the `tokens` went into it. finish
+    "reasoning": the tokens ran out, or the model ended, before the reasoning did, so
+    there is no answer.
     """
 
     kind: Literal["loglikelihood", "generation"]
-    status: Literal["ok", "error"] = "ok"
+    status: Literal["ok", "error", "refused"] = "ok"
     loglikelihood: float | None = None
     greedy: bool | None = None
     text: str | None = None
-    finish: Literal["stop", "eos", "length"] | None = None
+    finish: Literal["stop", "eos", "length", "reasoning"] | None = None
     tokens: int = 0
     cut_tokens: int = 0
     error: str | None = None
+    reasoning: str | None = None
+    reasoning_tokens: int = 0
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from rich.text import Text
 from harness.artifacts.lineage import documents_of, seeds_of
 from harness.errors import UserErrors
 from harness.leaks.report import LEAKED
+from harness.record import UNSCORED
 from harness.types import Json, Record
 from leaderboards.pages.items import item_value
 from leaderboards.text.grids import points
@@ -171,7 +172,7 @@ def _scored(record: Record, metric: str) -> list[Mapping[str, Any]]:
     return [
         item
         for item in record.items
-        if item["status"] != "error" and metric in item.get("metrics", {})
+        if item["status"] not in UNSCORED and metric in item.get("metrics", {})
     ]
 
 

@@ -95,8 +95,11 @@ def _words(raw: RawColumn) -> Iterator[str]:
 def _faults(where: str, record: Record) -> Iterator[str]:
     summary = record.summary
     n = summary["n"]
-    if not summary["complete"]:
-        failed = summary["n_error"]
+    if failed := summary["n_error"]:
         yield f"{where}: incomplete, {failed} of {n} items failed and have no score."
+    if refused := summary.get("n_refused"):
+        yield f"{where}: {refused} of {n} items were refused by the server and have no score."
+    if unended := summary.get("n_reasoning"):
+        yield f"{where}: {unended} of {n} answers ended inside the model's reasoning."
     if summary["n_cut"]:
         yield f"{where}: {summary['n_cut']} of {n} prompts did not fit and were cut at the start."

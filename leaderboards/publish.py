@@ -26,7 +26,7 @@ from leaderboards.spec import BoardSpec, dump_board
 
 # Everything else of a row is text of the set, or may quote it.
 _KEPT = ("id", "status", "metrics", "document", "cut_tokens", "prompt_sha256", "flags")
-_KEPT_OF_A_RESPONSE = ("tokens", "finish", "loglikelihood", "greedy")
+_KEPT_OF_A_RESPONSE = ("tokens", "finish", "loglikelihood", "greedy", "reasoning_tokens")
 
 
 def publish(

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
+from harness.record import UNSCORED
 from harness.types import Json, Record
 
 
@@ -126,7 +127,7 @@ def _samples(record: Record) -> Iterator[Json]:
     """A row per item and filter. Items whose call failed have no score and are left out."""
     kind = _output_type(record)
     for number, item in enumerate(record.items):
-        if item["status"] == "error":
+        if item["status"] in UNSCORED:
             continue
         by_filter: dict[str, Json] = defaultdict(dict)
         for label, value in item["metrics"].items():

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.leaks.report import LEAKED
+from harness.record import UNSCORED
 from leaderboards.board import ByDraw
 from leaderboards.stats.resampling import Floats
 from tasks.resample import summands
@@ -33,7 +34,7 @@ def sheet(cells: Mapping[str, ByDraw], metric: str, seed: str) -> Sheet | None:
             for item in record.items:
                 if LEAKED in item.get("flags", ()):
                     leaked[label].add(item["id"])
-                if item["status"] == "error" or metric not in item["metrics"]:
+                if item["status"] in UNSCORED or metric not in item["metrics"]:
                     continue
                 value = item["metrics"][metric]
                 scored[item["id"]] = list(value) if isinstance(value, list | tuple) else [value]

@@ -129,7 +129,7 @@ def write_instructions(
         )
         for index, response in enumerate(responses):
             tokens += response.tokens
-            errors += response.status == "error"
+            errors += response.status != "ok"
             origin = {
                 "call": calls + index,
                 "seeds": [seed.id for seed in shown[index]],

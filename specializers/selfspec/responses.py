@@ -104,7 +104,7 @@ def write_responses(
             rows.append(_row(ask, output, decoding, refusal))
         given = [*responses, *(sample for drawn in again.values() for sample in drawn)]
         tokens += sum(response.tokens for response in given)
-        errors += sum(response.status == "error" for response in given)
+        errors += sum(response.status != "ok" for response in given)
         samples += len(given) - len(responses)
         asked += len(batch)
     if kept < params.examples:

@@ -39,6 +39,23 @@ def test_an_error_is_neither_wrong_nor_dropped():
     }  # fmt: skip
 
 
+def test_what_the_server_refused_is_counted_apart():
+    rows = [
+        *ROWS,
+        {"id": "3", "status": "refused", "answer": "", "metrics": {}, "cut_tokens": 0},
+        {
+            "id": "4",
+            "status": "unparseable",
+            "metrics": {"acc": 0},
+            "responses": [{"finish": "reasoning"}],
+        },
+    ]
+    summary = summarise(rows, {"acc": mean}, 5)
+    assert (summary["n_error"], summary["n_refused"], summary["n_reasoning"]) == (1, 1, 1)
+    assert (summary["n_scored"], summary["complete"]) == (3, False)
+    assert summary["metrics"] == {"acc": pytest.approx(1 / 3)}
+
+
 def test_nothing_scored_is_no_score():
     summary = summarise(ROWS[2:], {"acc": mean}, 1)
     assert summary["metrics"] == {"acc": None}

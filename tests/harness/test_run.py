@@ -12,7 +12,7 @@ from harness.progress import NullProgress
 from harness.run import run_job
 from harness.store import ResponseStore
 from harness.suites.index import SuiteIndex
-from harness.types import Job, LocalModel, ModelSpec
+from harness.types import Job, LocalModel, ModelSpec, Response
 from tests.harness.fakes import ScriptedEngine
 
 MINI = Path(tasks.__file__).parent / "biomed_mini"
@@ -31,12 +31,14 @@ class Listening(ScriptedEngine):
         return super()._generate(request)
 
 
-def run(tmp_path, max_length, shots=0, card=(), before=0, **options):
+def run(tmp_path, max_length, shots=0, card=(), before=0, gives=None, **options):
     job = Job("m", "m", "", "biomed_mini", "mini_yesno", shots, **options)
     index = SuiteIndex({"biomed_mini": MINI})
     task = index.load(["mini_yesno"], shots=shots, draw=0, data=None)["mini_yesno"]
     engine = Listening(max_length)
     engine.report.tokens_generated = before
+    if gives is not None:
+        engine._generate = lambda request: gives
     lm = StoredLM(Asker(engine, ResponseStore(tmp_path, {}), None, NullProgress()), "m")
     local = LocalModel(ModelSpec("m", "path:x"), tmp_path, "digest")
     runs = tmp_path / f"runs{max_length}"
@@ -81,3 +83,22 @@ def test_what_the_engine_did_before_is_not_the_jobs(tmp_path):
     (path,) = tmp_path.glob("runs*/m/*/run.json")
     facts = json.loads(path.read_text())
     assert facts["tokens_generated"] == facts["spent"]["tokens_generated"] < 999
+
+
+def test_a_refusal_is_no_answer_and_reasoning_is_kept_but_never_scored(tmp_path):
+    said = Response("generation", text="", finish="reasoning", tokens=9, reasoning="yes, it is",
+                    reasoning_tokens=9)  # fmt: skip
+    record, task, _ = run(tmp_path / "a", 100_000, limit=2, gives=said)
+    assert [item["status"] for item in record.items] == ["unparseable"] * 2
+    kept = record.items[0]["responses"][0]
+    assert (kept["reasoning"], kept["reasoning_tokens"], kept["text"]) == ("yes, it is", 9, "")
+    assert record.summary["n_reasoning"] == 2
+
+    no = Response("generation", status="refused", error="content filter: violence")
+    record, task, _ = run(tmp_path / "b", 100_000, limit=2, gives=no)
+    assert [item["status"] for item in record.items] == ["refused"] * 2
+    assert (record.summary["n_refused"], record.summary["n_error"]) == (2, 0)
+    assert record.items[0]["responses"][0]["error"] == "content filter: violence"
+    # Nothing was scored; the record says in which metrics it would have been.
+    assert record.manifest["metrics"].keys() == task.aggregation().keys()
+    assert set(record.summary["metrics"].values()) == {None}

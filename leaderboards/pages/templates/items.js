@@ -107,7 +107,7 @@ const FILTERS = {
   worse: (a, b) => a && b && b[2] !== null && b[2] < a[2],
   wrong: (a, b) => [a, b].some((one) => one && one[1] === false),
   unparseable: (a, b) => [a, b].some((one) => one && one[0] === "unparseable"),
-  failed: (a, b) => [a, b].some((one) => one && one[0] === "error"),
+  failed: (a, b) => [a, b].some((one) => one && ["error", "refused"].includes(one[0])),
   leaked: (a, b) => [a, b].some((one) => one && one[4]),
 };
 
