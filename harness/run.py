@@ -23,6 +23,7 @@ from filelock import FileLock
 from harness.leaks.report import LEAKED, LeakReport
 from harness.lm import StoredLM, as_result, request_type
 from harness.record import UNSCORED, record_folder, summarise, write_record
+from harness.suites.rewriting import rewrite_prompts
 from harness.suites.window import fit_demonstrations, fit_prompt
 from harness.types import Artifact, Job, Json, LocalModel, Record, Response
 
@@ -83,8 +84,10 @@ def ask_job(
     chat = lm.has_chat_template if job.chat == "auto" else job.chat == "on"
     _build_requests(task, job, lm, chat)
     if rewrite is not None:
-        _rewrite_inputs(task, rewrite)
-    cut = _fit_window(task, job.shots, lm, rewrite)
+        own = rewrite_prompts(task, rewrite)
+    else:
+        own = [str(instance.doc.get("input", "")) for instance in task.instances]
+    cut = _fit_window(task, job.shots, lm, own)
     return chat, cut, _respond(task, lm)
 
 
@@ -100,26 +103,18 @@ def _build_requests(task: Any, job: Job, lm: StoredLM, chat: bool) -> None:
     )
 
 
-def _rewrite_inputs(task: Any, rewrite: Callable[[str], str]) -> None:
-    """Put the rewritten input in the place of each item's own, in its prompts."""
-    for instance in task.instances:
-        own = str(instance.doc.get("input", ""))
-        prompt, *rest = instance.args
-        head, mark, tail = prompt.rpartition(own) if own else (prompt, "", "")
-        if mark:
-            instance.arguments = (head + rewrite(own) + tail, *rest)
+def _fit_window(task: Any, shots: int, lm: StoredLM, own: Sequence[str]) -> dict[int, int]:
+    """Shorten over-long prompts in place; tokens cut per item.
 
-
-def _fit_window(
-    task: Any, shots: int, lm: StoredLM, rewrite: Callable[[str], str] | None
-) -> dict[int, int]:
-    """Shorten over-long prompts in place; tokens cut per item."""
+    Args:
+        own: for each request, the text in its prompt that may be cut.
+    """
     count = lm.count_tokens
     shown = list(task.fewshot_docs())[:shots] if shots else []
     inputs = [str(doc["input"]) for doc in shown if "input" in doc]
     cut: dict[int, int] = defaultdict(int)
     shortened: dict[int, dict[str, str]] = {}
-    for instance in task.instances:
+    for instance, text in zip(task.instances, own, strict=True):
         if instance.request_type == "loglikelihood_rolling":
             continue  # scored in windows of the model's length
         prompt, rest = instance.args
@@ -128,9 +123,7 @@ def _fit_window(
             shortened[room] = fit_demonstrations(inputs, room, count)
         if not shortened[room] and count(prompt) <= room:
             continue
-        own = str(instance.doc.get("input", ""))
-        own = rewrite(own) if rewrite is not None and own else own
-        fitted = fit_prompt(prompt, own, shortened[room], room, count)
+        fitted = fit_prompt(prompt, text, shortened[room], room, count)
         instance.arguments = (fitted, rest)
         cut[instance.doc_id] = count(prompt) - count(fitted)
     return cut

@@ -26,6 +26,12 @@ def count(text: str) -> int:
     return int(text)
 
 
+def positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}': expected a whole number, 1 or more")
+    return int(text)
+
+
 def points(text: str) -> float:
     """Points of 100 as a share."""
     try:
@@ -71,8 +77,8 @@ def task_options(sub: argparse.ArgumentParser) -> None:
     """What is asked; see `scoring.planned`."""
     sub.add_argument("--tasks", type=names, required=True, help="tasks, groups or suites")
     sub.add_argument("--shots", type=shots, help="numbers of demonstrations (default: 0)")
-    sub.add_argument("--draws", type=count, default=1, help="repeat with other demonstrations")
-    sub.add_argument("--limit", type=count, default=0, help="first N items of each task only")
+    sub.add_argument("--draws", type=positive, default=1, help="repeat with other demonstrations")
+    sub.add_argument("--limit", type=positive, default=0, help="first N items of each task only")
     sub.add_argument("--chat", choices=["auto", "on", "off"], default="auto")
     data_options(sub)
     trust_options(sub)

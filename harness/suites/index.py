@@ -11,16 +11,26 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from harness.checks import is_plain_name
 from harness.errors import UserError, UserErrors, did_you_mean
-from harness.suites.exam_data import load_own
+from harness.suites.exam_data import MissingData, load_own, told_together
 from harness.suites.trust import code_of, refuse_code, sandbox_templates, with_includes
 
 # lm-eval tells of every task it builds; the run's own output says what matters.
 logging.getLogger("lm_eval").setLevel(logging.ERROR)
+
+
+@cache
+def _lm_evals_own() -> dict[str, Any]:
+    """lm-eval's own tasks, groups and tags by name; looked through once a process."""
+    from lm_eval.tasks import TaskManager
+
+    index: dict[str, Any] = TaskManager().task_index
+    return index
 
 
 @dataclass(frozen=True)
@@ -62,18 +72,13 @@ class SuiteIndex:
         self._with_defaults = False
         self._index = self._manager().task_index
 
-    def _manager(
-        self, *, include_defaults: bool = False, metadata: dict[str, Any] | None = None
-    ) -> Any:
+    def _manager(self, metadata: dict[str, Any] | None = None) -> Any:
         from lm_eval.tasks import TaskManager
 
-        manager = TaskManager(
-            include_path=list(self._suites.values()),
-            include_defaults=include_defaults,
-            metadata=metadata,
-        )
+        folders = list(self._suites.values())
+        manager = TaskManager(include_path=folders, include_defaults=False, metadata=metadata)
         if self._with_defaults:
-            manager._index = self._index  # lm-eval's own tasks are looked through once
+            manager._index = self._index
         return manager
 
     def _check_yaml(self) -> None:
@@ -138,9 +143,7 @@ class SuiteIndex:
                     faults.append(f"suite '{name}': {folder} holds no task; expected x.yaml files.")
                 found.update(dict.fromkeys(members))
                 continue
-            if normal not in self._index:
-                self._use_defaults()
-            if normal not in self._index and name not in self._index:
+            if self._entry(normal) is None and name not in self._index:
                 hint = did_you_mean(name, [*self.group_names, *self.task_names])
                 faults.append(f"unknown task '{name}'.{hint} 'bench list tasks' shows all.")
                 continue
@@ -152,7 +155,7 @@ class SuiteIndex:
 
     def _use_defaults(self) -> None:
         if not self._with_defaults:
-            self._index = self._manager(include_defaults=True).task_index
+            self._index = {**_lm_evals_own(), **self._index}
             self._with_defaults = True
 
     def _build(self, manager: Any, place: TaskPlace) -> Any:
@@ -168,11 +171,18 @@ class SuiteIndex:
                 f"docs/suites.md shows a suite."
             ) from error
 
-    def _members(self, name: str) -> list[str]:
-        entry = self._index.get(name)
-        if entry is None:
+    def _entry(self, name: str) -> Any | None:
+        """What a name stands for; lm-eval's own are looked through where no suite has it.
+
+        Every look-up of a single name comes through here: it does not matter whether this index
+        has been asked for anything before.
+        """
+        if name not in self._index:
             self._use_defaults()
-            entry = self._index.get(name)
+        return self._index.get(name)
+
+    def _members(self, name: str) -> list[str]:
+        entry = self._entry(name)
         if entry is None:
             raise UserError(f"task '{name}' is a member of a group but is defined nowhere.")
         if entry.kind.name == "TAG":
@@ -186,8 +196,15 @@ class SuiteIndex:
         return members
 
     def place(self, task: str) -> TaskPlace:
-        """Where a task is defined."""
-        path = self._index[task].yaml_path
+        """Where a task is defined: in a suite, else among lm-eval's own.
+
+        Raises:
+            UserError: nowhere.
+        """
+        entry = self._entry(task)
+        if entry is None:
+            raise UserError(f"unknown task '{task}'. 'bench list tasks' shows all.")
+        path = entry.yaml_path
         yaml = Path(path).resolve() if path else None
         for suite, folder in self._suites.items():
             if yaml is not None and yaml.is_relative_to(folder.resolve()):
@@ -217,18 +234,23 @@ class SuiteIndex:
         metadata: dict[str, Any] = {"draw": draw}
         if data is not None:
             metadata["data_dir"] = str(data)
-        manager = self._manager(metadata=metadata)
+        places = [self.place(name) for name in tasks]  # before lm-eval's manager gets the index
+        manager = self._manager(metadata)
         loaded: dict[str, Any] = {}
         faults: list[str] = []
-        for name in tasks:
+        missing: list[MissingData] = []
+        for place in places:
+            name = place.name
             try:
-                place = self.place(name)
                 if code := self.wanted_code(name):
                     raise refuse_code(name, place.suite, code)
                 if place.suite == "lm-eval" and place.yaml is not None:
                     task = load_own(manager, name, place.yaml, data)
                 else:
                     task = self._build(manager, place)
+            except MissingData as error:
+                missing.append(error)
+                continue
             except UserErrors as error:
                 faults += error.messages
                 continue
@@ -249,6 +271,6 @@ class SuiteIndex:
                     f"{demonstrations} rows. Use --shots {demonstrations} or fewer."
                 )
             loaded[name] = task
-        if faults:
-            raise UserErrors(list(dict.fromkeys(faults)))
+        if faults := [*dict.fromkeys(faults), *told_together(missing)]:
+            raise UserErrors(faults)
         return loaded

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import tasks
-from harness.errors import UserErrors
+from harness.errors import UserError, UserErrors
 from harness.suites.index import SuiteIndex
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
@@ -56,6 +59,18 @@ def write_exams(place: Any) -> None:
     write(place(PUBMEDQA), name, {split: [question] for split in ("train", "validation", "test")})
 
 
+def snapshots(cache: Path) -> Callable[[str], Path]:
+    """Data set -> the folder of its files in the hub's cache, which is begun there."""
+
+    def snapshot(dataset: str) -> Path:
+        folder = cache / f"datasets--{dataset.replace('/', '--')}"
+        (folder / "refs").mkdir(parents=True)
+        (folder / "refs" / "main").write_text(REVISION)
+        return folder / "snapshots" / REVISION
+
+    return snapshot
+
+
 @pytest.fixture
 def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """No network, and an empty cache of the hub; gives the cache's folder."""
@@ -93,13 +108,7 @@ def check(exams: dict[str, Any]) -> None:
 
 
 def test_offline_the_hubs_cache_serves(offline: Path, index: SuiteIndex) -> None:
-    def snapshot(dataset: str) -> Path:
-        folder = offline / f"datasets--{dataset.replace('/', '--')}"
-        (folder / "refs").mkdir(parents=True)
-        (folder / "refs" / "main").write_text(REVISION)
-        return folder / "snapshots" / REVISION
-
-    write_exams(snapshot)
+    write_exams(snapshots(offline))
     check(load(index, "medqa_4options", "mmlu_anatomy", "pubmedqa"))
 
 
@@ -131,8 +140,67 @@ def test_what_is_missing_is_said_for_every_task_at_once(
     assert "virology" in mmlu_fault
 
 
-def test_an_exam_of_a_suite_is_told_of_task_by_task(offline: Path, index: SuiteIndex) -> None:
+def test_one_line_tells_of_a_data_set_that_many_tasks_want(
+    offline: Path, index: SuiteIndex
+) -> None:
     with pytest.raises(UserErrors) as error:
         load(index, *index.expand(["biomed-exam"]))
-    assert len(error.value.messages) == 12
-    assert all("is lm-eval's own and its data set" in fault for fault in error.value.messages)
+    sets = [message.split("data set '")[1].split("'")[0] for message in error.value.messages]
+    assert sorted(sets) == sorted({PUBMEDQA, MEDQA, "openlifescienceai/medmcqa", MMLU})
+    (mmlu,) = [message for message in error.value.messages if f"'{MMLU}'" in message]
+    assert " and 5 more are lm-eval's own" in mmlu
+    assert "(HF_HUB_OFFLINE is set, and it is not here)" in mmlu
+
+
+@pytest.fixture
+def dead_hub(offline: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """A hub whose every answer is a closed connection; gives the addresses asked."""
+    import datasets
+    from huggingface_hub import constants
+
+    asked: list[str] = []
+
+    class Closed(BaseHTTPRequestHandler):
+        def handle_one_request(self) -> None:
+            asked.append(self.rfile.readline().decode())
+            self.close_connection = True
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Closed) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(constants, "ENDPOINT", address)
+        monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(datasets.config, "HF_ENDPOINT", address)
+        yield asked
+        server.shutdown()
+        thread.join()
+
+
+def test_a_hub_that_does_not_answer_is_asked_once(dead_hub: list[str], index: SuiteIndex) -> None:
+    with pytest.raises(UserErrors) as error:
+        load(index, *index.expand(["mmlu"]))
+    (line,) = error.value.messages
+    assert line.startswith("tasks 'mmlu_")
+    assert " and 53 more are lm-eval's own" in line
+    assert "(no answer from http://127.0.0.1:" in line
+    # The client itself repeats a request whose connection was closed, at once, a time or two.
+    assert 1 <= len(dead_hub) <= 3
+
+
+def test_where_the_hub_does_not_answer_its_cache_serves(
+    offline: Path, dead_hub: list[str], index: SuiteIndex
+) -> None:
+    write_exams(snapshots(offline))
+    check(load(index, "medqa_4options", "mmlu_anatomy", "pubmedqa"))
+
+
+def test_an_index_that_was_asked_nothing_yet_knows_lm_evals_own(offline: Path) -> None:
+    """As in the worker of a run, which is opened anew wherever it works."""
+    write_exams(snapshots(offline))
+    suites = {"biomed": Path(tasks.__file__).parent / "biomed"}
+    assert SuiteIndex(suites).place("arc_easy").suite == "lm-eval"
+    assert list(load(SuiteIndex(suites), "medqa_4options")) == ["medqa_4options"]
+    with pytest.raises(UserError, match="unknown task 'medqa_5options'"):
+        SuiteIndex(suites).place("medqa_5options")
