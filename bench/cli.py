@@ -5,10 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from types import ModuleType
-from typing import Any
 
 from bench.commands import (
     corpus,
@@ -26,6 +24,7 @@ from bench.commands import (
     validate,
 )
 from bench.commands.board import build as board
+from bench.workspace import quiet_libraries
 from harness.errors import UserError, mendable
 
 _COMMANDS: tuple[ModuleType, ...] = (
@@ -61,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not args.command:
         parser.print_help()
         return 2
-    _quiet_libraries(os.environ)
+    quiet_libraries()
     try:
         return int(args.function(args))
     except KeyboardInterrupt:
@@ -82,23 +81,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"bench: {message}", file=sys.stderr)
         return 2
-
-
-def _quiet_libraries(environment: Any) -> None:
-    """Our own progress is the only one; set before the libraries are imported."""
-    # Libraries' notes to each other's developers; the tests show them.
-    warnings.filterwarnings("ignore", category=FutureWarning)
-    for key, value in _QUIET.items():
-        environment.setdefault(key, value)
-
-
-_QUIET: Mapping[str, str] = {
-    "TQDM_DISABLE": "1",
-    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-    "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
-    "TRANSFORMERS_VERBOSITY": "error",
-    "TOKENIZERS_PARALLELISM": "false",
-}
 
 
 if __name__ == "__main__":

@@ -7,11 +7,47 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.workspace import Workspace
 from harness.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
     from harness.types import Artifact, Progress, Record
-    from leaderboards.explain import Change
+    from leaderboards.explain import Change, Explanation
+
+
+def explained(
+    workspace: Workspace, model: str, task: str, *, shots: int = 0, embedding: str = "minilm"
+) -> tuple[Explanation, Path]:
+    """Which answers changed against the base, and what was trained on near them; and its file.
+
+    Args:
+        embedding: the model that finds the nearest examples, or "none".
+    Raises:
+        UserError: no records of both, or the artifact they were made with is gone.
+    """
+    from harness.files import write_json
+    from leaderboards.explain import Explanation, as_json, find_changes
+
+    pairs = pairs_of(workspace.out / "runs", model, task, shots)
+    rule, total, changes = find_changes(pairs)
+    manifest = pairs[0][1].manifest
+    artifact = artifact_of(workspace.out / "artifacts", manifest)
+    changes, method = with_nearest(changes, artifact, embedding, workspace.progress)
+    explanation = Explanation(
+        model=model,
+        base=manifest["base"],
+        task=manifest["task"],
+        shots=shots,
+        metric=manifest["main_metric"],
+        items=total,
+        rule=rule,
+        method=method,
+        changes=changes,
+        sources=sources_of(artifact, changes),
+    )
+    path = workspace.out / "explain" / model / f"{explanation.task}@{shots}.json"
+    write_json(path, as_json(explanation))
+    return explanation, path
 
 
 def pairs_of(runs: Path, model: str, task: str, shots: int) -> list[tuple[Record, Record]]:

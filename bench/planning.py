@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import tempfile
@@ -11,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.plugins import open_suites
-from bench.scoring import load_tasks, planned
-from bench.workspace import Session
+from bench.scoring import Asking, load_tasks, planned
+from bench.workspace import Recipe, Workspace
 from harness.errors import UserError
 
 if TYPE_CHECKING:
@@ -69,17 +67,32 @@ def machine_of(text: str) -> Machine:
 
 
 class Planner:
-    """Counts each part of the run with the run's own code."""
+    """Counts each part of the run with the run's own code.
 
-    def __init__(self, session: Session, args: argparse.Namespace, machine: Machine) -> None:
-        self._session, self._args, self._machine = session, args, machine
+    Args:
+        elsewhere: the machine is another one: speeds measured here say nothing of it.
+        throughput: "prefill=900,decode=150": tokens a second, stated.
+        measure: load the weights and measure.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        models: Sequence[str],
+        asking: Asking,
+        recipe: Recipe,
+        machine: Machine,
+        *,
+        elsewhere: bool = False,
+        throughput: str = "",
+        measure: bool = False,
+    ) -> None:
+        self._workspace, self._recipe, self._machine = workspace, recipe, machine
+        self._elsewhere, self._throughput, self._measure = elsewhere, throughput, measure
         self.notes: list[str] = []
-        registry = session.registry
-        index = open_suites(registry, session.config, args)
-        self._resolved = [registry.resolve(name) for name in args.models]
-        models = [(r.name, r.model.name, r.specializer) for r in self._resolved]
-        tasks, self._jobs = planned(session, index, models)
-        self._built = load_tasks(session, index, self._jobs, tasks)
+        self._resolved = [workspace.resolve(name) for name in models]
+        tasks, self._jobs = planned(workspace, asking, self._resolved)
+        self._built = load_tasks(workspace, self._jobs, tasks)
         self.bases = list(dict.fromkeys(r.model.name for r in self._resolved))
         self._locals = {name: self._local(name) for name in self.bases}
         self._counting = {name: self._engine(name) for name in self.bases}
@@ -90,7 +103,7 @@ class Planner:
     def _local(self, name: str) -> LocalModel | None:
         from harness.models.sources import on_disk
 
-        spec = self._session.registry.model(name)
+        spec = self._workspace.registry.model(name)
         if not spec.source:
             raise UserError(f"model '{name}' is a reference row: it is shown, never run.")
         local = on_disk(spec)
@@ -104,28 +117,28 @@ class Planner:
     def _engine(self, name: str) -> Counting:
         from harness.forecast.requests import Counting, RoughTokens
 
-        spec = self._session.registry.model(name)
+        spec = self._workspace.registry.model(name)
         if self._locals[name] is None:
             length = self._shape(name).context
             return Counting(RoughTokens(spec.kind == "instruct"), length, {})
-        engine = self._session.pool.engine(spec)
+        engine = self._workspace.pool.engine(spec)
         return Counting(engine.tokens, engine.max_length, engine.numerics)
 
     def _speed(self, name: str) -> Throughput | None:
         from harness.forecast.throughput import kept, measure, stated
 
-        if self._args.throughput:
-            return stated(self._args.throughput)
+        if self._throughput:
+            return stated(self._throughput)
         local = self._locals[name]
-        if local is not None and self._args.measure:
-            spec = self._session.registry.model(name)
-            self._session.progress.say(f"{name}: measuring (loads the weights)")
-            engine = self._session.pool.engine(spec)
+        if local is not None and self._measure:
+            spec = self._workspace.registry.model(name)
+            self._workspace.progress.say(f"{name}: measuring (loads the weights)")
+            engine = self._workspace.pool.engine(spec)
             found = measure(local, engine)
             engine.release()
             return found
         known = kept(local, self._counting[name].numerics) if local else None
-        if known and not self._args.devices:
+        if known and not self._elsewhere:
             return known
         self.notes.append(
             f"{name}: no speed is known, so no time is told. --measure measures it here; "
@@ -137,7 +150,7 @@ class Planner:
         from harness.forecast.footprint import shape_of
 
         local = self._locals[name]
-        spec = self._session.registry.model(name)
+        spec = self._workspace.registry.model(name)
         return shape_of(spec, local.folder if local else None)
 
     # -- the parts ---------------------------------------------------------
@@ -170,7 +183,7 @@ class Planner:
         task = self._built[job.shots, job.draw][job.task]
         with tempfile.TemporaryDirectory() as nothing:
             root, space = Path(nothing), self._space(job, artifact)
-            responses = self._session.out / "responses"
+            responses = self._workspace.out / "responses"
             if space and ResponseStore.folder_of(responses, space).is_dir():
                 root = responses
             store = ResponseStore(root, space or {"model": job.model})
@@ -219,15 +232,15 @@ class Planner:
         from harness.pool import PooledBase
         from specializers.selfspec.estimate import expect
 
-        session, base = self._session, resolved.model.name
-        specializer = session.registry.specializer(resolved.specializer)
-        params = session.parameters(specializer)
-        domain = session.domain(resolved.domain)
+        workspace, base = self._workspace, resolved.model.name
+        specializer = workspace.registry.specializer(resolved.specializer)
+        params = workspace.parameters(specializer, self._recipe)
+        domain = workspace.domain(resolved.domain, self._recipe)
         done: Path | None = None
         if self._locals[base] is not None:
-            pooled = PooledBase(session.pool, resolved.model)
+            pooled = PooledBase(workspace.pool, resolved.model)
             key = artifact_digest(specializer, pooled, domain, params)
-            done = session.out / "artifacts" / f"{specializer.name}-{base}-{key[:12]}"
+            done = workspace.out / "artifacts" / f"{specializer.name}-{base}-{key[:12]}"
             if (done / "manifest.json").is_file():
                 return read_artifact(done), []
         if specializer.kind == "prompt":
@@ -273,15 +286,19 @@ class Planner:
 
     # -- memory ------------------------------------------------------------
 
+    def all_needs(self) -> dict[str, list[Need]]:
+        """Base -> what it needs."""
+        return {base: self.needs(base) for base in self.bases}
+
     def needs(self, base: str) -> list[Need]:
         """Running as the model's spec says comes first, then the other ways, then training."""
         from harness.engines.hf.engine import GPU_BUDGET, cpu_budget
         from harness.engines.hf.generation import ROWS, ROWS_SHARE
         from harness.forecast import footprint
 
-        spec, machine = self._session.registry.model(base), self._machine
+        spec, machine = self._workspace.registry.model(base), self._machine
         shape, counting = self._shape(base), self._counting[base]
-        own = self._args.dtype or spec.dtype
+        own = self._workspace.dtype or spec.dtype
         if own in ("auto", "fastest"):
             own = "bfloat16" if machine.gpu else "float32"
         longest = counting.longest or shape.context
@@ -321,10 +338,10 @@ class Planner:
     def _trains(self, resolved: Resolved) -> dict[str, Any]:
         if not resolved.specializer:
             return {}
-        specializer = self._session.registry.specializer(resolved.specializer)
+        specializer = self._workspace.registry.specializer(resolved.specializer)
         if specializer.kind != "adapter":
             return {}
-        return self._session.parameters(specializer)
+        return self._workspace.parameters(specializer, self._recipe)
 
     def _need(self, what: str, needed: Footprint) -> Need:
         """Layers spread over devices: each holds a share of weights and cache, and activations."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,25 +13,37 @@ if TYPE_CHECKING:
     from bench.config import Config
     from harness.registry import Registry
     from harness.suites.index import SuiteIndex
-    from harness.types import Domain
+    from harness.types import Domain, ModelSpec, Specializer
 
 
-ADDED: dict[str, dict[str, Any]] = {"specializers": {}, "suites": {}}
+@dataclass(frozen=True)
+class Added:
+    """What a program registered itself, by name; `trusted` names suites whose code may run."""
+
+    models: Mapping[str, ModelSpec] = field(default_factory=dict)
+    specializers: Mapping[str, Specializer] = field(default_factory=dict)
+    suites: Mapping[str, Path] = field(default_factory=dict)
+    trusted: frozenset[str] = frozenset()
 
 
-def open_registry(config: Config) -> Registry:
-    """Everything registered: built in, in bench.toml, by entry points."""
+def open_registry(config: Config, added: Added | None = None) -> Registry:
+    """Everything registered: built in, in bench.toml, by entry points, by the program itself."""
     import specializers
     import tasks
     from harness.registry import Registry
     from leaderboards.spec import builtin_boards
 
+    added = added or Added()
     return Registry.build(
         specializers=specializers.BUILT_IN,
         suites=_folders(tasks, "*/*.card.toml"),
         boards=builtin_boards(),
         config=config,
-        added=ADDED,
+        added={
+            "models": added.models,
+            "specializers": added.specializers,
+            "suites": added.suites,
+        },
     )
 
 
@@ -41,15 +54,20 @@ def _folders(package: Any, pattern: str) -> dict[str, Path]:
 
 
 def open_suites(
-    registry: Registry, config: Config, args: argparse.Namespace | None = None
+    registry: Registry, config: Config, added: Added | None = None, trust: bool = False
 ) -> SuiteIndex:
-    """The tasks of all suites; those of bench.toml may run code only with --trust-suite."""
+    """The tasks of all suites; those of the user's folders run code only where trusted.
+
+    Args:
+        trust: every folder of bench.toml is.
+    """
     from harness.suites.index import SuiteIndex
 
-    folders = {**config.suites, **ADDED["suites"]}
+    added = added or Added()
+    folders = {**config.suites, **added.suites}
     if not folders:
         return SuiteIndex(registry.suites())
-    trusted = getattr(args, "trust_suite", False)
+    trusted = added.trusted | (frozenset(config.suites) if trust else frozenset())
     return SuiteIndex(registry.suites(), folders, trusted, _harmless_functions())
 
 

@@ -1,9 +1,9 @@
-"""What the public functions return: runs, a board, two of its rows compared."""
+"""What the public functions return: runs, a board, two of its rows compared, and the others."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +12,12 @@ from harness.errors import UserError, did_you_mean
 if TYPE_CHECKING:
     import pandas
 
+    from bench.planning import Machine, Need, Stage
     from harness.types import Record
     from leaderboards.board import Board, Difference
+    from leaderboards.explain import Explanation as Changes
     from leaderboards.spec import BoardSpec
+    from leaderboards.sweeps import Sweep
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,26 @@ class Leaderboard:
     board: Board
     records: tuple[Record, ...]
     spec: BoardSpec
+    out: Path
+    name: str = ""
+
+    def __repr__(self) -> str:
+        rows = {row.label for section in self.board.sections for row in section.rows}
+        return (
+            f"<Leaderboard '{self.board.title}': {len(rows)} models, {len(self.records)} records>"
+        )
+
+    def write(self, folder: Path | str | None = None) -> Path:
+        """Write the board's files and pages; return the page to open.
+
+        Args:
+            folder: else where `bench board` writes it.
+        """
+        from leaderboards.folder import board_folder, write_folder
+
+        place = Path(folder) if folder is not None else board_folder(self.out, self.name)
+        _, page = write_folder(list(self.records), self.spec, self.out, place)
+        return page
 
     def frame(self) -> pandas.DataFrame:
         """One row a model and task, as scores.csv has them."""
@@ -126,7 +149,84 @@ class Leaderboard:
                 return Comparison(model, other, found)
         raise UserError(f"'{model}' and '{other}' share no table of this board.")
 
+    def _repr_html_(self) -> str:
+        """The board's tables with their intervals, as the terminal shows them."""
+        from io import StringIO
+
+        from rich.console import Console
+
+        from leaderboards.text.render import render_terminal
+
+        console = Console(record=True, width=160, file=StringIO(), force_terminal=False)
+        console.print(render_terminal(self.board))
+        shape = '<pre style="font-family: monospace; line-height: 1.3">{code}</pre>'
+        return console.export_html(inline_styles=True, code_format=shape)
+
     def _repr_markdown_(self) -> str:
         from leaderboards.text.render import render_markdown
 
         return render_markdown(self.board)
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Which answers changed against the base, and where that is kept as JSON."""
+
+    content: Changes
+    path: Path
+
+    def frame(self) -> pandas.DataFrame:
+        """One row a changed answer: item, both answers and values, its nearest example."""
+        import pandas
+
+        from leaderboards.explain import as_json
+
+        return pandas.DataFrame(as_json(self.content)["changes"])
+
+
+@dataclass(frozen=True)
+class Sweeps:
+    """The curves of a sweep, one `Sweep` a number of shots, and where they are kept as JSON."""
+
+    sweeps: tuple[Sweep, ...]
+    path: Path
+
+    def frame(self) -> pandas.DataFrame:
+        """One row a point and curve, as the CSV beside `path` has them."""
+        import pandas
+
+        return pandas.read_csv(self.path.with_suffix(".csv"))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will ask, need and take.
+
+    Args:
+        stages: parts of the run, in order; seconds on one device, None where no speed is known.
+        needs: base -> the ways to run and train it, with the memory each takes.
+        machine: the devices it was planned for.
+        notes: what the figures leave out.
+    """
+
+    stages: tuple[Stage, ...]
+    needs: Mapping[str, Sequence[Need]]
+    machine: Machine
+    notes: tuple[str, ...]
+
+    @property
+    def seconds(self) -> float | None:
+        """Of the whole run on one device; None where the speed of a part is unknown."""
+        known = [stage.seconds for stage in self.stages if stage.seconds is not None]
+        return sum(known) if len(known) == len(self.stages) else None
+
+    def frame(self) -> pandas.DataFrame:
+        """One row a part of the run: model, stage, its work in requests and tokens, seconds."""
+        import pandas
+
+        rows = []
+        for stage in self.stages:
+            work = asdict(stage.work)
+            rows.append({"model": stage.model, "stage": stage.stage, **work,
+                         "seconds": stage.seconds})  # fmt: skip
+        return pandas.DataFrame(rows)

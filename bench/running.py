@@ -1,66 +1,95 @@
-"""Models over tasks -> records, here or over a cluster."""
+"""Models over tasks -> records, here or over a cluster; and the worker that does the parts."""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from bench.plugins import open_suites
-from bench.scoring import planned
-from bench.worker import OpenRunWorker, RunWorker
-from bench.workspace import Session
+from bench.scoring import Asking, Scorer, load_tasks, planned
+from bench.workspace import Recipe, Workspace
 from harness.errors import UserError
 
 if TYPE_CHECKING:
-    from harness.executors.base import Executor
+    from bench.config import Config
+    from bench.plugins import Added
+    from harness.executors.base import Executor, Kept
     from harness.registry import Resolved
-    from harness.types import Job, Record
+    from harness.types import Artifact, Job, Progress, Record
 
 
-def record(args: argparse.Namespace) -> tuple[Session, list[Record]]:
-    """Everything but the board."""
+@dataclass(frozen=True)
+class Place:
+    """Where jobs run.
+
+    Args:
+        address: of a running Ray cluster, such as "auto".
+        storage: s3://...: for nodes that do not see the folder of results.
+    """
+
+    executor: Literal["local", "ray"] = "local"
+    address: str = ""
+    storage: str = ""
+
+
+def record(
+    workspace: Workspace,
+    models: Sequence[str],
+    asking: Asking,
+    recipe: Recipe = Recipe(),
+    place: Place = Place(),
+) -> list[Record]:
+    """Everything but the board: the records of models over tasks.
+
+    Raises:
+        UserError: what cannot be run, before anything is computed where it can be told then.
+    """
     from harness.executors.base import LocalExecutor
 
-    if args.executor == "local" and (args.address or args.storage):
+    if place.executor == "local" and (place.address or place.storage):
         raise UserError("--address and --storage go with --executor ray; add it or leave them out.")
-    session = Session(args)
-    config, registry = session.config, session.registry
-    index = open_suites(registry, config, args)
-    resolved = [registry.resolve(name) for name in args.models]
-    models = [(r.name, r.model.name, r.specializer) for r in resolved]
-    tasks, jobs = planned(session, index, models)
-    worker = RunWorker(session, jobs, tasks)
-    if args.domain or any(r.specializer for r in resolved):
+    resolved = [workspace.resolve(name) for name in models]
+    tasks, jobs = planned(workspace, asking, resolved)
+    worker = RunWorker(workspace, recipe, jobs, tasks)
+    if recipe.domain or any(r.specializer for r in resolved):
         for item in resolved:
-            session.domain(item.domain)
+            workspace.domain(item.domain, recipe)
     specialised = [r.name for r in resolved if r.specializer]
     executor: Executor = LocalExecutor(worker)
-    if args.executor == "ray":
-        executor = _over_ray(args, session, resolved, jobs, tasks)
-    return session, executor.run(specialised, jobs)
+    if place.executor == "ray":
+        executor = _over_ray(workspace, resolved, recipe, place, jobs, tasks)
+    return executor.run(specialised, jobs)
 
 
 def _over_ray(
-    args: argparse.Namespace,
-    session: Session,
+    workspace: Workspace,
     resolved: Sequence[Resolved],
+    recipe: Recipe,
+    place: Place,
     jobs: Sequence[Job],
     tasks: Sequence[str],
 ) -> Executor:
     from harness.executors.ray import RayExecutor
 
     # Nodes start in folders of their own.
-    here = {key: value.absolute() for key, value in vars(args).items() if isinstance(value, Path)}
-    away = argparse.Namespace(**{**vars(args), **here})
-    registry = session.registry
+    corpus, data = recipe.corpus, workspace.data
+    registry = workspace.registry
     return RayExecutor(
-        OpenRunWorker(away, session.config, tuple(jobs), tuple(tasks)),
-        session.out,
-        session.progress,
-        address=args.address,
-        storage=args.storage,
+        OpenRunWorker(
+            workspace.config,
+            data.absolute() if data else None,
+            workspace.trust_suites,
+            workspace.dtype,
+            workspace.added,
+            replace(recipe, corpus=corpus.absolute() if corpus else None),
+            tuple(jobs),
+            tuple(tasks),
+        ),
+        workspace.out,
+        workspace.progress,
+        address=place.address,
+        storage=place.storage,
         bases={r.name: r.model.name for r in resolved},
         own_weights={
             r.name: registry.specializer(r.specializer).kind == "adapter"
@@ -69,3 +98,60 @@ def _over_ray(
         },
         needs={r.model.name: r.model.resources for r in resolved},
     )
+
+
+class RunWorker:
+    """Makes artifacts and records jobs; see `harness.executors.base.Worker`.
+
+    Everything that can be wrong with the tasks is told when it is made.
+    """
+
+    def __init__(
+        self, workspace: Workspace, recipe: Recipe, jobs: Sequence[Job], tasks: Sequence[str]
+    ) -> None:
+        # Names are looked up first, as where the jobs were planned: one that no suite defines
+        # brings in lm-eval's own tasks.
+        workspace.suites.expand(tasks)
+        built = load_tasks(workspace, jobs, tasks)
+        self._workspace, self._recipe = workspace, recipe
+        runs = workspace.out / "runs"
+        self._scorer = Scorer(workspace, recipe, built, workspace.cards(), runs)
+        self._artifacts: dict[str, Artifact | None] = {}
+
+    def specialise(self, model: str) -> None:
+        self._artifact(model)
+
+    def record(self, job: Job, label: str) -> Record:
+        return self._scorer.record(job, self._artifact(job.model), label)
+
+    def _artifact(self, model: str) -> Artifact | None:
+        if model not in self._artifacts:
+            self._artifacts[model] = self._workspace.artifact(model, self._recipe)
+        return self._artifacts[model]
+
+
+@dataclass(frozen=True)
+class OpenRunWorker:
+    """Makes the worker again in another process; see `harness.executors.base.OpenWorker`."""
+
+    config: Config
+    data: Path | None
+    trust_suites: bool
+    dtype: str
+    added: Added
+    recipe: Recipe
+    jobs: tuple[Job, ...]
+    tasks: tuple[str, ...]
+
+    def __call__(self, out: Path, progress: Progress, kept: Kept | None) -> RunWorker:
+        workspace = Workspace(
+            out,
+            config=self.config,
+            data=self.data,
+            trust_suites=self.trust_suites,
+            dtype=self.dtype,
+            progress=progress,
+            added=self.added,
+            kept=kept,
+        )
+        return RunWorker(workspace, self.recipe, self.jobs, self.tasks)

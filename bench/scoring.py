@@ -3,71 +3,78 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from harness.executors.base import label
 
 if TYPE_CHECKING:
-    from bench.workspace import Session
+    from bench.workspace import Recipe, Workspace
     from harness.leaks.index import LeakIndex
     from harness.leaks.report import LeakReport
-    from harness.suites.index import SuiteIndex
+    from harness.registry import Resolved
     from harness.types import Artifact, Job, PromptSpecializer, Record
     from tasks.cards import Card
 
 
-def planned(
-    session: Session, index: SuiteIndex, models: Sequence[tuple[str, str, str]]
-) -> tuple[list[str], list[Job]]:
-    """The tasks of the command line's `task_options`, and its jobs.
+@dataclass(frozen=True)
+class Asking:
+    """What models are asked, and how.
 
     Args:
-        models: (name, name of the base, specializer or "").
+        tasks: names of tasks, groups or suites.
+        shots: numbers of few-shot examples; () is what bench.toml says, else 0.
+        draws: how many choices of few-shot examples each task is asked with.
+        limit: the first items of each task only; 0 is all.
+        chat: whether prompts go through the chat template; "auto" is each model's own way.
     """
+
+    tasks: tuple[str, ...]
+    shots: tuple[int, ...] = ()
+    draws: int = 1
+    limit: int = 0
+    chat: Literal["auto", "on", "off"] = "auto"
+
+
+def planned(
+    workspace: Workspace, asking: Asking, models: Sequence[Resolved]
+) -> tuple[list[str], list[Job]]:
+    """The tasks that are asked, and the jobs of all models over them."""
     from harness.plan import plan_jobs
 
-    args = session.args
-    tasks = index.expand(args.tasks)
+    index = workspace.suites
+    tasks = index.expand(asking.tasks)
     jobs = plan_jobs(
-        models,
+        [(model.name, model.model.name, model.specializer) for model in models],
         tasks,
         suite_of=lambda task: index.place(task).suite,
-        shots=args.shots or session.config.defaults.shots or (0,),
-        draws=args.draws,
-        limit=args.limit,
-        chat=args.chat,
+        shots=asking.shots or workspace.config.defaults.shots or (0,),
+        draws=asking.draws,
+        limit=asking.limit,
+        chat=asking.chat,
     )
     return tasks, jobs
 
 
 def load_tasks(
-    session: Session, index: SuiteIndex, jobs: Sequence[Job], tasks: Sequence[str]
+    workspace: Workspace, jobs: Sequence[Job], tasks: Sequence[str]
 ) -> dict[tuple[int, int], dict[str, Any]]:
     """lm-eval tasks by (shots, draw) of the jobs, then by name."""
-    data = session.args.data or session.config.defaults.data
     return {
-        (k, draw): index.load(tasks, shots=k, draw=draw, data=data)
+        (k, draw): workspace.suites.load(tasks, shots=k, draw=draw, data=workspace.data)
         for k, draw in dict.fromkeys((job.shots, job.draw) for job in jobs)
     }
 
 
 def record_jobs(
-    session: Session,
-    jobs: Sequence[Job],
-    built: Mapping[tuple[int, int], Mapping[str, Any]],
-    cards: Mapping[str, Card],
-    artifacts: Mapping[str, Artifact | None],
-    items: LeakIndex | None,
-    runs: Path,
+    scorer: Scorer, jobs: Sequence[Job], artifacts: Mapping[str, Artifact | None]
 ) -> list[Record]:
     """Answer, score and record every job.
 
     Args:
         artifacts: by model; None for a base.
-        built, cards, items, runs: see `Scorer`.
     """
-    scorer = Scorer(session, built, cards, runs, items)
     return [
         scorer.record(job, artifacts[job.model], label(number, len(jobs), job))
         for number, job in enumerate(jobs, 1)
@@ -78,6 +85,7 @@ class Scorer:
     """Answers, scores and records jobs; what is read off an artifact is read once.
 
     Args:
+        recipe: how the models were made: of which domain.
         built: tasks as `load_tasks` gives them.
         runs: folder of the records.
         items: the test items that artifacts are checked against; None indexes those of `built`.
@@ -85,13 +93,14 @@ class Scorer:
 
     def __init__(
         self,
-        session: Session,
+        workspace: Workspace,
+        recipe: Recipe,
         built: Mapping[tuple[int, int], Mapping[str, Any]],
         cards: Mapping[str, Card],
         runs: Path,
         items: LeakIndex | None = None,
     ) -> None:
-        self._session = session
+        self._workspace, self._recipe = workspace, recipe
         self._built = built
         self._cards = cards
         self._runs = runs
@@ -111,35 +120,36 @@ class Scorer:
         from harness.lm import StoredLM
         from harness.run import run_job
 
-        session = self._session
+        workspace = self._workspace
         if artifact is not None and job.model not in self._leaks:
             self._read(job.model, artifact)
-        spec = session.registry.resolve(job.model).model
+        spec = workspace.resolve(job.model).model
         record = run_job(
             job,
             self._built[job.shots, job.draw][job.task],
             asdict(self._cards[job.task]) if job.task in self._cards else {},
-            StoredLM(session.pool.asker(spec, artifact), label),
-            session.pool.local(spec),
+            StoredLM(workspace.pool.asker(spec, artifact), label),
+            workspace.pool.local(spec),
             artifact,
             self._leaks.get(job.model),
             self._rewrites.get(job.model),
             self._runs,
         )
-        session.progress.say(f"{label}: {_summary_line(record)}")
+        workspace.progress.say(f"{label}: {_summary_line(record)}")
         return record
 
     def _read(self, model: str, artifact: Artifact) -> None:
         """What an artifact holds of the test items, and how it rewrites their inputs."""
         from harness.leaks.check import check_artifact, index_tasks
 
-        registry = self._session.registry
+        workspace = self._workspace
         if self._items is None:
             self._items = index_tasks(next(iter(self._built.values())))
-        domain = self._session.domain(registry.resolve(model).domain)
+        domain = workspace.domain(workspace.resolve(model).domain, self._recipe)
         self._leaks[model] = check_artifact(self._items, artifact, domain)
         if artifact.kind == "prompt":
-            specializer = cast("PromptSpecializer", registry.specializer(artifact.specializer))
+            plugin = workspace.registry.specializer(artifact.specializer)
+            specializer = cast("PromptSpecializer", plugin)
             self._rewrites[model] = specializer.rewrite_input(artifact.folder)
 
 

@@ -6,20 +6,22 @@ Everything else stays as it is, so that two points of the curve differ in that a
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.workspace import Session
+from bench.scoring import Asking, Scorer, load_tasks, planned, record_jobs
+from bench.workspace import Recipe, Workspace
 from harness.errors import UserError, did_you_mean
 from harness.files import digest
 from harness.types import Domain, Seed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from harness.types import Domain
+    from harness.types import Record
+    from leaderboards.sweeps import Sweep
 
 SEEDS = "seeds"
 
@@ -110,17 +112,80 @@ def _in_turn(seeds: Sequence[Seed]) -> list[Seed]:
 
 
 def changes_of(
-    session: Session, specializer: str, vary: Vary, domain: Domain
+    workspace: Workspace, recipe: Recipe, specializer: str, vary: Vary, domain: Domain
 ) -> dict[str, tuple[Mapping[str, str], Domain | None]]:
     """For each value what is set, and the domain if it is another one; all checked."""
-    from bench.sweeping import check_vary, with_seeds
     from harness.artifacts.make import parameters
 
-    plugin = session.registry.specializer(specializer)
-    params = parameters(plugin, session.args.budget, {})
+    plugin = workspace.registry.specializer(specializer)
+    params = parameters(plugin, recipe.budget, {})
     check_vary(vary, params, domain, own_domain=hasattr(plugin, "own_domain"))
     if vary.name not in params:
         return {value: ({}, with_seeds(domain, int(value))) for value in vary.values}
     for value in vary.values:
-        parameters(plugin, session.args.budget, {vary.name: value})
+        parameters(plugin, recipe.budget, {vary.name: value})
     return {value: ({vary.name: value}, None) for value in vary.values}
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What a sweep gave: one `Sweep` a number of shots, and the JSON file that keeps them."""
+
+    sweeps: tuple[Sweep, ...]
+    path: Path
+
+
+def swept(
+    workspace: Workspace,
+    specializer: str,
+    model: str,
+    vary: Vary,
+    asking: Asking,
+    recipe: Recipe = Recipe(),
+    name: str = "",
+) -> Swept:
+    """Make a specialised model at each value, score it and its base, keep the curve.
+
+    Args:
+        name: of the result; "" is made of the others.
+    Raises:
+        UserError: names or values that do not fit; see `check_vary`.
+    """
+    from harness.leaks.check import index_tasks
+    from leaderboards.sweeps import sweep_of, write_sweep
+
+    specialised = f"{specializer}-{model}"
+    name = name or f"{specialised}-{vary.name}"
+    if not re.fullmatch(r"[\w.@-]+", name):
+        raise UserError(f"--name {name}: expected letters, digits and . _ - @ only.")
+    resolved = workspace.resolve(specialised)
+    domain = workspace.domain(resolved.domain, recipe)
+    changes = changes_of(workspace, recipe, resolved.specializer, vary, domain)
+    folder = workspace.out / "sweeps" / name
+    tasks, jobs = planned(workspace, asking, [workspace.resolve(model), resolved])
+    built = load_tasks(workspace, jobs, tasks)
+    cards, items = workspace.cards(), index_tasks(next(iter(built.values())))
+    mine = [job for job in jobs if job.specializer]
+    points: list[tuple[float, Mapping[str, Any], list[Record]]] = []
+    # The highest value first: what a lower one asks the model is, where stages are
+    # shared, the beginning of it, and comes back from the store.
+    for value, (settings, changed) in reversed(changes.items()):
+        workspace.progress.say(f"{vary.name} = {value}")
+        artifact = workspace.artifact(specialised, recipe, settings, changed)
+        assert artifact is not None  # a specializer was named
+        runs = folder / f"{vary.name}={value}"
+        scorer = Scorer(workspace, recipe, built, cards, runs, items)
+        records = record_jobs(scorer, mine, {specialised: artifact})
+        points.append((float(value), artifact.manifest, records))
+    others = [job for job in jobs if not job.specializer]
+    scorer = Scorer(workspace, recipe, built, cards, folder / "base")
+    base = record_jobs(scorer, others, {model: None})
+    sweeps = sweep_of(name, vary.name, points, base)
+    facts = {
+        "specializer": resolved.specializer,
+        "domain": domain.name,
+        "budget": recipe.budget,
+        "settings": sorted(recipe.settings),
+        "limit": asking.limit,
+    }
+    return Swept(tuple(sweeps), write_sweep(sweeps, facts, workspace.out / "sweeps"))

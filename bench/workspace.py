@@ -1,173 +1,316 @@
-"""What the commands share: registry, domains, folders, models.
+"""A folder of results, and what may stand in it: the state behind commands and functions.
 
-The composition root: with the other commands the only place in the harness that
-may import the other three packages, and each does so inside the function that
-needs them, so that `bench --help` loads none.
+All state is in a `Workspace`; nothing is global but the default one, which the public functions
+open where they are given none (`default_workspace`). With the commands it may import every
+package, each inside the function that needs it, so that `bench --help` loads none.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
+import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.plugins import open_domain, open_registry
+from bench.config import CONFIG_NAME, Config, load_config
+from bench.plugins import Added, open_domain, open_registry, open_suites
 from harness.checks import is_plain_name
-from harness.errors import UserError, UserErrors
+from harness.errors import UserError, UserErrors, did_you_mean
 
 if TYPE_CHECKING:
-    from bench.config import Config
     from harness.executors.base import Kept
+    from harness.pool import ModelPool
+    from harness.registry import Registry, Resolved
+    from harness.suites.index import SuiteIndex
     from harness.types import Artifact, Domain, Progress, Record, Specializer
     from leaderboards.spec import BoardSpec
+    from tasks.cards import Card
+
+MADE = "+"  # model name + "+" + the first letters of an artifact's digest
 
 
-class Session:
-    """What the commands that run models share: folders, registry, pool, progress.
+@dataclass(frozen=True)
+class Recipe:
+    """How a specialised model is made; "" and None are the defaults of bench.toml.
 
     Args:
-        config, out, progress: those of the command's own process, where this is another one.
+        settings: KEY=VALUE changes one parameter of the budget, NAME.KEY=VALUE that of one
+            specializer alone.
+    """
+
+    budget: str = "tiny"
+    domain: str = ""
+    corpus: Path | None = None
+    settings: tuple[str, ...] = ()
+
+
+class Workspace:
+    """A folder of results, its registry, suites, domains and models.
+
+    Opening one sets the environment variables that keep libraries' own progress bars and notes
+    out of the output (`quiet_libraries`).
+
+    Args:
+        out: the folder; else BENCH_OUT, else what bench.toml says, else `bench-out`.
+        config: bench.toml, or one that is read; else that of the working folder.
+        data: a local mirror of data sets.
+        trust_suites: let suites of bench.toml run the Python code they name.
+        dtype: numerics of every model; "" is each model's own.
+        progress: told how far long steps are; else bars or lines, whatever suits the output.
+        added: what `register` and `register_suite` brought in.
         kept: told of each stored model call; see `ResponseStore`.
+    Raises:
+        UserErrors: what is wrong with bench.toml, or with names that are there twice.
     """
 
     def __init__(
         self,
-        args: argparse.Namespace,
-        config: Config | None = None,
-        out: Path | None = None,
+        out: Path | str | None = None,
+        *,
+        config: Config | Path | str | None = None,
+        data: Path | str | None = None,
+        trust_suites: bool = False,
+        dtype: str = "",
         progress: Progress | None = None,
+        added: Added | None = None,
         kept: Kept | None = None,
     ) -> None:
-        from bench.config import load_config
-        from harness.models.sources import fetch
-        from harness.pool import ModelPool
         from harness.progress import open_progress
 
-        self.args = args
-        self.config = config or load_config()
-        self.registry = open_registry(self.config)
-        self._domains: dict[str, Domain] = {}
-        self.out = out or out_folder(args, self.config)
-        self.progress: Progress = progress or open_progress(args.quiet)
-        self.pool = ModelPool(
-            lambda spec: fetch(spec, progress=self.progress),
-            self.out / "responses",
-            self.progress,
-            args.dtype,
-            kept=kept,
-        )
+        quiet_libraries()
+        if not isinstance(config, Config):
+            config = load_config(Path(config) if config is not None else None)
+        self.config = config
+        self.out = out_folder(out, config)
+        self.data = Path(data) if data is not None else config.defaults.data
+        self.trust_suites = trust_suites
+        self.progress: Progress = progress or open_progress(quiet=False)
+        self.added = added or Added()
+        self.dtype, self._kept = dtype, kept
+        self._pool: ModelPool | None = None
+        self._suites: SuiteIndex | None = None
+        self._domains: dict[tuple[str, Path | None], Domain] = {}
+        self.registry: Registry = open_registry(config, self.added)
+
+    # -- what is registered ------------------------------------------------
+
+    def register(self, plugin: Any) -> None:
+        """Make a specializer or a model known by its own name.
+
+        Raises:
+            UserErrors: a plug-in of that name is there already.
+        """
+        from harness.types import ModelSpec
+
+        if isinstance(plugin, ModelSpec):
+            self._add(replace(self.added, models={**self.added.models, plugin.name: plugin}))
+        else:
+            found = {**self.added.specializers, plugin.name: plugin}
+            self._add(replace(self.added, specializers=found))
+
+    def register_suite(self, name: str, folder: Path | str, *, trust: bool = False) -> None:
+        """Make a folder of lm-eval YAML known as a suite.
+
+        Args:
+            trust: let it run the Python code it names.
+        Raises:
+            UserError: there is no such folder, or a suite of that name is there already.
+        """
+        folder = Path(folder).absolute()
+        if not folder.is_dir():
+            raise UserError(f"suite '{name}': {folder} is no folder; expected one of x.yaml files.")
+        trusted = self.added.trusted | {name} if trust else self.added.trusted
+        found = {**self.added.suites, name: folder}
+        self._add(replace(self.added, suites=found, trusted=trusted))
+
+    def _add(self, added: Added) -> None:
+        self.registry = open_registry(self.config, added)
+        self.added, self._suites = added, None
+
+    @property
+    def suites(self) -> SuiteIndex:
+        """The tasks of all suites; found once."""
+        if self._suites is None:
+            self._suites = open_suites(self.registry, self.config, self.added, self.trust_suites)
+        return self._suites
+
+    def cards(self) -> Mapping[str, Card]:
+        """What is known of the tasks of all suites, by task."""
+        from tasks.cards import load_cards
+
+        return load_cards(self.registry.suites().values())
+
+    def domain(self, name: str, recipe: Recipe = Recipe()) -> Domain:
+        """The named domain, or the one asked for by the recipe; read once."""
+        defaults = self.config.defaults
+        chosen = name or recipe.domain or defaults.domain or "biomed"
+        corpus = recipe.corpus or defaults.corpus
+        if (chosen, corpus) not in self._domains:
+            self._domains[chosen, corpus] = open_domain(self.config, chosen, corpus)
+        return self._domains[chosen, corpus]
+
+    # -- models ------------------------------------------------------------
+
+    @property
+    def pool(self) -> ModelPool:
+        """Answers for models; at most one base's weights are in memory."""
+        if self._pool is None:
+            from harness.models.sources import fetch
+            from harness.pool import ModelPool
+
+            self._pool = ModelPool(
+                lambda spec: fetch(spec, progress=self.progress),
+                self.out / "responses",
+                self.progress,
+                self.dtype,
+                kept=self._kept,
+            )
+        return self._pool
+
+    def resolve(self, name: str) -> Resolved:
+        """A registered model, `<specializer>-<model>`, or such a name + "+" + digest of what was
+        made: `selfspec-smollm2+3caddf7b` is that very artifact, whatever its recipe.
+
+        Raises:
+            UserError: no or several readings, or no artifact of that digest.
+        """
+        stem, plus, _ = name.rpartition(MADE)
+        if not plus or name in self.registry.names("models"):
+            return self.registry.resolve(name)
+        return replace(self.registry.resolve(stem), name=name)
 
     def artifact(
         self,
         name: str,
+        recipe: Recipe = Recipe(),
         changes: Mapping[str, str] | None = None,
         domain: Domain | None = None,
     ) -> Artifact | None:
         """The artifact behind a model's name, made if needed; None for a base.
 
-        `changes` come on top of the command line's, `domain` in the place of its own.
+        Args:
+            changes: parameters, on top of the recipe's.
+            domain: in the place of the recipe's.
         """
         from harness.artifacts.make import ensure
         from harness.models.served import is_served
         from harness.pool import PooledBase
 
-        resolved = self.registry.resolve(name)
+        resolved = self.resolve(name)
         if not resolved.specializer:
             return None
         specializer = self.registry.specializer(resolved.specializer)
+        if MADE in name and name not in self.registry.names("models"):
+            return self._made(name, resolved)
         if specializer.kind == "adapter" and is_served(resolved.model):
             raise UserError(
                 f"{name}: '{specializer.name}' trains weights, and those of "
                 f"'{resolved.model.name}' are behind a server. Register the weights themselves "
                 "(source = path: or hf:), or use a specializer that trains nothing, such as rag."
             )
-        domain = domain or self.domain(resolved.domain)
-        params = self.parameters(specializer, changes)
+        domain = domain or self.domain(resolved.domain, recipe)
+        params = self.parameters(specializer, recipe, changes)
         base = PooledBase(self.pool, resolved.model)
+        return ensure(specializer, base, domain, params, self.out / "artifacts", self.progress)
+
+    def _made(self, name: str, resolved: Resolved) -> Artifact:
+        """The artifact whose digest a name ends with."""
+        from harness.artifacts.make import read_artifact
+
+        _, _, digest = name.rpartition(MADE)
         root = self.out / "artifacts"
-        return ensure(specializer, base, domain, params, root, self.progress)
+        begin = f"{resolved.specializer}-{resolved.model.name}-"
+        there = sorted(f.parent for f in root.glob(f"{begin}*/manifest.json"))
+        found = [folder for folder in there if folder.name.removeprefix(begin).startswith(digest)]
+        if len(found) != 1 or not digest:
+            known = ", ".join(folder.name.removeprefix(begin) for folder in there) or "none"
+            raise UserError(
+                f"model '{name}': {len(found)} artifacts of digest '{digest}' in {root}; made of "
+                f"'{resolved.model.name}' by '{resolved.specializer}' are: {known}."
+            )
+        return read_artifact(found[0])
 
     def parameters(
-        self, specializer: Specializer, changes: Mapping[str, str] | None = None
+        self,
+        specializer: Specializer,
+        recipe: Recipe = Recipe(),
+        changes: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
-        """The budget's parameters with what `--set` says of this specializer, then `changes`."""
+        """The budget's parameters with what the recipe sets of this specializer, then `changes`."""
         from harness.artifacts.make import parameters
 
         known = self.registry.names("specializers")
-        chosen = settings_of(self.args.set, specializer.name, known)
-        return parameters(specializer, self.args.budget, {**chosen, **(changes or {})})
+        chosen = settings_of(recipe.settings, specializer.name, known)
+        return parameters(specializer, recipe.budget, {**chosen, **(changes or {})})
 
-    def domain(self, name: str) -> Domain:
-        """The named domain, or the one asked for on the command line; read once."""
-        if name not in self._domains:
-            default = self.args.domain or self.config.defaults.domain or "biomed"
-            corpus = self.args.corpus or self.config.defaults.corpus
-            self._domains[name] = open_domain(self.config, name or default, corpus)
-        return self._domains[name]
+    # -- what is recorded --------------------------------------------------
+
+    def records(self) -> list[Record]:
+        """Every record of the folder.
+
+        Raises:
+            UserError: there is none, or one was tampered with.
+        """
+        from harness.record import read_records
+
+        records = read_records(self.out / "runs")
+        if not records:
+            raise UserError(
+                f"{self.out / 'runs'}: no records. Run 'bench run --models ... --tasks ...' first, "
+                "or name the folder with --out."
+            )
+        # A shared folder is anybody's, and pages and copies are written under these names.
+        faults = [
+            f"{self.out / 'runs'}: a record's {key} is {record.manifest.get(key)!r:.80}; expected "
+            "a plain name of letters, digits and . _ - @ +. Remove that record."
+            for record in records
+            for key in ("model", "task")
+            if not is_plain_name(record.manifest.get(key))
+        ]
+        if faults:
+            raise UserErrors(faults)
+        return records
+
+    def board_spec(self, name: str, records: Sequence[Record]) -> BoardSpec:
+        """The named board, else the folder's own declaration, else that of the records' suite."""
+        from leaderboards.folder import own_spec
+        from leaderboards.spec import board_of, load_board
+
+        if name:
+            return load_board(self.registry.board(name))
+        return own_spec(self.out) or board_of(records)
 
 
-def out_folder(args: argparse.Namespace, config: Config) -> Path:
-    chosen = args.out or os.environ.get("BENCH_OUT") or config.defaults.out or "bench-out"
-    return Path(chosen)
+_DEFAULT: dict[str, Workspace] = {}
 
 
-def records_of(out: Path) -> list[Record]:
-    """Every record of a project's folder.
+def default_workspace() -> Workspace:
+    """The one workspace of a program that opens none: the folder and bench.toml of a command.
 
-    Raises:
-        UserError: there is none, or one was tampered with.
+    It is kept from call to call, so that what was registered stays known and loaded weights are
+    used again; it is opened anew, with what was registered, where the working folder, BENCH_OUT
+    or bench.toml changed.
     """
-    from harness.record import read_records
-
-    records = read_records(out / "runs")
-    if not records:
-        raise UserError(
-            f"{out / 'runs'}: no records. Run 'bench run --models ... --tasks ...' first, "
-            "or name the folder with --out."
-        )
-    # A shared folder is anybody's, and pages and copies are written under these names.
-    faults = [
-        f"{out / 'runs'}: a record's {key} is {record.manifest.get(key)!r:.80}; expected a plain "
-        "name of letters, digits and . _ - @ +. Remove that record."
-        for record in records
-        for key in ("model", "task")
-        if not is_plain_name(record.manifest.get(key))
-    ]
-    if faults:
-        raise UserErrors(faults)
-    return records
+    file = Path.cwd() / CONFIG_NAME
+    text = file.read_text(encoding="utf-8") if file.is_file() else ""
+    state = repr((str(file), text, os.environ.get("BENCH_OUT")))
+    if state not in _DEFAULT:
+        added = next((old.added for old in _DEFAULT.values()), None)
+        opened = Workspace(added=added)
+        _DEFAULT.clear()
+        _DEFAULT[state] = opened
+    return _DEFAULT[state]
 
 
-def board_spec(config: Config, out: Path, name: str, records: Sequence[Record]) -> BoardSpec:
-    """The named board, else the folder's own declaration, else that of the records' suite."""
-    from leaderboards.folder import own_spec
-    from leaderboards.spec import board_of, load_board
-
-    if name:
-        return load_board(open_registry(config).board(name))
-    return own_spec(out) or board_of(records)
-
-
-def recorded(args: argparse.Namespace) -> tuple[Path, list[Record], BoardSpec]:
-    """The command line's folder, its records, and the board that it names.
-
-    Raises:
-        UserError: there is no record, or one was tampered with.
-    """
-    from bench.config import load_config
-
-    config = load_config()
-    out = out_folder(args, config)
-    records = records_of(out)
-    return out, records, board_spec(config, out, args.name, records)
+def out_folder(out: Path | str | None, config: Config) -> Path:
+    """The folder of all results."""
+    return Path(out or os.environ.get("BENCH_OUT") or config.defaults.out or "bench-out")
 
 
 def settings_of(pairs: Sequence[str], specializer: str, known: Sequence[str]) -> dict[str, str]:
-    """What `--set` says of one specializer: KEY=VALUE of all, NAME.KEY=VALUE of that one."""
-    from harness.errors import did_you_mean
-
+    """What settings say of one specializer: KEY=VALUE of all, NAME.KEY=VALUE of that one."""
     settings = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
@@ -182,3 +325,23 @@ def settings_of(pairs: Sequence[str], specializer: str, known: Sequence[str]) ->
         if owner in ("", specializer):
             settings[rest] = value
     return settings
+
+
+def quiet_libraries() -> None:
+    """Our own progress is the only one; set before the libraries are imported.
+
+    Writes environment variables that are not set, and ignores libraries' FutureWarnings, which
+    are notes to each other's developers; the tests show them.
+    """
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    for key, value in _QUIET.items():
+        os.environ.setdefault(key, value)
+
+
+_QUIET: Mapping[str, str] = {
+    "TQDM_DISABLE": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "TOKENIZERS_PARALLELISM": "false",
+}

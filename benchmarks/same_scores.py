@@ -21,10 +21,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.commands.options import model_options, output_options, task_options
-from bench.plugins import open_suites
-from bench.scoring import load_tasks, planned
-from bench.workspace import Session
+from bench.commands.options import (
+    model_options,
+    output_options,
+    task_options,
+    workspace_of,
+)
+from bench.scoring import Asking, load_tasks, planned
+from bench.workspace import Workspace
 from harness.ask import Asker
 from harness.engines.base import Call, EngineReport, ScoreRequest, Tokens
 from harness.engines.hf.engine import HFEngine
@@ -69,11 +73,13 @@ class Noting:
         """Nothing is held."""
 
 
-def requests_of(session: Session, args: argparse.Namespace, tokens: Tokens) -> dict[str, list[Any]]:
+def requests_of(
+    workspace: Workspace, args: argparse.Namespace, tokens: Tokens
+) -> dict[str, list[Any]]:
     """By task, the token requests of `bench run` with these options."""
-    index = open_suites(session.registry, session.config, args)
-    tasks, jobs = planned(session, index, [(args.model, args.model, "")])
-    built = load_tasks(session, index, jobs, tasks)
+    asking = Asking(tuple(args.tasks), args.shots or (), args.draws, args.limit, args.chat)
+    tasks, jobs = planned(workspace, asking, [workspace.resolve(args.model)])
+    built = load_tasks(workspace, jobs, tasks)
     found: dict[str, list[Any]] = {}
     for job in jobs:
         noting = Noting(tokens, LONGEST - 1)
@@ -155,10 +161,10 @@ def main() -> int:
     model_options(parser)
     output_options(parser)
     args = parser.parse_args()
-    session = Session(args)
-    folder = fetch(session.registry.model(args.model)).folder
+    workspace = workspace_of(args)
+    folder = fetch(workspace.registry.model(args.model)).folder
     vllm = VLLMEngine(folder, dtype="float32", max_length=LONGEST - 1, kv_cache_memory_bytes=CACHE)
-    by_task = requests_of(session, args, vllm.tokens)
+    by_task = requests_of(workspace, args, vllm.tokens)
     with tempfile.TemporaryDirectory() as root:
         adapters: list[Path | None] = [None]
         for seed in range(1, args.adapters + 1):

@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from bench.commands.options import data_options, names
-from bench.plugins import open_registry, open_suites
+from bench.commands.options import data_options, names, workspace_of
 from harness.errors import UserError
 
 NAME = "data"
@@ -21,14 +20,11 @@ def options(sub: argparse.ArgumentParser) -> None:
 
 
 def call(args: argparse.Namespace) -> int:
-    from bench.config import load_config
-    from tasks.cards import load_cards
     from tasks.origins import fetching as origins
 
-    config = load_config()
-    registry = open_registry(config)
-    every = load_cards(registry.suites().values())
-    names = open_suites(registry, config).expand(args.names) if args.names else list(every)
+    workspace = workspace_of(args)
+    every = workspace.cards()
+    names = workspace.suites.expand(args.names) if args.names else list(every)
     cards = [every[name] for name in names if name in every]
     rows: list[tuple[str, str, str]]
     if args.action == "fetch":
@@ -36,7 +32,7 @@ def call(args: argparse.Namespace) -> int:
         rows = [(r.dataset, r.outcome, r.message) for r in reports]
         failed = any(report.outcome == "failed" for report in reports)
     else:
-        mirror = args.data or config.defaults.data
+        mirror = workspace.data
         if mirror and not mirror.is_dir():
             raise UserError(f"--data {mirror}: no such folder.")
         states = origins.status(cards, str(mirror) if mirror else None)

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from bench.checkup import Finding, engines, examined, gb
-from bench.plugins import open_registry
+from bench.commands.options import workspace_of
 
 if TYPE_CHECKING:
     pass
@@ -24,11 +24,10 @@ def options(sub: argparse.ArgumentParser) -> None:
 
 def call(args: argparse.Namespace) -> int:
     """0 if all that was asked about can run, else 2."""
-    from bench.config import load_config
     from harness.engines.choose import ENGINES
     from harness.forecast.machine import devices, versions
 
-    registry = open_registry(load_config())
+    registry = workspace_of(args).registry
     resolved = [registry.resolve(name) for name in args.models]
     found, parts = devices(), versions()
     usable = engines(parts)

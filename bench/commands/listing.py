@@ -6,7 +6,8 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
-from bench.plugins import domain_folders, open_registry, open_suites
+from bench.commands.options import workspace_of
+from bench.plugins import domain_folders
 
 if TYPE_CHECKING:
     from harness.registry import Registry
@@ -23,21 +24,19 @@ def options(sub: argparse.ArgumentParser) -> None:
 
 
 def call(args: argparse.Namespace) -> int:
-    from bench.config import load_config
-
-    config = load_config()
-    registry = open_registry(config)
+    workspace = workspace_of(args)
+    registry = workspace.registry
     kinds = [args.kind] if args.kind else ["models", "specializers", "tasks", "boards", "domains"]
     listing: dict[str, list[dict[str, str]]] = {}
     for kind in kinds:
         if kind == "tasks":
-            index = open_suites(registry, config)
+            index = workspace.suites
             sizes = {name: len(index.expand([name])) for name in index.group_names}
             rows = [(name, f"group of {size} tasks") for name, size in sizes.items()]
             rows += [(name, "") for name in index.task_names]
             origins = {name: index.place(name).suite for name, _ in rows}
         elif kind == "domains":
-            origins = {name: str(path) for name, path in domain_folders(config).items()}
+            origins = {name: str(path) for name, path in domain_folders(workspace.config).items()}
             rows = [(name, "") for name in origins]
         else:
             rows = [(name, _note(registry, kind, name)) for name in registry.names(kind)]

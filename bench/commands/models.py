@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from bench.plugins import open_registry
+from bench.commands.options import workspace_of
 
 NAME = "models"
 HELP = "fetch a model and print its folder"
@@ -17,11 +17,9 @@ def options(sub: argparse.ArgumentParser) -> None:
 
 
 def call(args: argparse.Namespace) -> int:
-    from bench.config import load_config
     from harness.models.sources import fetch
-    from harness.progress import open_progress
 
-    registry = open_registry(load_config())
-    local = fetch(registry.model(args.name), progress=open_progress(args.quiet))
+    workspace = workspace_of(args)
+    local = fetch(workspace.registry.model(args.name), progress=workspace.progress)
     print(local.folder)
     return 0

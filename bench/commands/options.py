@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from bench.workspace import Recipe, Workspace
+
 
 def names(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
@@ -74,7 +76,7 @@ def trust_options(sub: argparse.ArgumentParser) -> None:
 
 
 def task_options(sub: argparse.ArgumentParser) -> None:
-    """What is asked; see `scoring.planned`."""
+    """What is asked; see `scoring.Asking`."""
     sub.add_argument("--tasks", type=names, required=True, help="tasks, groups or suites")
     sub.add_argument("--shots", type=shots, help="numbers of demonstrations (default: 0)")
     sub.add_argument("--draws", type=positive, default=1, help="repeat with other demonstrations")
@@ -102,3 +104,21 @@ def model_options(sub: argparse.ArgumentParser) -> None:
         choices=["", "auto", "fastest", "float32", "bfloat16", "float16"],
         help="numerics of every model (default: the model's own)",
     )
+
+
+def workspace_of(args: argparse.Namespace) -> Workspace:
+    """The workspace that a command's options name."""
+    from harness.progress import NullProgress
+
+    return Workspace(
+        getattr(args, "out", None),
+        data=getattr(args, "data", None),
+        trust_suites=getattr(args, "trust_suite", False),
+        dtype=getattr(args, "dtype", ""),
+        progress=NullProgress() if getattr(args, "quiet", False) else None,
+    )
+
+
+def recipe_of(args: argparse.Namespace) -> Recipe:
+    """What `model_options` say of how models are made."""
+    return Recipe(args.budget, args.domain, args.corpus, tuple(args.set))

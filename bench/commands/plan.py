@@ -8,9 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from bench.commands.options import model_options, names, output_options, task_options
-from bench.planning import Machine, Need, Planner, Stage, machine_of
-from bench.workspace import Session
+from bench.commands.options import (
+    model_options,
+    names,
+    output_options,
+    recipe_of,
+    task_options,
+    workspace_of,
+)
+from bench.planning import Machine, Need, Stage
 
 if TYPE_CHECKING:
     from harness.forecast.requests import Work
@@ -31,15 +37,25 @@ def options(sub: argparse.ArgumentParser) -> None:
 
 
 def call(args: argparse.Namespace) -> int:
+    from bench.api import plan
     from harness.forecast.requests import Work
 
-    machine = machine_of(args.devices)
-    planner = Planner(Session(args), args, machine)
-    stages = planner.stages()
-    needs = {name: planner.needs(name) for name in planner.bases}
+    found = plan(
+        args.models,
+        args.tasks,
+        shots=args.shots or (),
+        draws=args.draws,
+        limit=args.limit,
+        chat=args.chat,
+        recipe=recipe_of(args),
+        devices=args.devices,
+        throughput=args.throughput,
+        measure=args.measure,
+        workspace=workspace_of(args),
+    )
+    stages, needs, machine = found.stages, found.needs, found.machine
     total = sum((stage.work for stage in stages), Work())
-    seconds = [stage.seconds for stage in stages]
-    whole = None if None in seconds else sum(s for s in seconds if s is not None)
+    whole = found.seconds
     # Models that are larger than a device share several; what is left over runs further jobs.
     most = max((need.devices for name in needs for need in needs[name][:1]), default=1)
     lanes = machine.count // most if most else 0
@@ -58,7 +74,7 @@ def call(args: argparse.Namespace) -> int:
             ]
             for name, found in needs.items()
         },
-        "notes": planner.notes,
+        "notes": list(found.notes),
     }  # fmt: skip
     if args.json:
         print(json.dumps(result, indent=2))

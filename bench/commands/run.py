@@ -7,9 +7,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bench.commands.board.build import write_board_of
-from bench.commands.options import board_format, model_options, names, output_options, task_options
-from bench.running import record
-from bench.workspace import board_spec
+from bench.commands.options import (
+    board_format,
+    model_options,
+    names,
+    output_options,
+    recipe_of,
+    task_options,
+    workspace_of,
+)
 
 if TYPE_CHECKING:
     from harness.types import Record
@@ -30,14 +36,26 @@ def options(sub: argparse.ArgumentParser) -> None:
 
 
 def call(args: argparse.Namespace) -> int:
-    from harness.record import read_records
+    from bench.api import run
 
-    session, records = record(args)
-    session.progress.say(_work_line(records))
+    workspace = workspace_of(args)
+    runs = run(
+        args.models,
+        args.tasks,
+        shots=args.shots or (),
+        draws=args.draws,
+        limit=args.limit,
+        chat=args.chat,
+        recipe=recipe_of(args),
+        executor=args.executor,
+        address=args.address,
+        storage=args.storage,
+        workspace=workspace,
+    )
+    workspace.progress.say(_work_line(runs.records))
     # The board is of all records there, as `bench board` would rebuild it.
-    everything = read_records(session.out / "runs")
-    spec = board_spec(session.config, session.out, "", everything)
-    return write_board_of(args, everything, spec, session.out)
+    everything = workspace.records()
+    return write_board_of(args, everything, workspace.board_spec("", everything), workspace.out)
 
 
 def _work_line(records: Sequence[Record]) -> str:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from bench.commands.options import count, data_options, trust_options
-from bench.plugins import open_registry, open_suites
+from bench.commands.options import count, data_options, trust_options, workspace_of
 from harness.errors import UserError
 
 NAME = "show"
@@ -22,17 +21,14 @@ def options(sub: argparse.ArgumentParser) -> None:
 
 
 def call(args: argparse.Namespace) -> int:
-    from bench.config import load_config
     from tasks.show import render
 
-    config = load_config()
-    index = open_suites(open_registry(config), config, args)
+    workspace = workspace_of(args)
+    index = workspace.suites
     name, *others = index.expand([args.task])
     if others:
         members = ", ".join([name, *others])
         raise UserError(f"'{args.task}' is {1 + len(others)} tasks; show one of: {members}.")
-    loaded = index.load(
-        [name], shots=args.shots, draw=args.draw, data=args.data or config.defaults.data
-    )
+    loaded = index.load([name], shots=args.shots, draw=args.draw, data=workspace.data)
     print(render(loaded[name], args.shots, args.item))
     return 0

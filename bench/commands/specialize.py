@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from bench.commands.options import model_options, output_options
-from bench.workspace import Session
+from bench.commands.options import model_options, output_options, recipe_of, workspace_of
 
 NAME = "specialize"
 HELP = "make a specialised model, print its folder"
@@ -20,8 +19,7 @@ def options(sub: argparse.ArgumentParser) -> None:
 
 
 def call(args: argparse.Namespace) -> int:
-    session = Session(args)
-    artifact = session.artifact(f"{args.specializer}-{args.model}")
+    artifact = workspace_of(args).artifact(f"{args.specializer}-{args.model}", recipe_of(args))
     assert artifact is not None  # a specializer was named
     if args.json:
         print(json.dumps(dict(artifact.manifest), indent=2, sort_keys=True))

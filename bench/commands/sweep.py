@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import re
-from typing import TYPE_CHECKING
 
-from bench.commands.options import model_options, output_options, task_options
-from bench.plugins import open_suites
-from bench.scoring import load_tasks, planned, record_jobs
-from bench.sweeping import changes_of
-from bench.workspace import Session
-from harness.errors import UserError
-
-if TYPE_CHECKING:
-    pass
+from bench.commands.options import (
+    model_options,
+    output_options,
+    recipe_of,
+    task_options,
+    workspace_of,
+)
 
 NAME = "sweep"
 HELP = "score a specialised model against one parameter of its making"
@@ -36,57 +32,33 @@ def options(sub: argparse.ArgumentParser) -> None:
 
 
 def call(args: argparse.Namespace) -> int:
+    from bench.api import sweep
     from bench.sweeping import read_vary
-    from harness.leaks.check import index_tasks
-    from leaderboards.sweeps import notes, render_terminal, sweep_of, write_sweep
-    from tasks.cards import load_cards
+    from leaderboards.sweeps import notes, render_terminal
 
-    session = Session(args)
     vary = read_vary(args.vary)
-    index = open_suites(session.registry, session.config, args)
-    cards = load_cards(session.registry.suites().values())
-    model = f"{args.specializer}-{args.model}"
-    resolved = session.registry.resolve(model)
-    domain = session.domain(resolved.domain)
-    changes = changes_of(session, resolved.specializer, vary, domain)
-    name = args.name or f"{model}-{vary.name}"
-    if not re.fullmatch(r"[\w.@-]+", name):
-        raise UserError(f"--name {name}: expected letters, digits and . _ - @ only.")
-    folder = session.out / "sweeps" / name
-    models = [(args.model, args.model, ""), (model, resolved.model.name, resolved.specializer)]
-    tasks, jobs = planned(session, index, models)
-    built = load_tasks(session, index, jobs, tasks)
-    items = index_tasks(next(iter(built.values())))
-    mine = [job for job in jobs if job.specializer]
-    points = []
-    # The highest value first: what a lower one asks the model is, where stages are
-    # shared, the beginning of it, and comes back from the store.
-    for value, (settings, changed) in reversed(changes.items()):
-        session.progress.say(f"{vary.name} = {value}")
-        artifact = session.artifact(model, settings, changed)
-        assert artifact is not None  # a specializer was named
-        runs = folder / f"{vary.name}={value}"
-        records = record_jobs(session, mine, built, cards, {model: artifact}, items, runs)
-        points.append((float(value), artifact.manifest, records))
-    others = [job for job in jobs if not job.specializer]
-    base = record_jobs(session, others, built, cards, {args.model: None}, None, folder / "base")
-    sweeps = sweep_of(name, vary.name, points, base)
-    facts = {
-        "specializer": resolved.specializer,
-        "domain": domain.name,
-        "budget": args.budget,
-        "settings": sorted(args.set),
-        "limit": args.limit,
-    }
-    path = write_sweep(sweeps, facts, session.out / "sweeps")
+    found = sweep(
+        args.specializer,
+        args.model,
+        args.tasks,
+        {vary.name: vary.values},
+        shots=args.shots or (),
+        draws=args.draws,
+        limit=args.limit,
+        chat=args.chat,
+        recipe=recipe_of(args),
+        name=args.name,
+        workspace=workspace_of(args),
+    )
     if args.json:
-        print(path.read_text(encoding="utf-8"), end="")
+        print(found.path.read_text(encoding="utf-8"), end="")
     elif not args.quiet:
         from rich.console import Console
 
-        for sweep in sweeps:
-            Console().print(render_terminal(sweep))
-            for line in notes(sweep):
+        for one in found.sweeps:
+            Console().print(render_terminal(one))
+            for line in notes(one):
                 print(line)
-        print(f"Every task's curve: {path} and {path.with_suffix('.csv').name} beside it")
+        beside = found.path.with_suffix(".csv").name
+        print(f"Every task's curve: {found.path} and {beside} beside it")
     return 0

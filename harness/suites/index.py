@@ -48,7 +48,7 @@ class SuiteIndex:
     Args:
         suites: suite name -> folder.
         folders: those of them that are no package's but a folder of the user's.
-        trusted: whether tasks of `folders` may execute code.
+        trusted: those of `folders` whose tasks may execute code.
         harmless: functions that they may use by name in any case.
     Raises:
         UserErrors: two suites define the same task or group; what is wrong with the
@@ -59,12 +59,12 @@ class SuiteIndex:
         self,
         suites: Mapping[str, Path],
         folders: Collection[str] = (),
-        trusted: bool = False,
+        trusted: Collection[str] = (),
         harmless: Collection[str] = (),
     ) -> None:
         self._suites = dict(suites)
         self._folders = frozenset(folders)
-        self._trusted = trusted
+        self._trusted = frozenset(trusted)
         self._harmless = frozenset(harmless)
         self._check_yaml()
         self._check_duplicates()
@@ -214,7 +214,7 @@ class SuiteIndex:
     def wanted_code(self, task: str) -> list[str]:
         """What a task would execute without being trusted; [] for one that may be loaded."""
         place = self.place(task)
-        if self._trusted or place.suite not in self._folders or place.yaml is None:
+        if place.suite in self._trusted or place.suite not in self._folders or place.yaml is None:
             return []
         return code_of(place.yaml, self._harmless)
 

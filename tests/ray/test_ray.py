@@ -17,8 +17,9 @@ from typing import Any
 
 import pytest
 
+import bench
 from bench import cli
-from bench.running import record
+from bench.commands.options import recipe_of, workspace_of
 from harness.executors import ray_actors
 from harness.executors.ray import MOST_LOSSES
 from harness.store import ResponseStore, _parse
@@ -50,7 +51,17 @@ SOME = 3
 
 def run(out: Path, *options: str) -> None:
     """`bench run` without its board, which needs no cluster."""
-    record(cli._parser().parse_args([*RUN, "--out", str(out), *options]))
+    args = cli._parser().parse_args([*RUN, "--out", str(out), *options])
+    bench.run(
+        args.models,
+        args.tasks,
+        limit=args.limit,
+        recipe=recipe_of(args),
+        executor=args.executor,
+        address=args.address,
+        storage=args.storage,
+        workspace=workspace_of(args),
+    )
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,7 @@ from bench.commands.board import gate as board_gate
 from bench.commands.board import import_ as board_import
 from bench.commands.board import publish as board_publish
 from bench.commands.board import serve as board_serve
-from bench.commands.options import board_format, board_name, output_options
-from bench.workspace import recorded
+from bench.commands.options import board_format, board_name, output_options, workspace_of
 
 if TYPE_CHECKING:
     from harness.types import Record
@@ -51,7 +50,9 @@ def options(sub: argparse.ArgumentParser) -> None:
 
 
 def call(args: argparse.Namespace) -> int:
-    out, records, spec = recorded(args)
+    workspace = workspace_of(args)
+    out, records = workspace.out, workspace.records()
+    spec = workspace.board_spec(args.name, records)
     return write_board_of(args, records, spec, out, args.name)
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from bench.commands.options import board_name, folder_options
-from bench.workspace import recorded
+from bench.commands.options import board_name, folder_options, workspace_of
 
 NAME = "check"
 HELP = "make the board anew and name every file that differs; exit code 1 if any does"
@@ -20,7 +19,9 @@ def options(sub: argparse.ArgumentParser) -> None:
 def call(args: argparse.Namespace) -> int:
     from leaderboards.folder import board_folder, check_folder
 
-    out, records, spec = recorded(args)
+    workspace = workspace_of(args)
+    out, records = workspace.out, workspace.records()
+    spec = workspace.board_spec(args.name, records)
     folder = board_folder(out, args.name)
     faults = check_folder(records, spec, out, folder)
     for fault in faults:

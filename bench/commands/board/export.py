@@ -9,9 +9,8 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from bench.commands.options import board_name, folder_options
-from bench.plugins import open_registry
-from bench.workspace import board_spec, out_folder, records_of
+from bench.commands.options import board_name, folder_options, workspace_of
+from bench.workspace import Workspace
 from harness.errors import UserError
 
 NAME = "export"
@@ -36,14 +35,12 @@ def options(sub: argparse.ArgumentParser) -> None:
 
 
 def call(args: argparse.Namespace) -> int:
-    from bench.config import load_config
     from harness.files import write_text
 
-    config = load_config()
-    out = out_folder(args, config)
-    files = dict(_files(args, out))
+    workspace = workspace_of(args)
+    files = dict(_files(args, workspace))
     if not files:
-        raise UserError(f"{out / 'runs'}: nothing to write as {args.format}.")
+        raise UserError(f"{workspace.out / 'runs'}: nothing to write as {args.format}.")
     for name, text in files.items():
         write_text(args.to / name, text)
     if not args.quiet:
@@ -51,19 +48,16 @@ def call(args: argparse.Namespace) -> int:
     return 0
 
 
-def _files(args: argparse.Namespace, out: Path) -> Iterable[tuple[str, str]]:
-    from bench.config import load_config
+def _files(args: argparse.Namespace, workspace: Workspace) -> Iterable[tuple[str, str]]:
     from leaderboards.build import build
     from leaderboards.exchange import eval_results, every_eval_ever, lm_eval_export, model_index
     from leaderboards.gather import select
-    from tasks.cards import load_cards
 
-    config = load_config()
-    records = records_of(out)
-    spec = board_spec(config, out, args.name, records)
+    records = workspace.records()
+    spec = workspace.board_spec(args.name, records)
     if args.format == "lm-eval":
         return lm_eval_export.result_files(select(records, spec))
-    cards = load_cards(open_registry(config).suites().values())
+    cards = workspace.cards()
     board = build(records, spec)
     if args.format == "model-index":
         return model_index.result_files(board, cards)

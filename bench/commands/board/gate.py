@@ -7,8 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from bench.commands.options import board_name, folder_options, points
-from bench.workspace import recorded
+from bench.commands.options import board_name, folder_options, points, workspace_of
 
 NAME = "gate"
 HELP = "fail if a score fell against a baseline; exit code 1, and 2 for what cannot be compared"
@@ -38,7 +37,9 @@ def call(args: argparse.Namespace) -> int:
     from leaderboards.baseline import baseline_records
     from leaderboards.gate import compare_with, failed, summary
 
-    out, records, spec = recorded(args)
+    workspace = workspace_of(args)
+    out, records = workspace.out, workspace.records()
+    spec = workspace.board_spec(args.name, records)
     findings = compare_with(baseline_records(args.baseline, out), records, spec, args.epsilon)
     text = summary(findings, args.epsilon, args.baseline)
     if args.summary:

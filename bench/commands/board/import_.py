@@ -5,9 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from bench.commands.options import folder_options
-from bench.plugins import open_registry, open_suites
-from bench.workspace import out_folder
+from bench.commands.options import folder_options, workspace_of
 from harness.errors import UserErrors
 
 NAME = "import"
@@ -21,19 +19,15 @@ def options(sub: argparse.ArgumentParser) -> None:
 
 
 def call(args: argparse.Namespace) -> int:
-    from bench.config import load_config
     from harness.record import record_folder, write_record
     from harness.types import Job
     from leaderboards.exchange.lm_eval_import import read_results
-    from tasks.cards import load_cards
 
-    config = load_config()
-    out = out_folder(args, config)
-    registry = open_registry(config)
-    index = open_suites(registry, config)
+    workspace = workspace_of(args)
+    out, index = workspace.out, workspace.suites
     found = read_results(
         args.folder,
-        load_cards(registry.suites().values()),
+        workspace.cards(),
         lambda task: index.place(task).suite,
         args.model,
     )

@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from bench.commands.options import board_name, folder_options
-from bench.workspace import recorded
+from bench.commands.options import board_name, folder_options, workspace_of
 
 NAME = "publish"
 HELP = "write the board with its records, without texts that may not be passed on"
@@ -27,7 +26,9 @@ def options(sub: argparse.ArgumentParser) -> None:
 def call(args: argparse.Namespace) -> int:
     from leaderboards.publish import publish
 
-    out, records, spec = recorded(args)
+    workspace = workspace_of(args)
+    out, records = workspace.out, workspace.records()
+    spec = workspace.board_spec(args.name, records)
     made_of = out if args.examples else None
     made = publish(records, spec, args.to.resolve().name, args.to, made_of)
     if not args.quiet:

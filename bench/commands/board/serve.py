@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from bench.commands.options import board_name, count, folder_options
-from bench.workspace import out_folder
+from bench.commands.options import board_name, count, folder_options, workspace_of
 from harness.errors import UserError
 
 NAME = "serve"
@@ -19,11 +18,10 @@ def options(sub: argparse.ArgumentParser) -> None:
 
 
 def call(args: argparse.Namespace) -> int:
-    from bench.config import load_config
     from leaderboards.folder import board_folder
     from leaderboards.pages.serve import LOOPBACK, open_server
 
-    out = out_folder(args, load_config())
+    out = workspace_of(args).out
     folder = board_folder(out, args.name)
     if not (folder / "index.html").is_file():
         command = f"bench board build {args.name}" if args.name else "bench board"
