@@ -23,6 +23,7 @@ from filelock import FileLock
 from harness.leaks.report import LEAKED, LeakReport
 from harness.lm import StoredLM, as_result, request_type
 from harness.record import UNSCORED, record_folder, summarise, write_record
+from harness.suites.metrics import metric_facts
 from harness.suites.rewriting import rewrite_prompts
 from harness.suites.window import fit_demonstrations, fit_prompt
 from harness.types import Artifact, Job, Json, LocalModel, Record, Response
@@ -152,7 +153,7 @@ def _score(
         by_doc[instance.doc_id].append(instance)
     filters = list(task.instances[0].filtered_resps)
     aggregation, higher = task.aggregation(), task.higher_is_better()
-    metrics: dict[str, tuple[Any, Json]] = {}
+    functions: dict[str, tuple[Any, bool]] = {}
     rows: list[Json] = []
     for doc_id in sorted(by_doc):
         instances = sorted(by_doc[doc_id], key=lambda instance: instance.idx)
@@ -165,8 +166,8 @@ def _score(
             for metric, value in results.items():
                 label = _label(metric, name)
                 values[label] = _plain(value)
-                function = aggregation[metric]
-                metrics.setdefault(label, (function, _facts(function, higher.get(metric, True))))
+                function, better = aggregation[metric], bool(higher.get(metric, True))
+                functions.setdefault(label, (function, better))
         status = unscored or ("unparseable" if values.get("unparseable") else "ok")
         rows.append(
             {
@@ -182,12 +183,16 @@ def _score(
                 "responses": [_row(response) for response in flat],
             }
         )
-    if not metrics:  # nothing was scored: the record still says what would have been
-        metrics = {
-            _label(metric, name): (function, _facts(function, higher.get(metric, True)))
+    if not functions:  # nothing was scored: the record still says what would have been
+        functions = {
+            _label(metric, name): (function, bool(higher.get(metric, True)))
             for name in filters
             for metric, function in aggregation.items()
         }
+    metrics: dict[str, tuple[Any, Json]] = {
+        label: (function, metric_facts(function, better, _numbers(rows, label)))
+        for label, (function, better) in functions.items()
+    }
     return rows, metrics
 
 
@@ -195,9 +200,8 @@ def _label(metric: str, filtered: str) -> str:
     return metric if filtered == "none" else f"{metric},{filtered}"
 
 
-def _facts(aggregation: Any, higher_is_better: Any) -> Json:
-    name = getattr(aggregation, "__name__", str(aggregation))
-    return {"aggregation": name, "higher_is_better": bool(higher_is_better)}
+def _numbers(rows: Sequence[Json], label: str) -> list[Any]:
+    return [row["metrics"][label] for row in rows if label in row["metrics"]]
 
 
 def _flagged(item: Json, task: str, leaks: LeakReport) -> Json:

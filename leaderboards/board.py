@@ -1,8 +1,9 @@
 """What a board holds: plain numbers, ready to be drawn in any form.
 
-Scores, differences and limits are on a 0..1 scale; None means there is no such
-number. `as_json` rounds to six digits, so that the last bits of a sum, which
-depend on the processor, never reach a file.
+Scores, differences and limits are on a 0..1 scale, or, where a `unit` says so, in
+the metric's own; None means there is no such number. `as_json` rounds to six
+digits, so that the last bits of a sum, which depend on the processor, never reach a
+file.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from harness.suites.metrics import Unit
 from harness.types import Json, Record
 from leaderboards.references import Reference
 
@@ -31,6 +33,7 @@ class Difference:
         n: items both models were scored on.
         beyond: interval of the average over other tasks of this kind; only for
             averages over at least five tasks.
+        unit: of value, interval and detectable; see `harness.suites.metrics.Unit`.
     """
 
     other: str
@@ -42,6 +45,7 @@ class Difference:
     detectable: float | None
     n: int
     beyond: Interval | None = None
+    unit: Unit = "share"
 
     @property
     def significant(self) -> bool:
@@ -78,6 +82,7 @@ class Cell:
     to_best: Difference | None = None
     leaked: int = 0
     clean: Difference | None = None
+    unit: Unit = "share"
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,7 @@ class Average:
     rank: tuple[int, int] | None
     difference: Difference | None
     to_best: Difference | None
+    unit: Unit = "share"  # nothing else is averaged
 
 
 @dataclass(frozen=True)
@@ -112,6 +118,7 @@ class Column:
     n_full: int
     redistribute: bool
     in_average: bool
+    unit: Unit = "share"
 
 
 @dataclass(frozen=True)
@@ -179,9 +186,25 @@ class Board:
     notes: tuple[str, ...] = field(default=())
 
 
+def in_points(value: float, unit: Unit) -> float:
+    """A share in points of 100; every other value as it is."""
+    return 100 * value if unit == "share" else value
+
+
 def as_json(board: Board) -> Json:
     """The board as JSON holds it, numbers rounded to six digits."""
-    return {"format": FORMAT, **rounded(asdict(board))}
+    return {"format": FORMAT, **_without_shares(rounded(asdict(board)))}
+
+
+def _without_shares(value: Any) -> Any:
+    """Plain data where a unit is said only of what is no share."""
+    if isinstance(value, dict):
+        return {
+            key: _without_shares(entry)
+            for key, entry in value.items()
+            if (key, entry) != ("unit", "share")
+        }
+    return [_without_shares(entry) for entry in value] if isinstance(value, list) else value
 
 
 def rounded(value: Any) -> Any:

@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from harness.errors import UserErrors
+from harness.suites.metrics import Unit, unit_of
 from harness.types import Record
 from leaderboards.board import ByDraw, Interval
 from leaderboards.gather import select
 from leaderboards.spec import BoardSpec
+from leaderboards.stats.columns import bounds_of
 from leaderboards.stats.compare import documents_of, estimate, resample
 from leaderboards.stats.resampling import interval
 from leaderboards.stats.sheet import paired_views, sheet
@@ -57,6 +59,7 @@ class Finding:
     n: int = 0
     prompts: int = 0
     reason: str = ""
+    unit: Unit = "share"
 
 
 def compare_with(
@@ -115,11 +118,13 @@ def _finding(
         return Finding(*place, "not comparable", metric, reason="no item was scored in both")
     samples = resample(table, views, spec.resamples)
     values = [estimate(table, view) for view in views]
+    unit = unit_of([manifest["metrics"][metric] for manifest in manifests])
     gap, gaps = values[0] - values[1], samples[views[0]] - samples[views[1]]
     # Equal answers leave nothing to be unsure of.
     found = Interval(0.0, 0.0)
     if gap or gaps.any():
-        found = interval(gaps, gap, documents_of(table, views[0]), low=-1.0)
+        low, high = bounds_of(table, unit)
+        found = interval(gaps, gap, documents_of(table, views[0]), low - high, high - low)
     n = sum(views[0].mask)
     sign = 1 if facts["higher_is_better"] else -1
     best_case = found.high if sign > 0 else -found.low
@@ -131,6 +136,7 @@ def _finding(
     return Finding(
         *place, verdict, metric, values[1], values[0], found, n,
         prompts=_other_prompts(sides["before"], sides["now"]), reason=_beside(sides, n),
+        unit=unit,
     )  # fmt: skip
 
 
@@ -151,7 +157,7 @@ def _not_comparable(manifests: Sequence[Mapping[str, Any]], metric: str) -> str:
     facts = [manifest["metrics"].get(metric) for manifest in manifests]
     if facts[0] is None or facts[1] is None:
         reasons.append(f"metric {metric} is not in both records")
-    elif facts[0] != facts[1]:
+    elif any(facts[0].get(key) != facts[1].get(key) for key in ("aggregation", "higher_is_better")):
         reasons.append(f"metric {metric} is computed in another way")
     elif facts[1]["aggregation"] not in AGGREGATIONS:
         reasons.append(f"metric {metric} cannot be resampled")
@@ -221,8 +227,8 @@ def summary(findings: Sequence[Finding], epsilon: float, baseline: str) -> str:
 def _line(found: Finding) -> list[str]:
     gap = ""
     if found.difference is not None and found.now is not None and found.before is not None:
-        value = points(found.now - found.before, sign=True)
-        gap = f"{value} {limits(found.difference, sign=True)}"
+        value = points(found.now - found.before, sign=True, unit=found.unit)
+        gap = f"{value} {limits(found.difference, sign=True, unit=found.unit)}"
     words = [found.verdict if found.verdict != "fell" else "**fell**", escaped(found.reason)]
     if found.prompts:
         words.append(f"{found.prompts} prompts differ from the baseline's")
@@ -231,8 +237,8 @@ def _line(found: Finding) -> list[str]:
         escaped(found.model),
         escaped(task),
         str(found.shots),
-        points(found.before) if found.before is not None else "",
-        points(found.now) if found.now is not None else "",
+        points(found.before, unit=found.unit) if found.before is not None else "",
+        points(found.now, unit=found.unit) if found.now is not None else "",
         gap,
         str(found.n) if found.n else "",
         "; ".join(word for word in words if word),

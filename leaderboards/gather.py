@@ -16,6 +16,7 @@ from dataclasses import replace
 
 from harness.errors import UserErrors
 from harness.files import digest
+from harness.suites.metrics import unit_of
 from harness.types import Record
 from leaderboards.board import Column, RawColumn, RawSection, Setting
 from leaderboards.spec import BoardSpec
@@ -139,6 +140,7 @@ def _column(
         n_full=manifest["n_full"],
         redistribute=bool(manifest["redistribute"]),
         in_average=False,
+        unit=unit_of([r.manifest["metrics"].get(metric, {}) for r in group]),
     )
     return RawColumn(column, {label: dict(sorted(cells[label].items())) for label in sorted(cells)})
 
@@ -158,7 +160,8 @@ def _natural(version: str) -> list[tuple[int, str]]:
 def _averaged(columns: Sequence[RawColumn]) -> tuple[RawColumn, ...]:
     """Mark the columns that count in the average.
 
-    Ranking tasks ask the same questions again and do not count. Of a task's
+    Ranking tasks ask the same questions again and do not count, nor does what is no
+    share: a perplexity and an accuracy have no mean. Of a task's
     several versions or decodings the newest counts, then the one most models have.
     """
     best: dict[str, RawColumn] = {}
@@ -169,7 +172,10 @@ def _averaged(columns: Sequence[RawColumn]) -> tuple[RawColumn, ...]:
     counted = {id(raw) for raw in best.values()}
     return tuple(
         replace(raw, column=replace(raw.column, in_average=True))
-        if id(raw) in counted and not raw.column.rank_of and raw.column.higher_is_better
+        if id(raw) in counted
+        and not raw.column.rank_of
+        and raw.column.higher_is_better
+        and raw.column.unit == "share"
         else raw
         for raw in columns
     )

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import yaml
 
-from leaderboards.board import Board, Interval
+from leaderboards.board import Board, Cell, in_points
 from leaderboards.exchange.origin import hub_dataset
 from tasks.cards import Card
 
@@ -28,7 +28,7 @@ class EvalResults:
 
 
 def result_files(board: Board, cards: Mapping[str, Card], dataset: str) -> EvalResults:
-    """Scores in points of 100, with interval and setting in the notes.
+    """Shares in points of 100, other values as they are, with interval and setting in the notes.
 
     Args:
         dataset: OWNER/NAME of the data set for tasks that are of none on the hub; "" leaves
@@ -55,11 +55,11 @@ def _entries(board: Board, cards: Mapping[str, Card], dataset: str) -> Iterator[
                     yield column.task, ""
                     continue
                 notes = f"{section.title}; {column.metric}; task version {column.version}"
-                notes += f"; n {cell.n_scored}{_interval(cell.interval)}"
+                notes += f"; n {cell.n_scored}{_interval(cell)}"
                 entry = EvalResultEntry(
                     dataset_id=hub[0],
                     task_id=column.task,
-                    value=round(100 * cell.score, 4),
+                    value=round(in_points(cell.score, cell.unit), 4),
                     dataset_revision=hub[1] or None,
                     notes=notes,
                 )
@@ -68,10 +68,11 @@ def _entries(board: Board, cards: Mapping[str, Card], dataset: str) -> Iterator[
                 yield f"{_safe(row.label)}/.eval_results/{name}.yaml", text
 
 
-def _interval(found: Interval | None) -> str:
-    if found is None:
+def _interval(cell: Cell) -> str:
+    if cell.interval is None:
         return ""
-    return f"; 95% interval {100 * found.low:.1f} to {100 * found.high:.1f}"
+    low, high = (in_points(end, cell.unit) for end in (cell.interval.low, cell.interval.high))
+    return f"; 95% interval {low:.1f} to {high:.1f}"
 
 
 def _safe(text: str) -> str:

@@ -114,7 +114,7 @@ def _result(
     if hub is not None:
         source |= {"source_type": "hf_dataset", "hf_repo": hub[0], "samples_number": column.n_full}
         source["additional_details"] = {"revision": hub[1]}
-    low, high = _BOUNDS if cell.interval else (None, None)
+    low, high = _BOUNDS if cell.interval and cell.unit == "share" else (None, None)
     uncertainty: Json = {"num_samples": cell.n_scored}
     if cell.interval:
         uncertainty["num_bootstrap_samples"] = board.resamples

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from leaderboards.board import Board
+from leaderboards.board import Board, in_points
 from leaderboards.exchange.origin import hub_dataset
 from tasks.cards import Card
 
@@ -27,7 +27,7 @@ _TASKS = {
 def result_files(board: Board, cards: Mapping[str, Card]) -> Iterator[tuple[str, str]]:
     """`MODEL/README.md` for each row: front matter alone, to be merged into the model's card.
 
-    Scores are in points of 100.
+    Shares are in points of 100, other values as they are.
     """
     from huggingface_hub import EvalResult, ModelCardData
 
@@ -49,7 +49,7 @@ def result_files(board: Board, cards: Mapping[str, Card]) -> Iterator[tuple[str,
                         dataset_config=f"{column.task}, version {column.version}, {section.title}",
                         dataset_split="test",
                         metric_type=column.metric,
-                        metric_value=round(100 * cell.score, 4),
+                        metric_value=round(in_points(cell.score, cell.unit), 4),
                         metric_name=column.metric,
                         metric_args={"n": cell.n_scored, "unparseable": cell.n_unparseable},
                     )

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from markupsafe import Markup
 
-from leaderboards.board import Average, Cell, Row, Section
+from leaderboards.board import Average, Cell, Row, Section, in_points
 from leaderboards.pages.plots import Bar, Curve, Stack, curves, forest, stacks
 from leaderboards.pages.provenance import SweepCurves
 from leaderboards.text.grids import limits, points
@@ -30,7 +30,9 @@ def average_differences(key: str, section: Section) -> Markup | None:
 def task_differences(key: str, row: Row, section: Section) -> Markup | None:
     """Forest plot: one model's difference on each task, and on average."""
     found: list[tuple[str, Cell | Average | None]] = [
-        (column.task, cell) for column, cell in zip(section.columns, row.cells, strict=True)
+        (column.task, cell)
+        for column, cell in zip(section.columns, row.cells, strict=True)
+        if column.unit == "share"  # one axis for all
     ]
     return _forest(
         key,
@@ -56,9 +58,9 @@ def _forest(
     bars = [
         Bar(
             label=label,
-            value=100 * gap.value,
-            low=100 * gap.interval.low,
-            high=100 * gap.interval.high,
+            value=in_points(gap.value, gap.unit),
+            low=in_points(gap.interval.low, gap.unit),
+            high=in_points(gap.interval.high, gap.unit),
             sure=gap.significant,
         )
         for label, cell in found

@@ -14,7 +14,7 @@ from leaderboards.text.grids import limits, points, probability
 
 def bar(cell: Cell | Average | None) -> str:
     """Where score and interval lie on a scale of 0 to 100, as CSS variables."""
-    if cell is None or cell.score is None or cell.interval is None:
+    if cell is None or cell.score is None or cell.interval is None or cell.unit != "share":
         return ""
     return _bar(100 * cell.interval.low, 100 * cell.interval.high, 100 * cell.score)
 
@@ -44,7 +44,9 @@ def _bar(low: float, high: float, at: float) -> str:
 
 def meaning(cell: Cell) -> str:
     """A cell in words: what hovering and focus show."""
-    text = f"{points(cell.score)} {limits(cell.interval)}; ".replace(" ;", ";")
+    unit = cell.unit
+    shown = f"{points(cell.score, unit=unit)} {limits(cell.interval, unit=unit)}".rstrip()
+    text = f"{shown}; "
     text += f"{cell.n_scored} of {cell.n} items scored, {cell.n_unparseable} unparseable"
     if cell.n_error:
         text += f", {cell.n_error} calls failed"
@@ -54,7 +56,8 @@ def meaning(cell: Cell) -> str:
     if gap is not None:
         verdict = "significant" if gap.significant else "not significant"
         text += (
-            f". {points(gap.value, sign=True)} {limits(gap.interval, sign=True)} against "
+            f". {points(gap.value, sign=True, unit=unit)} "
+            f"{limits(gap.interval, sign=True, unit=unit)} against "
             f"{gap.other}: {verdict}, p {probability(gap.p_holm)} corrected ({gap.test})"
         )
     return text + "."

@@ -69,7 +69,7 @@ def _test_line(name: str, found: Difference) -> tuple[str, ...]:
         difference(found),
         probability(found.p),
         probability(found.p_holm),
-        points(found.detectable),
+        points(found.detectable, unit=found.unit),
         found.test,
     )
 
@@ -104,9 +104,9 @@ def _draws(section: Section) -> Grid:
                         row.label,
                         task_name(column, section.columns),
                         str(len(cell.by_draw)),
-                        points(min(cell.by_draw)),
-                        points(max(cell.by_draw)),
-                        points(draw_spread(cell.by_draw)),
+                        points(min(cell.by_draw), unit=cell.unit),
+                        points(max(cell.by_draw), unit=cell.unit),
+                        points(draw_spread(cell.by_draw), unit=cell.unit),
                     )
                 )
     header = ("model", "task", "draws", "lowest", "highest", "standard deviation")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.suites.metrics import Unit
 from leaderboards.board import Average, Board, Cell, Column, Difference, Interval, Row, Section
 
 FEW_MODELS = 4  # models side by side in 100 columns
@@ -30,22 +31,34 @@ class Grid:
     rules: frozenset[int] = frozenset()
 
 
-def points(value: float | None, *, sign: bool = False) -> str:
-    """0.123 -> "12.3"; with `sign` "+12.3" and a true minus."""
+def points(value: float | None, *, sign: bool = False, unit: Unit = "share") -> str:
+    """0.123 -> "12.3"; with `sign` "+12.3" and a true minus. What is no share stays as it is."""
     if value is None:
         return NOTHING
+    if unit != "share":
+        return _plain(value, sign=sign, unit=unit)
     text = f"{100 * value:+.1f}" if sign else f"{100 * value:.1f}"
     return text.replace("-", "−").replace("+0.0", "0.0").replace("−0.0", "0.0")
 
 
-def limits(found: Interval | None, *, sign: bool = False) -> str:
+def limits(found: Interval | None, *, sign: bool = False, unit: Unit = "share") -> str:
     """An interval in points, without decimals where it is wider than 10 points."""
     if found is None:
         return ""
+    if unit != "share":
+        low, high = (_plain(end, sign=sign, unit=unit) for end in (found.low, found.high))
+        return f"[{low}, {high}]"
     digits = 0 if found.high - found.low >= 0.1 else 1
     form = f"{{:{'+' if sign else ''}.{digits}f}}"
     low, high = (form.format(100 * end).replace("-", "−") for end in (found.low, found.high))
     return f"[{low}, {high}]"
+
+
+def _plain(value: float, *, sign: bool, unit: Unit) -> str:
+    """58.187 -> "58.19", 0.3739 -> "0.3739": lm-eval's number, shorter."""
+    size = abs(value)
+    form = ".4g" if size >= 1e5 else ".2f" if size >= 10 or unit == "points" else ".4f"
+    return format(value, f"{'+' if sign and value else ''}{form}").replace("-", "−")
 
 
 def probability(p: float) -> str:
@@ -58,7 +71,8 @@ def score(cell: Cell | None) -> str:
     if cell is None:
         return NOTHING
     mark = "" if cell.complete else "†"
-    return f"{points(cell.score)}{mark} {limits(cell.interval)}".strip()
+    shown = points(cell.score, unit=cell.unit)
+    return f"{shown}{mark} {limits(cell.interval, unit=cell.unit)}".strip()
 
 
 def difference(found: Difference | None) -> str:
@@ -66,7 +80,8 @@ def difference(found: Difference | None) -> str:
     if found is None:
         return NOTHING
     mark = "*" if found.significant else ""
-    return f"{points(found.value, sign=True)}{mark} {limits(found.interval, sign=True)}"
+    gap = points(found.value, sign=True, unit=found.unit)
+    return f"{gap}{mark} {limits(found.interval, sign=True, unit=found.unit)}"
 
 
 def places(rank: tuple[int, int] | None) -> str:
@@ -90,6 +105,14 @@ def legend(board: Board) -> list[str]:
         "Scores are in points of 100; [ ] is the 95% interval from resampling documents"
         f" ({board.resamples} resamples)."
     ]
+    own = {
+        f"{column.task} ({column.metric})": None
+        for section in board.sections
+        for column in section.columns
+        if column.unit != "share"
+    }
+    if own:
+        lines.append(f"In their own units, and in no average: {', '.join(own)}.")
     if any(compared(row) for row in rows):
         lines.append(
             "* differs from its base: p < 0.05 in a paired test, corrected (Holm) for all"
@@ -233,7 +256,8 @@ def _matrices(section: Section) -> list[Grid]:
                 cell = row.cells[number]
                 mark = "*" if cell and cell.difference and cell.difference.significant else ""
                 failed = "" if cell is None or cell.complete else "†"
-                line.append(f"{points(cell.score) if cell else NOTHING}{failed}{mark}")
+                shown = points(cell.score, unit=cell.unit) if cell else NOTHING
+                line.append(f"{shown}{failed}{mark}")
             lines.append(tuple(line))
         names = [task_name(section.columns[number], section.columns) for number in numbers]
         title = f"{section.title}: tasks {numbers[0] + 1} to {numbers[-1] + 1}"

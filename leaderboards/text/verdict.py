@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from leaderboards.board import Difference, Interval
+from leaderboards.board import Difference
 from leaderboards.text.grids import limits, points, probability
 
 BETTER, WORSE = "better", "worse"
@@ -30,10 +30,11 @@ def judged(found: Difference) -> str:
 
 def told(found: Difference) -> str:
     """The difference, its interval, its p and the verdict, as part of a sentence."""
-    gap, span = points(found.value, sign=True), _span(found.interval)
+    gap, span = points(found.value, sign=True, unit=found.unit), _span(found)
     return f"{gap} {span}, p (Holm) {probability(found.p_holm)}: **{judged(found)}**"
 
 
-def _span(found: Interval) -> str:
+def _span(found: Difference) -> str:
     """In a sentence square brackets begin a link."""
-    return limits(found, sign=True).replace("[", "\\[").replace("]", "\\]")
+    shown = limits(found.interval, sign=True, unit=found.unit)
+    return shown.replace("[", "\\[").replace("]", "\\]")
