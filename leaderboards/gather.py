@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from harness import moved_names
 from harness.errors import UserErrors
 from harness.files import digest
 from harness.suites.metrics import unit_of
@@ -183,3 +184,6 @@ def _averaged(columns: Sequence[RawColumn]) -> tuple[RawColumn, ...]:
 
 def _standing(raw: RawColumn) -> tuple[object, ...]:
     return _natural(raw.column.version), len(raw.cells)
+
+
+__getattr__ = moved_names(__name__)

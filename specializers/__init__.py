@@ -1,5 +1,7 @@
 """Specializers turn one registered model into another; each is named here or by an entry point."""
 
+import harness  # noqa: F401  (answers imports of places left in 0.2)
+
 BUILT_IN: dict[str, str] = {
     "selfspec": "specializers.selfspec.specializer:SelfSpec",
     "seedsft": "specializers.controls.seedsft:SeedSft",

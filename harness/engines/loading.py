@@ -8,6 +8,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from harness import moved_names
 from harness.engines.device import import_torch
 from harness.engines.heap import keep_freed_memory
 from harness.errors import MissingExtra, UserError
@@ -183,3 +184,6 @@ def guard_nf4(model: Any) -> None:
             f"{type(model).__name__} has no layers that bitsandbytes can hold in 4 bits. Leave "
             'quantisation empty, and --set quantisation="" for training.'
         )
+
+
+__getattr__ = moved_names(__name__)
