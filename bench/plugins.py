@@ -67,8 +67,11 @@ def open_suites(
     folders = {**config.suites, **added.suites}
     if not folders:
         return SuiteIndex(registry.suites())
+    import tasks
+
     trusted = added.trusted | (frozenset(config.suites) if trust else frozenset())
-    return SuiteIndex(registry.suites(), folders, trusted, _harmless_functions())
+    templates = Path(tasks.__file__).parent / "templates"
+    return SuiteIndex(registry.suites(), folders, trusted, _harmless_functions(), templates)
 
 
 def _harmless_functions() -> frozenset[str]:

@@ -16,9 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from harness.checks import is_plain_name
+from harness.doors.text import plain
 from harness.errors import UserError, UserErrors, did_you_mean
 from harness.suites.exam_data import MissingData, load_own, told_together
-from harness.suites.trust import code_of, refuse_code, sandbox_templates, with_includes
+from harness.suites.reading import Reading, read_task
+from harness.suites.templates import sandbox_templates
+from harness.suites.trust import build, refuse_code, wanted_code
 
 # lm-eval tells of every task it builds; the run's own output says what matters.
 logging.getLogger("lm_eval").setLevel(logging.ERROR)
@@ -50,6 +53,7 @@ class SuiteIndex:
         folders: those of them that are no package's but a folder of the user's.
         trusted: those of `folders` whose tasks may execute code.
         harmless: functions that they may use by name in any case.
+        shared: a folder of installed files that they may include in any case.
     Raises:
         UserErrors: two suites define the same task or group; what is wrong with the
             YAML in `folders`.
@@ -61,11 +65,13 @@ class SuiteIndex:
         folders: Collection[str] = (),
         trusted: Collection[str] = (),
         harmless: Collection[str] = (),
+        shared: Path | None = None,
     ) -> None:
         self._suites = dict(suites)
         self._folders = frozenset(folders)
         self._trusted = frozenset(trusted)
         self._harmless = frozenset(harmless)
+        self._shared = shared
         self._check_yaml()
         self._check_duplicates()
         sandbox_templates()
@@ -87,15 +93,15 @@ class SuiteIndex:
         for suite in sorted(self._folders):
             for path in sorted(self._suites[suite].glob("**/*.yaml")):
                 try:
-                    (_, content), *_ = with_includes(path.resolve())
+                    content = read_task(path, self._root(suite), self._shared).config
                 except UserError as error:
                     faults.append(str(error))
                     continue
                 name = content.get("task")
                 if name is not None and not isinstance(name, list) and not is_plain_name(name):
                     faults.append(
-                        f"{path}: task: found {name!r}; expected a name of letters, digits and "
-                        f". _ - @ +, since results are kept under it. Rename it."
+                        f"{plain(path)}: task: found {plain(repr(name))}; expected a name of "
+                        "letters, digits and . _ - @ +, since results are kept under it. Rename it."
                     )
         if faults:
             raise UserErrors(faults)
@@ -158,8 +164,12 @@ class SuiteIndex:
             self._index = {**_lm_evals_own(), **self._index}
             self._with_defaults = True
 
-    def _build(self, manager: Any, place: TaskPlace) -> Any:
+    def _build(
+        self, manager: Any, place: TaskPlace, reading: Reading | None, metadata: dict[str, Any]
+    ) -> Any:
         try:
+            if reading is not None and place.yaml is not None:
+                return build(reading, place.yaml, metadata, self._harmless)
             return manager.load(place.name)["tasks"][place.name]
         except (ArithmeticError, AssertionError, AttributeError, ImportError, LookupError,
                 OSError, RuntimeError, TypeError, ValueError) as error:  # fmt: skip
@@ -196,7 +206,9 @@ class SuiteIndex:
         return members
 
     def place(self, task: str) -> TaskPlace:
-        """Where a task is defined: in a suite, else among lm-eval's own.
+        """Where a task is defined: in the suite whose folder lists it, wherever a link leads.
+
+        Else it is among lm-eval's own.
 
         Raises:
             UserError: nowhere.
@@ -204,19 +216,29 @@ class SuiteIndex:
         entry = self._entry(task)
         if entry is None:
             raise UserError(f"unknown task '{task}'. 'bench list tasks' shows all.")
-        path = entry.yaml_path
-        yaml = Path(path).resolve() if path else None
-        for suite, folder in self._suites.items():
-            if yaml is not None and yaml.is_relative_to(folder.resolve()):
-                return TaskPlace(task, suite, yaml)
-        return TaskPlace(task, "lm-eval", yaml)
+        if not entry.yaml_path:
+            return TaskPlace(task, "lm-eval", None)
+        path = Path(entry.yaml_path)
+        holds = [suite for suite, folder in self._suites.items() if path.is_relative_to(folder)]
+        suite = max(holds, key=lambda name: len(self._suites[name].parts), default="lm-eval")
+        return TaskPlace(task, suite, path.resolve())
+
+    def _root(self, suite: str) -> Path | None:
+        """The folder that a suite's files may not leave; None where it is trusted."""
+        handed_over = suite in self._folders and suite not in self._trusted
+        return self._suites[suite] if handed_over else None
 
     def wanted_code(self, task: str) -> list[str]:
         """What a task would execute without being trusted; [] for one that may be loaded."""
-        place = self.place(task)
-        if place.suite in self._trusted or place.suite not in self._folders or place.yaml is None:
-            return []
-        return code_of(place.yaml, self._harmless)
+        return self._judge(self.place(task))[1]
+
+    def _judge(self, place: TaskPlace) -> tuple[Reading | None, list[str]]:
+        """A task that is not trusted as it was read, and what it wants; None for one that is."""
+        root = self._root(place.suite) if place.suite in self._suites else None
+        if root is None or place.yaml is None:
+            return None, []
+        reading = read_task(place.yaml, root, self._shared)
+        return reading, wanted_code(reading, root, self._harmless)
 
     def load(
         self, tasks: Sequence[str], *, shots: int, draw: int, data: Path | None
@@ -242,12 +264,13 @@ class SuiteIndex:
         for place in places:
             name = place.name
             try:
-                if code := self.wanted_code(name):
+                reading, code = self._judge(place)
+                if code:
                     raise refuse_code(name, place.suite, code)
                 if place.suite == "lm-eval" and place.yaml is not None:
                     task = load_own(manager, name, place.yaml, data)
                 else:
-                    task = self._build(manager, place)
+                    task = self._build(manager, place, reading, metadata)
             except MissingData as error:
                 missing.append(error)
                 continue

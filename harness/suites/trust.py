@@ -1,187 +1,258 @@
-"""What a suite would execute, found without executing it; prompts rendered in a sandbox.
+"""What a suite would execute, found without executing it.
 
 lm-eval imports what a YAML names after `!function`, with Python files beside the
-YAML first. A suite that somebody installed as a package is code they chose; a
-folder may be anybody's. So a folder's YAML is read as data alone, and all that
-would run is told by file, key and name.
+YAML first; it looks for the code of metrics that it does not know in the current
+folder and on the hub. A suite that somebody installed as a package is code they
+chose; a folder may be anybody's. So the task that lm-eval would build is judged
+key by key against what is known to be data, and all else is told by file, key and
+name. What was judged is then what is built: lm-eval does not read the files again.
 """
 
 from __future__ import annotations
 
-import functools
+import importlib
 import re
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from harness.doors.paths import inside
+from harness.doors.text import plain
 from harness.errors import UserError, UserErrors
+from harness.suites.reading import Function, Reading
 
 # Loaders of `datasets` that read a file's rows and nothing else; "pandas" unpickles.
 _PLAIN_LOADERS = frozenset({"arrow", "csv", "json", "parquet", "text"})
+# Keys of lm-eval's tasks that hold words, numbers, templates or our functions, whatever they say.
+_DATA_KEYS = frozenset({
+    "task", "task_alias", "tag", "group", "task_list", "training_split", "validation_split",
+    "test_split", "fewshot_split", "process_docs", "doc_to_text", "doc_to_target", "doc_to_choice",
+    "doc_to_image", "doc_to_audio", "description", "target_delimiter", "fewshot_delimiter",
+    "num_fewshot", "output_type", "generation_kwargs", "repeats", "should_decontaminate",
+    "doc_to_decontamination_query", "gen_prefix", "unsafe_code", "custom_dataset",
+    "dataset_path", "dataset_name",  # judged with the rows
+})  # fmt: skip
+_FILTERS = frozenset({
+    "regex", "regex_pos", "remove_whitespace", "multi_choice_regex", "take_first", "take_first_k",
+    "majority_vote", "lowercase", "uppercase", "map", "format_span",
+})  # fmt: skip
+_SAMPLERS = frozenset({"default", "first_n"})
+_FEWSHOT_KEYS = frozenset({
+    "sampler", "split", "process_docs", "fewshot_indices", "samples", "doc_to_text",
+    "doc_to_choice", "doc_to_target", "gen_prefix", "fewshot_delimiter", "target_delimiter",
+})  # fmt: skip
+# What `datasets` hands to a reader of rows. Not: other folders to write to, credentials, code.
+_LOADER_KEYS = frozenset({
+    "data_files", "data_dir", "field", "sep", "delimiter", "names", "column_names", "header",
+    "skiprows", "quotechar", "encoding", "columns", "sample_by", "keep_linebreaks", "split",
+    "trust_remote_code",  # lm-eval drops it
+})  # fmt: skip
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
+# A file that `datasets` would unpack, by its first bytes.
+_PACKED = (b"\x1f\x8b", b"PK", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18",
+           b"7z\xbc\xaf", b"Rar!")  # fmt: skip
+
+Found = Iterator[tuple[str, str]]  # key, what would run or be read
 
 
-@dataclass(frozen=True)
-class _Function:
-    """What stands after `!function`."""
-
-    name: str
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML as data: a function's name stays a name, every other tag of Python's is refused."""
-
-
-_Loader.add_constructor("!function", lambda _, node: _Function(str(node.value)))
-
-
-def read_suite_yaml(path: Path) -> dict[str, Any]:
-    """The YAML of a task or group as data.
-
-    Raises:
-        UserError: no such file, no YAML, or no table; names the line.
-    """
-    try:
-        content = yaml.load(path.read_bytes(), Loader=_Loader)
-    except OSError as error:
-        raise UserError(
-            f"{path}: cannot be read ({error.strerror}). Correct the 'include' that names it."
-        ) from error
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark is not None else ""
-        said = getattr(error, "problem", None) or " ".join(str(error).split()) or type(error)
-        raise UserError(
-            f"{path}{line}: found what is no plain YAML ({said}); expected a table of keys, with "
-            f"no tag but !function. Mend the file at that place."
-        ) from error
-    if not isinstance(content, dict):
-        raise UserError(
-            f"{path}: found {type(content).__name__}; expected a table with the key 'task' or "
-            f"'group'. See docs/suites.md."
-        )
-    return content
-
-
-def code_of(path: Path, harmless: Collection[str]) -> list[str]:
-    """What loading a task's YAML would execute, each as `file: key: what`; [] if it is data alone.
+def wanted_code(reading: Reading, root: Path, harmless: Collection[str]) -> list[str]:
+    """What building a task would execute or read from elsewhere, each as `file: key: what`.
 
     Args:
-        path: the YAML; its includes are followed.
+        root: the suite's folder, which its rows lie in.
         harmless: functions a suite may use by name without being trusted.
-    Raises:
-        UserError: a file that is no plain YAML, includes that go in a circle.
+    Returns:
+        [] for a task that is data alone.
     """
-    found: list[str] = []
-    merged: dict[str, Any] = {}
-    for file, content in with_includes(path.resolve()):
-        found += [
-            f"{file}: {key}: {what}" for key, what in _executed(file.parent, content, harmless)
-        ]
-        told = "\n".join(found)
-        found += [
-            f"{file}:{line}: {what}"
-            for line, name in _named_anywhere(file)
-            if (what := _forbidden(file.parent, name, harmless)) and what not in told
-        ]
-        merged = {**content, **merged}  # the file's own keys win over those it includes
-    found += [f"{path}: {key}: {what}" for key, what in _foreign_metrics(merged)]
+    own = reading.files[0]
+    found = [
+        f"{plain(function.file)}:{function.line}: {what}"
+        for function in reading.functions
+        if (what := _forbidden(function, harmless))
+    ]
+    config = reading.config
+    for key, value in config.items():
+        told = f"{plain(reading.origin.get(key, own))}: {plain(key)}"
+        found += [f"{told}{place}: {plain(what)}" for place, what in _judged(key, value, config)]
+    found += [f"{plain(own)}: {key}: {plain(what)}" for key, what in _rows(config, own, root)]
     return list(dict.fromkeys(found))
 
 
-def with_includes(
-    path: Path, above: tuple[Path, ...] = ()
-) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """A task's YAML and all it includes, each with its content, the file itself first.
-
-    Raises:
-        UserError: a file that is no plain YAML, includes that go in a circle.
-    """
-    if path in above:
-        raise UserError(f"{path}: found an include of itself; expected none. Remove the include.")
-    content = read_suite_yaml(path)
-    yield path, content
-    includes = content.get("include", [])
-    for name in includes if isinstance(includes, list) else [includes]:
-        if not isinstance(name, str):
-            raise UserError(f"{path}: include: found {name!r}; expected a file's name. Correct it.")
-        yield from with_includes((path.parent / name).resolve(), (*above, path))
-
-
-def _named_anywhere(path: Path) -> Iterator[tuple[int, str]]:
-    """Line and name of every !function of a file, also of those whose value is dropped.
-
-    lm-eval imports them while it reads: a key, a member of a set, a value that a later
-    one replaces.
-    """
-    todo, seen = [yaml.compose(path.read_bytes(), Loader=_Loader)], set()
-    while todo:
-        node = todo.pop()
-        if node is None or id(node) in seen:
-            continue
-        seen.add(id(node))
-        if node.tag == "!function":
-            yield node.start_mark.line + 1, str(node.value)
-        if isinstance(node, yaml.MappingNode):
-            todo += [part for pair in node.value for part in pair]
-        elif isinstance(node, yaml.SequenceNode):
-            todo += node.value
-
-
-def _forbidden(folder: Path, name: str, harmless: Collection[str]) -> str:
+def _forbidden(function: Function, harmless: Collection[str]) -> str:
     """What a function's name stands for, or "" where it is one of the harmless."""
-    beside = folder / f"{name.rpartition('.')[0].replace('.', '/')}.py"
-    if beside.exists():
-        return f"the function {name} in {beside.resolve()}"
-    return "" if name in harmless else f"the function {name}"
+    module = function.name.rpartition(".")[0].replace(".", "/")
+    beside = function.file.parent / f"{module}.py"
+    if "\0" not in module and len(module) < 4096 and beside.exists():
+        return f"the function {plain(function.name)} in {plain(beside.resolve())}"
+    return "" if function.name in harmless else f"the function {plain(function.name)}"
 
 
-def _executed(
-    folder: Path, content: dict[str, Any], harmless: Collection[str]
-) -> Iterator[tuple[str, str]]:
-    for key, value in _leaves("", content, set()):
-        if isinstance(value, _Function):
-            if what := _forbidden(folder, value.name, harmless):
-                yield key, what
-        elif key.endswith("hf_evaluate") and value is True:
-            yield key, "a metric's code from the hub"
-        elif key == "class":
-            yield key, f"the class {value}"
-    loader = content.get("dataset_path")
-    if isinstance(loader, str) and "/" not in loader and loader not in _PLAIN_LOADERS:
-        yield "dataset_path", f"the loader {loader}"
+def _judged(key: str, value: Any, config: Mapping[str, Any]) -> Found:
+    """What one key would run; the places are below that key."""
+    if key == "metric_list":
+        yield from _metrics(value, scored_here=config.get("process_results") is not None)
+    elif key == "filter_list":
+        yield from _filters(value)
+    elif key == "fewshot_config":
+        yield from _fewshot(value)
+    elif key == "process_results":
+        if value is not None and not isinstance(value, Function):
+            yield "", f"found {value!r:.80}, which is no function"
+    elif key == "class":
+        yield "", f"the class {value!s:.80}"
+    elif key == "use_prompt":
+        if value is not None:
+            yield "", f"the prompt {value!s:.80}, from a file or a package"
+    elif key in ("metadata", "dataset_kwargs"):
+        if not (value is None or isinstance(value, Mapping)):
+            yield "", f"found {value!r:.80}, which is no table"
+    elif key not in _DATA_KEYS:
+        yield "", "a key that is not known to be data"
 
 
-def _foreign_metrics(content: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """lm-eval fetches the code of a metric that it does not know, where the task scores by none."""
-    if "process_results" in content or not isinstance(content.get("metric_list"), list):
-        return
+def _metrics(value: Any, *, scored_here: bool) -> Found:
+    """lm-eval takes the code of a metric that it does not know from this folder or the hub."""
     import lm_eval.api.metrics  # noqa: F401 (registers them)
-    from lm_eval.api.registry import metric_registry
+    from lm_eval.api.registry import aggregation_registry, metric_registry
 
-    for place, entry in enumerate(content["metric_list"]):
-        name = entry.get("metric") if isinstance(entry, dict) else None
-        if isinstance(name, str) and name not in metric_registry:
-            yield f"metric_list.{place}.metric", f"the code of the metric {name}, from the hub"
+    for place, entry in _entries(value):
+        if not isinstance(entry, Mapping):
+            yield place, f"found {entry!r:.80}, which is no metric"
+            continue
+        name = entry.get("metric")
+        if entry.get("hf_evaluate", False) is not False:
+            yield f"{place}.hf_evaluate", "a metric's code from the hub"
+        if not isinstance(name, Function) and not (
+            isinstance(name, str) and (scored_here or name in metric_registry)
+        ):
+            yield f"{place}.metric", f"the code of the metric {name!s:.80}, from the hub"
+        aggregation = entry.get("aggregation", "mean")
+        if not isinstance(aggregation, Function) and not (
+            isinstance(aggregation, str) and aggregation in aggregation_registry
+        ):
+            yield f"{place}.aggregation", f"the aggregation {aggregation!s:.80}"
 
 
-def _leaves(key: str, value: Any, seen: set[int]) -> Iterator[tuple[str, Any]]:
-    """Every value of nested tables and lists, with its keys joined by dots.
+def _filters(value: Any) -> Found:
+    for place, entry in _entries(value):
+        steps = entry.get("filter") if isinstance(entry, Mapping) else None
+        if not isinstance(steps, list):
+            yield place, f"found {entry!r:.80}, which is no filter"
+            continue
+        for number, step in enumerate(steps):
+            name = step.get("function") if isinstance(step, Mapping) else step
+            ours = name == "custom" and isinstance(step.get("filter_fn"), Function)
+            if not ours and not (isinstance(name, str) and name in _FILTERS):
+                yield f"{place}.filter.{number}.function", f"the filter {name!s:.80}"
 
-    Each table is looked at once: YAML's aliases can make them hold each other.
-    """
-    if id(value) in seen:
+
+def _fewshot(value: Any) -> Found:
+    if value is None:
         return
-    seen.add(id(value))
-    inner = value.items() if isinstance(value, dict) else enumerate(value)
-    for name, part in inner:
-        place = f"{key}.{name}" if key else str(name)
-        if isinstance(part, dict | list):
-            yield from _leaves(place, part, seen)
+    if not isinstance(value, Mapping):
+        yield "", f"found {value!r:.80}, which is no table"
+        return
+    for key, part in value.items():
+        if key not in _FEWSHOT_KEYS:
+            yield f".{key}", "a key that is not known to be data"
+        elif key == "sampler" and not (isinstance(part, str) and part in _SAMPLERS):
+            yield ".sampler", f"the sampler {part!s:.80}"
+
+
+def _entries(value: Any) -> Iterator[tuple[str, Any]]:
+    if value is None:
+        return
+    if isinstance(value, list):
+        yield from ((f".{place}", entry) for place, entry in enumerate(value))
+    else:
+        yield "", value
+
+
+def _rows(config: Mapping[str, Any], own: Path, root: Path) -> Found:
+    """Rows that are not the suite's own: of another folder, of the network, behind a link."""
+    kwargs, metadata = config.get("dataset_kwargs"), config.get("metadata")
+    kwargs = kwargs if isinstance(kwargs, Mapping) else {}
+    metadata = metadata if isinstance(metadata, Mapping) else {}
+    if config.get("custom_dataset") is not None:
+        name = kwargs.get("dataset", metadata.get("dataset"))
+        # A name that leads out of all folders is refused by the function itself.
+        if isinstance(name, str) and "\0" not in name and ".." not in Path(name).parts:
+            yield from _leaving("dataset_kwargs.dataset", own.parent / "data" / name, root)
+        for key, table in (("dataset_kwargs", kwargs), ("metadata", metadata)):
+            if "data_dir" in table:
+                yield from _leaving(f"{key}.data_dir", Path(str(table["data_dir"])), root)
+        return
+    yield from _loaded(config, kwargs, root)
+
+
+def _loaded(config: Mapping[str, Any], kwargs: Mapping[str, Any], root: Path) -> Found:
+    """The same, of rows that a loader of `datasets` reads."""
+    loader, name = config.get("dataset_path"), config.get("dataset_name")
+    if isinstance(name, str) and re.search(r"[/\\]|\.\.", name):
+        yield "dataset_name", f"the path {name:.80}"
+    if loader is None:
+        return
+    if not isinstance(loader, str) or (
+        loader not in _PLAIN_LOADERS and not (_HUB_NAME.fullmatch(loader))
+    ):
+        yield "dataset_path", f"the loader {loader!s:.80}"
+        return
+    for key in kwargs:
+        if key not in _LOADER_KEYS:
+            yield f"dataset_kwargs.{key}", "an option that is not known to be data"
+    files = list(_patterns("dataset_kwargs.data_files", kwargs.get("data_files")))
+    folder = kwargs.get("data_dir")
+    if loader not in _PLAIN_LOADERS:
+        if Path(loader).exists():
+            yield "dataset_path", f"the folder {loader:.80}; name its files with dataset_path: json"
+        named = [*files, ("dataset_kwargs.data_dir", folder or "")]
+        for place, part in named:  # of the hub's repository, all of them
+            if re.match(r"/|~|.*\.\.|.*:", str(part), re.DOTALL):
+                yield place, f"rows of another place, {part!s:.120}"
+        return
+    base = Path(str(folder or "."))
+    if folder:
+        yield from _leaving("dataset_kwargs.data_dir", base, root, unpacked=True)
+    for place, pattern in files:
+        yield from _leaving(place, base / str(pattern), root, unpacked=True)
+
+
+def _patterns(key: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Every file name of lists and tables of them."""
+    if isinstance(value, Mapping | list):
+        inner = value.items() if isinstance(value, Mapping) else enumerate(value)
+        for name, part in inner:
+            yield from _patterns(f"{key}.{name}", part)
+    elif value is not None:
+        yield key, value
+
+
+def _leaving(key: str, path: Path, root: Path, *, unpacked: bool = False) -> Found:
+    """Whether a path, a pattern or a folder of rows holds what lies outside of the suite.
+
+    Args:
+        unpacked: whether the reader would unpack a packed file, to any size.
+    """
+    name = str(path)
+    if "\0" in name or "://" in name or "::" in name or re.match(r"\w+:/", name):
+        yield key, f"rows of another place, {name:.120}"
+        return
+    fixed = re.split(r"[*?\[{]", name, maxsplit=1)[0]
+    start = path if fixed == name else Path(fixed).parent
+    try:
+        inside(root, start)
+        if fixed == name:
+            files = [path, *(path.rglob("*") if path.is_dir() else ())]
         else:
-            yield place, part
+            files = sorted(start.rglob("*"))  # more than the pattern may match, never fewer
+        for file in files:
+            end = inside(root, file)
+            if unpacked and end.is_file():
+                with end.open("rb") as opened:
+                    if opened.read(6).startswith(_PACKED):
+                        yield key, f"the packed file {file}; unpack it"
+    except (UserError, OSError):
+        yield key, f"rows outside of {root}: {name:.120}"
 
 
 def refuse_code(task: str, suite: str, code: list[str]) -> UserErrors:
@@ -189,43 +260,46 @@ def refuse_code(task: str, suite: str, code: list[str]) -> UserErrors:
     told = "\n".join(f"  {line}" for line in code)
     return UserErrors(
         [
-            f"task '{task}' of the suite '{suite}' is from a folder and wants to run:\n{told}\n"
-            f"Read that code; if you trust it, give --trust-suite. Tasks that use the functions of "
-            f"tasks.metrics and tasks.datasets alone need no trust (docs/suites.md)."
+            f"task '{task}' of the suite '{suite}' is from a folder and wants to run or read:\n"
+            f"{told}\nRead that code and those files; if you trust them, give --trust-suite. Tasks "
+            f"that use the functions of tasks.metrics and tasks.datasets alone, with rows in the "
+            f"suite's folder, need no trust (docs/suites.md)."
         ]
     )
 
 
-def sandbox_templates() -> None:
-    """Have lm-eval render tasks' Jinja templates in Jinja's sandbox (its own has none)."""
-    from lm_eval import utils
+def build(
+    reading: Reading, place: Path, metadata: Mapping[str, Any], harmless: Collection[str]
+) -> Any:
+    """lm-eval's task out of what was judged; its files are not read again.
 
-    utils.apply_template = _render
+    Args:
+        reading: one that `wanted_code` found to be data alone.
+        place: the task's file, which lm-eval keeps as its source.
+        metadata: what goes to functions that read rows.
+        harmless: the functions that may be in it.
+    """
+    from lm_eval.api.task import ConfigurableTask
 
-
-def _render(template: str, doc: dict[str, Any]) -> str:
-    from jinja2.exceptions import TemplateError
-
-    try:
-        return str(_compiled(template).render(**doc))
-    except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError) as error:
-        raise UserError(
-            f"the template {template!r:.200} cannot be written for a row ({type(error).__name__}: "
-            f"{error}). Expected Jinja over the row's fields: {', '.join(map(str, doc))}. Correct "
-            f"it in the task's YAML."
-        ) from error
-
-
-@functools.lru_cache(maxsize=512)
-def _compiled(template: str) -> Any:
-    from jinja2 import StrictUndefined
-    from jinja2.sandbox import SandboxedEnvironment
-
-    environment = SandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
-    environment.filters["regex_replace"] = _regex_replace
-    return environment.from_string(template)
+    config = {
+        key: _resolved(value, harmless)
+        for key, value in reading.config.items()
+        if key not in ("tag", "group", "task_list")  # lm-eval drops them as well
+    }
+    own = config.get("metadata") or {}
+    config["metadata"] = {**own, **metadata, "config_source": str(place)}
+    return ConfigurableTask(config=config)
 
 
-def _regex_replace(text: str, pattern: str, replacement: str, count: int = 0) -> str:
-    """lm-eval's own filter."""
-    return re.sub(pattern, replacement, text, count=count)
+def _resolved(value: Any, harmless: Collection[str]) -> Any:
+    """Names of functions -> the functions, of installed modules; all else copied."""
+    if isinstance(value, Function):
+        if value.name not in harmless:
+            raise AssertionError(f"{value.name} was not judged")
+        module, _, name = value.name.rpartition(".")
+        return getattr(importlib.import_module(module), name)
+    if isinstance(value, dict):
+        return {key: _resolved(part, harmless) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_resolved(part, harmless) for part in value]
+    return value

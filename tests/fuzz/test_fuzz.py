@@ -22,7 +22,8 @@ from harness.errors import UserError
 from harness.models.folder import check_folder
 from harness.record import read_record
 from harness.store import ResponseStore
-from harness.suites.trust import code_of
+from harness.suites.reading import read_task
+from harness.suites.trust import wanted_code
 from harness.types import ModelSpec
 from leaderboards.exchange.lm_eval_import import read_results
 from leaderboards.spec import load_board
@@ -144,7 +145,10 @@ FILES: dict[str, tuple[st.SearchStrategy[bytes], Callable[[Path], Any]]] = {
         keyed("configs", "results", "config", "n-samples", "versions"),
         lambda folder: read_results(folder, {}, str),
     ),
-    "t": (yaml(), lambda folder: code_of(folder / "t", frozenset())),
+    "t": (
+        yaml(),
+        lambda folder: wanted_code(read_task(folder / "t", folder), folder, frozenset()),
+    ),
     "config.json": (keyed("model_type", "architectures"), model_folder),
     "model.safetensors.index.json": (
         keyed("weight_map"),

@@ -1,0 +1,1 @@
+"""What people hand to each other is read through here: bounded, typed, inside its folder."""

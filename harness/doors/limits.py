@@ -1,0 +1,18 @@
+"""Every bound on what is handed over, in one table (SECURITY.md lists them).
+
+Each is far above what real files hold and far below what stops a machine. Bounds
+are checked before the thing is built: a header's counts before its memory, a
+text's nesting before it is parsed.
+"""
+
+from __future__ import annotations
+
+# Text formats: JSON, TOML, YAML.
+DEPTH = 64  # tables within tables; real files of this project reach 9
+YAML_BYTES = 256 * 1024  # a task; the longest of lm-eval's own has 63 kB
+YAML_VALUES = 20_000  # with every alias written out
+INCLUDES = 32  # files that one task is put together from
+CONFIG_BYTES = 16 * 2**20  # config.json and its like; a tokenizer's is told apart
+TOML_BYTES = 4 * 2**20
+
+NAME = 200  # letters of a model's or task's name: a file system takes 255 bytes

@@ -1,0 +1,32 @@
+"""Paths inside a folder that was handed over: no name and no link leads out of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.doors.text import plain
+from harness.errors import UserError
+
+
+def inside(root: Path, path: Path, *, what: str = "this file") -> Path:
+    """The file behind `path`, every link of it followed.
+
+    Args:
+        root: the folder that was handed over. It may be reached by a link itself: where
+            it lies is the user's choice, what is in it is not.
+        path: a path that should end in `root`.
+    Raises:
+        UserError: it ends outside, or in a circle of links.
+    """
+    try:
+        end, base = path.resolve(), root.resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise UserError(
+            f"{plain(path)}: {what} cannot be followed ({plain(error)}). Remove it."
+        ) from error
+    if not end.is_relative_to(base):
+        raise UserError(
+            f"{plain(path)}: {what} leads to {plain(end)}, outside of {plain(root)}; expected a "
+            f"file of that folder. Copy the file into it and name the copy."
+        )
+    return end
