@@ -26,6 +26,8 @@ from harness.types import Decoding, Response
 
 # lm-eval's default for tasks that do not say (lm_eval.models.huggingface).
 DEFAULT_MAX_TOKENS = 256
+# lm-eval's names of the number of new tokens.
+_BUDGETS = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
 
 
 class StoredLM(TemplateLM):  # type: ignore[misc]
@@ -217,6 +219,18 @@ def decoding_of(options: dict[str, Any]) -> Decoding:
             "max_gen_toks, do_sample, temperature, top_p, seed. Remove them from the task's YAML."
         )
     return decoding
+
+
+def no_room(task: Any, window: int) -> UserError:
+    """The message for a task that lets a model write as much as its window holds, or more."""
+    asked = (task.config.generation_kwargs or {}) if task.OUTPUT_TYPE == "generate_until" else {}
+    key = next((key for key in _BUDGETS if key in asked), "max_gen_toks")
+    found = asked.get(key, DEFAULT_MAX_TOKENS)
+    return UserError(
+        f"task '{task.config.task}': generation_kwargs.{key}: found {found}, the model's window "
+        f"is {window} tokens, so no prompt has room before it; expected less than {window}. "
+        "Lower it in the task's YAML, or leave this model out."
+    )
 
 
 def request_type(instances: Sequence[Any]) -> str:

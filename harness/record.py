@@ -31,11 +31,9 @@ from typing import Any
 
 from harness.errors import UserError, UserErrors
 from harness.files import write_bytes, write_json
-from harness.types import Job, Json, Record
+from harness.types import UNSCORED, Job, Json, Record
 
 FORMAT = 2
-# Statuses of items that have no score.
-UNSCORED = ("error", "refused")
 _SPENT = ("seconds", "calls", "tokens_computed", "tokens_generated")
 Aggregation = Callable[[Sequence[Any]], float]
 

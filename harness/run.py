@@ -11,9 +11,8 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
-from functools import cache
-from hashlib import sha256
+from dataclasses import asdict, dataclass
+from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -21,10 +20,13 @@ from typing import Any
 from filelock import FileLock
 
 from harness.leaks.report import LEAKED, LeakReport
-from harness.lm import StoredLM, as_result, request_type
-from harness.record import UNSCORED, record_folder, summarise, write_record
-from harness.suites.metrics import metric_facts
+from harness.lm import StoredLM, as_result, no_room
+from harness.record import record_folder, summarise, write_record
+from harness.suites.corrections import corrections_of
+from harness.suites.items import input_of
+from harness.suites.prompts import Asked, as_at_first, build_requests
 from harness.suites.rewriting import rewrite_prompts
+from harness.suites.scoring import Answers, Scored, score
 from harness.suites.window import fit_demonstrations, fit_prompt
 from harness.types import Artifact, Job, Json, LocalModel, Record, Response
 
@@ -61,147 +63,109 @@ def run_job(
         began = time.monotonic()
         before = asdict(lm.counts)
         lm.take_report()  # what the engine did before, such as making the model, is not this job's
-        chat, cut, responses = ask_job(job, task, lm, rewrite)
-        items, metrics = _score(task, responses, cut)
+        put, answers = ask_job(job, task, lm, rewrite)
+        scored = score(task, answers, put.asked, put.cut, card.get("units") or {})
+        items = scored.rows
         if leaks is not None:
             items = [_flagged(item, job.task, leaks) for item in items]
-        aggregations = {name: metrics[name][0] for name in metrics}
-        summary = summarise(items, aggregations, len(task.eval_docs))
-        manifest = _manifest(job, task, card, local, artifact, chat, lm, metrics)
+        # What a suite's own functions made of its own values is not made anew from JSON.
+        values = {name: partial(_as_scored, value) for name, value in scored.values.items()}
+        summary = summarise(items, values, len(task.eval_docs))
+        manifest = _manifest(job, task, card, local, artifact, lm, put, scored)
         manifest["leak"] = leaks.summary(job.task) if leaks is not None else {}
         counts = {key: value - before[key] for key, value in asdict(lm.counts).items()}
         facts = {**counts, "seconds": round(time.monotonic() - began, 3), **lm.take_report()}
         return write_record(folder, manifest, items, summary, facts)
 
 
+def _as_scored(value: float, _: Sequence[Any]) -> float:
+    return value
+
+
 def ask_job(
     job: Job, task: Any, lm: StoredLM, rewrite: Callable[[str], str] | None
-) -> tuple[bool, dict[int, int], dict[int, list[list[Response]]]]:
+) -> tuple[Put, Answers]:
     """Put all of a job's requests to its model.
 
     Returns:
-        whether they are chats; tokens cut per item; responses per item and request.
+        how they were put; the responses per item, request and repetition.
     """
     chat = lm.has_chat_template if job.chat == "auto" else job.chat == "on"
-    _build_requests(task, job, lm, chat)
+    asked = build_requests(
+        task,
+        job.draw,
+        job.limit,
+        lm.apply_chat_template if chat else None,
+        lm.tokenizer_name if chat else "",
+    )
     if rewrite is not None:
         own = rewrite_prompts(task, rewrite)
     else:
-        own = [str(instance.doc.get("input", "")) for instance in task.instances]
-    cut = _fit_window(task, job.shots, lm, own)
-    return chat, cut, _respond(task, lm)
+        own = [input_of(instance.doc) for instance in task.instances]
+    cut = _fit_window(task, asked, lm, own)
+    return Put(chat, asked, cut), _respond(task, lm)
 
 
-def _build_requests(task: Any, job: Job, lm: StoredLM, chat: bool) -> None:
-    task.build_all_requests(
-        limit=job.limit or None,
-        rank=0,
-        world_size=1,
-        apply_chat_template=chat,
-        fewshot_as_multiturn=chat,
-        chat_template=lm.apply_chat_template if chat else None,
-        tokenizer_name=lm.tokenizer_name if chat else "",
-    )
+@dataclass(frozen=True)
+class Put:
+    """How a job's requests were put: as chats, asking what, with how many tokens cut an item."""
+
+    chat: bool
+    asked: Asked
+    cut: Mapping[int, int]
 
 
-def _fit_window(task: Any, shots: int, lm: StoredLM, own: Sequence[str]) -> dict[int, int]:
-    """Shorten over-long prompts in place; tokens cut per item.
+def _fit_window(task: Any, asked: Asked, lm: StoredLM, own: Sequence[str]) -> dict[int, int]:
+    """Shorten over-long prompts in place, and no others; tokens cut per item.
 
     Args:
         own: for each request, the text in its prompt that may be cut.
+    Raises:
+        UserError: what is to be written leaves no room for any prompt.
     """
     count = lm.count_tokens
-    shown = list(task.fewshot_docs())[:shots] if shots else []
-    inputs = [str(doc["input"]) for doc in shown if "input" in doc]
     cut: dict[int, int] = defaultdict(int)
-    shortened: dict[int, dict[str, str]] = {}
+    shortened: dict[tuple[tuple[str, ...], int], dict[str, str]] = {}
     for instance, text in zip(task.instances, own, strict=True):
         if instance.request_type == "loglikelihood_rolling":
             continue  # scored in windows of the model's length
-        prompt, rest = instance.args
+        prompt, rest = instance.args[:2]
         room = lm.room(instance)
-        if room not in shortened:
-            shortened[room] = fit_demonstrations(inputs, room, count)
-        if not shortened[room] and count(prompt) <= room:
-            continue
-        fitted = fit_prompt(prompt, text, shortened[room], room, count)
+        if room <= 0 and instance.request_type == "generate_until":
+            raise no_room(task, lm.max_length)
+        if room <= 0 or count(prompt) <= room:
+            continue  # a continuation longer than the window is the engine's to cut
+        shown = asked.shown[instance.doc_id] if instance.doc_id < len(asked.shown) else ()
+        inputs = tuple(filter(None, map(input_of, shown)))
+        if (inputs, room) not in shortened:
+            shortened[inputs, room] = fit_demonstrations(inputs, room, count)
+        fitted = fit_prompt(prompt, text, shortened[inputs, room], room, count)
         instance.arguments = (fitted, rest)
         cut[instance.doc_id] = count(prompt) - count(fitted)
     return cut
 
 
-def _respond(task: Any, lm: StoredLM) -> dict[int, list[list[Response]]]:
-    """Responses per item: one list per request of the item, in the requests' order."""
+def _respond(task: Any, lm: StoredLM) -> dict[int, list[list[list[Response]]]]:
+    """Ask every request as often as the task repeats it, and filter what came.
+
+    Returns:
+        for each item, for each of its requests in their order, for each repetition: the
+        responses (one, but for rolling windows).
+    """
     by_type: dict[str, list[Any]] = defaultdict(list)
     for instance in task.instances:
         by_type[instance.request_type].append(instance)
-    responses: dict[int, dict[int, list[Response]]] = defaultdict(dict)
+    responses: dict[int, dict[int, list[list[Response]]]] = defaultdict(dict)
     for kind, instances in by_type.items():
-        for instance, answer in zip(instances, lm.respond(instances), strict=True):
-            instance.resps = [as_result(kind, answer)] * instance.repeats
-            responses[instance.doc_id][instance.idx] = answer
-    task.apply_filters()
+        repeated = [one for instance in instances for one in [instance] * instance.repeats]
+        for instance, answer in zip(repeated, lm.respond(repeated), strict=True):
+            responses[instance.doc_id].setdefault(instance.idx, []).append(answer)
+        for instance in instances:
+            given = responses[instance.doc_id][instance.idx]
+            instance.resps = [as_result(kind, answer) for answer in given]
+    with as_at_first(task):
+        task.apply_filters()
     return {doc: [by_index[i] for i in sorted(by_index)] for doc, by_index in responses.items()}
-
-
-def _score(
-    task: Any, responses: Mapping[int, list[list[Response]]], cut: Mapping[int, int]
-) -> tuple[list[Json], dict[str, tuple[Any, Json]]]:
-    """Rows of items.jsonl, and each metric's aggregation with its facts."""
-    by_doc: dict[int, list[Any]] = defaultdict(list)
-    for instance in task.instances:
-        by_doc[instance.doc_id].append(instance)
-    filters = list(task.instances[0].filtered_resps)
-    aggregation, higher = task.aggregation(), task.higher_is_better()
-    functions: dict[str, tuple[Any, bool]] = {}
-    rows: list[Json] = []
-    for doc_id in sorted(by_doc):
-        instances = sorted(by_doc[doc_id], key=lambda instance: instance.idx)
-        doc, answers = instances[0].doc, responses[doc_id]
-        flat = [response for group in answers for response in group]
-        unscored = next((s for s in UNSCORED if any(r.status == s for r in flat)), "")
-        values: Json = {}
-        for name in [] if unscored else filters:
-            results = task.process_results(doc, [i.filtered_resps[name] for i in instances])
-            for metric, value in results.items():
-                label = _label(metric, name)
-                values[label] = _plain(value)
-                function, better = aggregation[metric], bool(higher.get(metric, True))
-                functions.setdefault(label, (function, better))
-        status = unscored or ("unparseable" if values.get("unparseable") else "ok")
-        rows.append(
-            {
-                "id": str(doc.get("id", doc_id)),
-                "status": status,
-                "input": str(doc.get("input", "")),
-                "answer": _answer(task, doc, instances, flat),
-                "target": _target(task, doc),
-                "metrics": values,
-                "document": str(doc.get("document") or doc.get("id", doc_id)),
-                "cut_tokens": cut.get(doc_id, 0) + sum(response.cut_tokens for response in flat),
-                "prompt_sha256": sha256(str(instances[0].args[0]).encode()).hexdigest(),
-                "responses": [_row(response) for response in flat],
-            }
-        )
-    if not functions:  # nothing was scored: the record still says what would have been
-        functions = {
-            _label(metric, name): (function, bool(higher.get(metric, True)))
-            for name in filters
-            for metric, function in aggregation.items()
-        }
-    metrics: dict[str, tuple[Any, Json]] = {
-        label: (function, metric_facts(function, better, _numbers(rows, label)))
-        for label, (function, better) in functions.items()
-    }
-    return rows, metrics
-
-
-def _label(metric: str, filtered: str) -> str:
-    return metric if filtered == "none" else f"{metric},{filtered}"
-
-
-def _numbers(rows: Sequence[Json], label: str) -> list[Any]:
-    return [row["metrics"][label] for row in rows if label in row["metrics"]]
 
 
 def _flagged(item: Json, task: str, leaks: LeakReport) -> Json:
@@ -210,58 +174,18 @@ def _flagged(item: Json, task: str, leaks: LeakReport) -> Json:
     return item | ({"flags": [LEAKED], "leak": asdict(leak)} if leak else {"flags": []})
 
 
-def _answer(task: Any, doc: Mapping[str, Any], instances: Sequence[Any], flat: Any) -> str:
-    """What the model said: its text, or the choice with the highest loglikelihood."""
-    if request_type(instances) == "generate_until":
-        return flat[0].text or ""
-    scores = [response.loglikelihood for response in flat]
-    if None in scores or not scores:
-        return ""
-    if task.OUTPUT_TYPE == "multiple_choice":
-        return str(task.doc_to_choice(doc)[scores.index(max(scores))])
-    return f"{sum(scores):.6f}"
-
-
-def _target(task: Any, doc: Mapping[str, Any]) -> list[str]:
-    target = doc.get("target")
-    if target is None:
-        target = task.doc_to_target(doc)
-        if isinstance(target, int) and task.OUTPUT_TYPE == "multiple_choice":
-            target = task.doc_to_choice(doc)[target]
-    return [str(t) for t in target] if isinstance(target, list) else [str(target)]
-
-
-def _row(response: Response) -> Json:
-    """A response as a record keeps it: the answer, without what is the default."""
-    row: Json = {"tokens": response.tokens}
-    if response.kind == "generation":
-        row |= {"text": response.text, "finish": response.finish}
-    else:
-        row |= {"loglikelihood": response.loglikelihood, "greedy": response.greedy}
-    if response.reasoning is not None:
-        row |= {"reasoning": response.reasoning, "reasoning_tokens": response.reasoning_tokens}
-    return row | ({"error": response.error} if response.status != "ok" else {})
-
-
-def _plain(value: Any) -> Any:
-    """Numbers and lists of numbers as JSON has them (metrics may give numpy's)."""
-    if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
-    return value.item() if hasattr(value, "item") else value
-
-
 def _manifest(
     job: Job,
     task: Any,
     card: Mapping[str, Any],
     local: LocalModel,
     artifact: Artifact | None,
-    chat: bool,
     lm: StoredLM,
-    metrics: Mapping[str, tuple[Any, Json]],
+    put: Put,
+    scored: Scored,
 ) -> Json:
-    named = {name: facts for name, (_, facts) in metrics.items()}
-    main = card.get("main_metric") or next(iter(named), "")
+    main = card.get("main_metric") or next(iter(scored.facts), "")
+    chat, corrections = put.chat, corrections_of(task, put.asked.replaced)
     options = task.config.generation_kwargs if task.OUTPUT_TYPE == "generate_until" else {}
     return {
         **{key: value for key, value in asdict(job).items() if key != "chat"},
@@ -286,7 +210,8 @@ def _manifest(
         "numerics": lm.numerics,
         "packages": _packages(),
         "main_metric": main,
-        "metrics": named,
+        "metrics": dict(scored.facts),
+        **({"corrections": corrections} if corrections else {}),
     }
 
 

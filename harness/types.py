@@ -13,6 +13,9 @@ from typing import Any, Literal, Protocol
 
 Json = dict[str, Any]
 
+# Statuses of items that have no score.
+UNSCORED = ("error", "refused")
+
 
 @dataclass(frozen=True)
 class ModelSpec:

@@ -20,8 +20,7 @@ from rich.text import Text
 from harness.artifacts.lineage import documents_of, seeds_of
 from harness.errors import UserErrors
 from harness.leaks.report import LEAKED
-from harness.record import UNSCORED
-from harness.types import Json, Record
+from harness.types import UNSCORED, Json, Record
 from leaderboards.pages.items import item_value
 from leaderboards.text.grids import points
 

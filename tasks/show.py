@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from harness.errors import UserError
+from harness.suites.items import item_ids, targets_of
+from harness.suites.prompts import prompts
 
 
-def render(task: Any, shots: int, item: int) -> str:
+def render(task: Any, shots: int, item: int, draw: int = 0) -> str:
     """The prompt of an item as plain text, and what is expected.
 
     Args:
@@ -27,17 +29,22 @@ def render(task: Any, shots: int, item: int) -> str:
             f"{name} has {available} demonstrations, not {shots}; use --shots {available} or fewer."
         )
     doc = docs[item]
+    prompt = prompts(task, shots, draw, item + 1)[item]
+    # Where each choice has a context of its own (winogrande), all of them are shown.
+    shown = prompt if isinstance(prompt, str) else "\n--- or ---\n".join(prompt)
     lines = [
-        f"task {name}, item {item} (id {doc.get('id', item)}), {shots} shots",
+        f"task {name}, item {item} (id {item_ids(docs)[item]}), {shots} shots",
         "--- prompt ---",
-        task.fewshot_context(doc, shots),
+        shown,
         "--- expected ---",
     ]
-    target = task.doc_to_target(doc)
-    if task.OUTPUT_TYPE == "multiple_choice":
-        choices = task.doc_to_choice(doc)
-        gold = target if isinstance(target, int) else choices.index(target)
-        lines += [f"{'*' if i == gold else ' '} {choice}" for i, choice in enumerate(choices)]
+    if task.OUTPUT_TYPE == "multiple_choice" and isinstance(prompt, str):
+        gold = targets_of(task, doc)
+        lines += [f"{'*' if c in gold else ' '} {c}" for c in task.doc_to_choice(doc)]
+        lines += [f"! {one}" for one in gold if one not in task.doc_to_choice(doc)]
     else:
+        target = task.doc_to_target(doc)
         lines.append(str(target))
+        if not isinstance(prompt, str):
+            lines.append(f"after context {1 + int(task.doc_to_text(doc))}")
     return "\n".join(lines)

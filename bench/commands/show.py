@@ -30,5 +30,5 @@ def call(args: argparse.Namespace) -> int:
         members = ", ".join([name, *others])
         raise UserError(f"'{args.task}' is {1 + len(others)} tasks; show one of: {members}.")
     loaded = index.load([name], shots=args.shots, draw=args.draw, data=workspace.data)
-    print(render(loaded[name], args.shots, args.item))
+    print(render(loaded[name], args.shots, args.item, args.draw))
     return 0

@@ -14,6 +14,7 @@ from harness.artifacts.lineage import DATA, SOURCES, example_text
 from harness.files import read_jsonl
 from harness.leaks.index import LeakIndex
 from harness.leaks.report import ItemText, LeakReport
+from harness.suites.items import input_of, is_own, item_ids
 from harness.types import Artifact, Domain
 
 
@@ -26,13 +27,13 @@ def index_tasks(tasks: Mapping[str, Any]) -> LeakIndex:
     return LeakIndex(
         ItemText(
             task=name,
-            id=str(doc.get("id", number)),
-            input=str(doc.get("input", "")),
-            answers=tuple(str(answer) for answer in doc.get("target") or ()),
-            document=str(doc.get("document") or ""),
+            id=item,
+            input=input_of(doc),
+            answers=tuple(doc["target"]) if is_own(doc) else (),
+            document=str(doc["document"] or "") if is_own(doc) else "",
         )
         for name, task in tasks.items()
-        for number, doc in enumerate(task.eval_docs)
+        for item, doc in zip(item_ids(task.eval_docs), task.eval_docs, strict=True)
     )
 
 

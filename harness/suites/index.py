@@ -18,7 +18,9 @@ from typing import Any
 from harness.checks import is_plain_name
 from harness.doors.text import plain
 from harness.errors import UserError, UserErrors, did_you_mean
+from harness.suites.corrections import correct
 from harness.suites.exam_data import MissingData, load_own, told_together
+from harness.suites.prompts import as_at_first, begin, prepare
 from harness.suites.reading import Reading, read_task
 from harness.suites.templates import sandbox_templates
 from harness.suites.trust import build, refuse_code, wanted_code
@@ -267,10 +269,13 @@ class SuiteIndex:
                 reading, code = self._judge(place)
                 if code:
                     raise refuse_code(name, place.suite, code)
-                if place.suite == "lm-eval" and place.yaml is not None:
-                    task = load_own(manager, name, place.yaml, data)
-                else:
-                    task = self._build(manager, place, reading, metadata)
+                with as_at_first():
+                    if place.suite == "lm-eval" and place.yaml is not None:
+                        task = load_own(manager, name, place.yaml, data)
+                    else:
+                        task = self._build(manager, place, reading, metadata)
+                    prepare(task)
+                correct(task)
             except MissingData as error:
                 missing.append(error)
                 continue
@@ -286,7 +291,7 @@ class SuiteIndex:
                     f"that. Leave it out, or run it with lm_eval inside one."
                 )
             task.set_config(key="num_fewshot", value=shots)
-            task.set_fewshot_seed(seed=draw)
+            begin(task, draw)
             demonstrations = len(task.fewshot_docs()) if shots else 0
             if shots > demonstrations:
                 faults.append(

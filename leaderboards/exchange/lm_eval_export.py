@@ -18,8 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
-from harness.record import UNSCORED
-from harness.types import Json, Record
+from harness.types import UNSCORED, Json, Record
 
 
 def result_files(records: Iterable[Record]) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.leaks.report import LEAKED
-from harness.record import UNSCORED
+from harness.types import UNSCORED
 from leaderboards.board import ByDraw
 from leaderboards.stats.resampling import Floats
 from tasks.resample import summands

@@ -1,0 +1,204 @@
+"""One prompt per item, whoever asks: a function of task, shots, draw and item alone.
+
+lm-eval's samplers hold a random state that goes on from prompt to prompt, and a suite's
+functions may draw from Python's own. In lm-eval's command both begin anew with each
+process. Here they begin anew with each job, so that every model of a run, a model run
+alone, a resumed run, a part on another machine and `bench show` see the very prompts that
+lm-eval's own command shows.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+# lm-eval's own (`--seed 0,1234,1234,1234`): Python's, numpy's, the sampler's.
+PYTHON_SEED, NUMPY_SEED, SAMPLER_SEED = 0, 1234, 1234
+_START = "bench_start"
+
+
+@dataclass(frozen=True)
+class _Start:
+    """What is as it was when a task had just been built."""
+
+    sampler: Any
+    numbers: tuple[Any, Any]
+
+
+@contextmanager
+def as_at_first(task: Any = None) -> Iterator[None]:
+    """The global random numbers of lm-eval's command, for this task as if it were run alone.
+
+    Args:
+        task: go on from where building it left them; None is the very beginning.
+    """
+    import numpy as np
+
+    here = random.getstate(), np.random.get_state()
+    start: _Start | None = getattr(task, _START, None)
+    try:
+        if start is None:
+            random.seed(PYTHON_SEED)
+            np.random.seed(NUMPY_SEED)
+        else:
+            random.setstate(start.numbers[0])
+            np.random.set_state(start.numbers[1])
+        yield
+    finally:
+        random.setstate(here[0])
+        np.random.set_state(here[1])
+
+
+def prepare(task: Any) -> None:
+    """Remember how a task begins; called inside `as_at_first`, once it is built."""
+    import numpy as np
+
+    sampler = getattr(task, "sampler", None)
+    if sampler is not None:
+        sampler = task.sampler = _OthersOnly(sampler)
+        context = task.fewshot_context
+
+        def of_item(doc: Any, *args: Any, **kwargs: Any) -> Any:
+            task.sampler.item = doc
+            return context(doc, *args, **kwargs)
+
+        task.fewshot_context = of_item
+    numbers = random.getstate(), np.random.get_state()
+    setattr(task, _START, _Start(sampler.again() if sampler else None, numbers))
+
+
+def begin(task: Any, draw: int) -> None:
+    """Set a task's sampler to its beginning; draw 0 is what lm-eval's own command takes."""
+    start: _Start | None = getattr(task, _START, None)
+    if start is not None and start.sampler is not None:
+        task.sampler = start.sampler.again()
+    task.set_fewshot_seed(seed=SAMPLER_SEED + draw)
+
+
+class _OthersOnly:
+    """A sampler of lm-eval's that never shows an item among its own demonstrations.
+
+    lm-eval leaves the item out only where both come from the split it tests on (its issue
+    4145). Here another demonstration takes its place, and all else stays as lm-eval draws it.
+
+    Attributes:
+        item: the one whose prompt is being built. shown: the demonstrations of each prompt
+            so far. replaced: how many items were among their own.
+    """
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+        self._seed = 0
+        self.item: Any = None
+        self.shown: list[Sequence[Any]] = []
+        self.replaced = 0
+
+    def again(self) -> _OthersOnly:
+        """Another like this one, at its beginning."""
+        return _OthersOnly(copy.copy(self._inner))
+
+    def set_rnd(self, rnd: int | None) -> _OthersOnly:
+        self._seed = rnd or 0
+        self._inner.set_rnd(rnd)
+        return self
+
+    def sample(self, n: int, eval_doc: Any = None, **options: Any) -> Sequence[Any]:
+        shown = list(self._inner.sample(n=n, eval_doc=eval_doc, **options))
+        if self.item is not None and any(one == self.item for one in shown):
+            shown = self._without_item(shown, n)
+        self.shown.append(shown)
+        return shown
+
+    def _without_item(self, shown: Sequence[Any], n: int) -> list[Any]:
+        others = [d for d in self._inner.fewshot_docs() if d != self.item and d not in shown]
+        draw = random.Random(f"{self._seed}|{json.dumps(self.item, default=str)}")
+        if type(self._inner).__name__ != "FirstNSampler":
+            draw.shuffle(others)
+        kept = [one for one in shown if one != self.item]
+        self.replaced += 1
+        return [*kept, *others][:n]
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._inner, name)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a task's requests ask: `digests` has one per item, of its prompt before any chat
+    template, rewriting or cutting. `shown` holds the demonstrations of each item, where a
+    sampler drew them; `replaced` items would have been among their own."""
+
+    digests: Mapping[int, str]
+    shown: Sequence[Sequence[Any]]
+    replaced: int
+
+
+def build_requests(
+    task: Any,
+    draw: int,
+    limit: int = 0,
+    chat_template: Callable[..., str] | None = None,
+    tokenizer_name: str = "",
+) -> Asked:
+    """Build a task's requests as lm-eval does, whatever was built before.
+
+    Args:
+        limit: the first items only; 0 is all.
+        chat_template: (messages, add_generation_prompt) -> text; None asks in plain text.
+    """
+    kept = _Template(chat_template) if chat_template else None
+    begin(task, draw)
+    with as_at_first(task):
+        task.build_all_requests(
+            limit=limit or None,
+            rank=0,
+            world_size=1,
+            apply_chat_template=kept is not None,
+            fewshot_as_multiturn=kept is not None,
+            chat_template=kept,
+            tokenizer_name=tokenizer_name,
+        )
+    asked: dict[int, list[str]] = {}
+    for instance in sorted(task.instances, key=lambda one: one.idx):
+        prompt = str(instance.args[0])
+        known = kept.asked.get(prompt) if kept else None
+        asked.setdefault(instance.doc_id, []).append(known or _digest(prompt))
+    digests = {doc: _digest("".join(dict.fromkeys(parts))) for doc, parts in asked.items()}
+    sampler = getattr(task, "sampler", None)
+    return Asked(digests, getattr(sampler, "shown", ()), getattr(sampler, "replaced", 0))
+
+
+def prompts(task: Any, shots: int, draw: int, count: int) -> list[Any]:
+    """The plain prompts of the first `count` items, as `build_requests` makes them."""
+    begin(task, draw)
+    with as_at_first(task):
+        return [
+            task.fewshot_context(doc, shots, gen_prefix=task.doc_to_prefix(doc))
+            for _, doc in zip(range(count), task.eval_docs, strict=False)
+        ]
+
+
+class _Template:
+    """A chat template that keeps a digest of what it was given, by what it made of it."""
+
+    def __init__(self, template: Callable[..., str]) -> None:
+        self._template = template
+        self.asked: dict[str, str] = {}
+
+    def __call__(self, messages: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
+        text = self._template(messages, add_generation_prompt=add_generation_prompt)
+        told = json.dumps([[one["role"], one["content"]] for one in messages])
+        self.asked[text] = _digest(told)
+        return text
+
+
+def _digest(text: str) -> str:
+    return sha256(text.encode("utf-8", "replace")).hexdigest()
