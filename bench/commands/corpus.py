@@ -77,7 +77,7 @@ def _report(out: Path, manifest: dict[str, Any], indexes: list[dict[str, Any]]) 
         if index["kind"] == "dense":
             about = f"{index['embedding']}, {index['index']} ({index['why']})"
         else:
-            about = f"{index['method']}, k1 {index['k1']}, b {index['b']}"
+            about = f"Lucene's formula, k1 {index['k1']}, b {index['b']}"
         lines.append(f"{index['kind']}: {about}")
     return "\n".join(lines)
 

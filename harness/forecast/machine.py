@@ -19,7 +19,7 @@ PARTS = {
     "accelerate": "hf",
     "peft": "train",
     "bitsandbytes": "train",
-    "bm25s": "retrieval",
+    "PyStemmer": "retrieval",
     "vllm": "vllm",
     "ray": "ray",
 }

@@ -14,6 +14,7 @@ from harness.errors import UserError
 from harness.files import cache_folder, write_json
 from harness.progress import NullProgress
 from harness.types import BaseModel, Domain, Json, Progress
+from specializers.corpus.open import content_digest, find_corpus
 from specializers.parameters import check
 from specializers.retrieval.open import Retriever, open_retriever
 from specializers.selfspec.budgets import BUDGETS, CHOICES
@@ -29,7 +30,7 @@ class Rag:
     """Retrieval-augmented prompts over the unchanged base."""
 
     name = "rag"
-    version = 1
+    version = 2
     summary = "control: no training, retrieved passages in the prompt"
     kind: Literal["adapter", "prompt"] = "prompt"
     budgets: Mapping[str, Mapping[str, Any]] = {
@@ -57,8 +58,9 @@ class Rag:
                 "with --corpus FILE and a retrieval other than none."
             )
         _open(params, domain.corpus, progress)
-        write_json(out / SETTINGS, {**params, "corpus": str(domain.corpus.absolute())})
-        return {"corpus": domain.corpus.name}
+        held = {"corpus": domain.corpus.name, "corpus_sha256": content_digest(domain.corpus)}
+        write_json(out / SETTINGS, {**params, **held})
+        return held
 
     def rewrite_input(self, folder: Path) -> Callable[[str], str]:
         """A function that puts passages before an item's input.
@@ -67,15 +69,15 @@ class Rag:
         all items.
 
         Raises:
-            UserError: the corpus of the artifact is gone.
+            UserError: the corpus that the artifact was made with is not on this machine.
         """
         settings = read_report(folder / SETTINGS)
-        corpus = Path(settings["corpus"])
-        if not corpus.is_file():
+        if "corpus_sha256" not in settings:  # version 1 kept a path
             raise UserError(
-                f"{folder / SETTINGS}: found no corpus at {corpus}, expected the one the artifact "
-                "was made with. Put it back, or delete the artifact's folder and run again."
+                f"{folder / SETTINGS}: of an older version, which kept its corpus's path and not "
+                f"its content. Delete the artifact's folder and run again."
             )
+        corpus = find_corpus(settings["corpus_sha256"], folder / SETTINGS)
         retriever = _open(settings, corpus, NullProgress())
 
         def rewrite(text: str) -> str:

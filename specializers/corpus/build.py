@@ -25,12 +25,13 @@ from harness.models.folder import file_hashes
 from harness.progress import Step
 from harness.types import Json, Progress
 from specializers.corpus.cut import CUTTING_VERSION, Document, cut
-from specializers.corpus.open import MANIFEST, OFFSETS, PASSAGES, id_key, write_offsets
+from specializers.corpus.layout import LAYOUT, OFFSETS, LayoutWriter
+from specializers.corpus.open import MANIFEST, PASSAGES, id_key
 from specializers.corpus.rows import MOST_FAULTS, raise_faults
 from specializers.corpus.sources import Source, input_files, source_of
 
 _PARTS = ".parts"
-_OURS = {MANIFEST, OFFSETS, PASSAGES}
+_OURS = {MANIFEST, LAYOUT, OFFSETS, PASSAGES}
 
 
 def build_corpus(inputs: Sequence[Path], out: Path, words: int, progress: Progress) -> Json:
@@ -237,8 +238,8 @@ def _documents(files: Sequence[Path]) -> Iterator[Document]:
 
 
 def _join(parts: Path, count: int, keep: Any, out: Path, progress: Progress) -> Json:
-    """Write passages.jsonl and offsets.npy from the kept rows of all parts, in order."""
-    offsets, hasher, size, position = array("q"), hashlib.sha256(), 0, 0
+    """Write passages.jsonl and its layout from the kept rows of all parts, in order."""
+    layout, hasher, position = LayoutWriter(), hashlib.sha256(), 0
     unfinished = parts / "passages.unfinished"
     with (
         Step(progress, "joining passages", len(keep), "rows") as step,
@@ -249,14 +250,13 @@ def _join(parts: Path, count: int, keep: Any, out: Path, progress: Progress) -> 
             with (parts / f"{number:05}.jsonl").open("rb") as part:
                 for line in part:
                     if keep[position]:
-                        offsets.append(size)
+                        layout.add(line)
                         hasher.update(line)
                         file.write(line)
-                        size += len(line)
                     position += 1
             step.advance(position - begun)
         file.flush()
         os.fsync(file.fileno())
-    write_offsets(out / OFFSETS, offsets)
+    layout.write(out, hasher.hexdigest())
     os.replace(unfinished, out / PASSAGES)
-    return {"count": len(offsets), "bytes": size, "sha256": hasher.hexdigest()}
+    return {"count": len(layout), "bytes": layout.end, "sha256": hasher.hexdigest()}

@@ -69,6 +69,10 @@ def cut(document: Document, limit: int) -> list[Json]:
 def _pieces(text: str, limit: int) -> Iterator[tuple[int, int, int]]:
     """(start, end, words) of the sentences; one over the limit in even parts."""
     for start, end in sentences(text):
+        count = len(text[start:end].split())
+        if count <= limit:
+            yield start, end, count
+            continue
         words = [(start + m.start(), start + m.end()) for m in _WORD.finditer(text[start:end])]
         parts = -(-len(words) // limit)
         for part in range(parts):

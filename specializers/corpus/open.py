@@ -8,54 +8,70 @@ never counts.
 
 from __future__ import annotations
 
-import io
+import itertools
 import json
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from harness.errors import UserError
-from harness.files import cache_folder, sha256_file, write_bytes
+from harness.files import cache_folder
 from harness.models.folder import file_hashes
 from harness.progress import NullProgress
-from harness.types import Json
+from harness.types import Json, Progress
+from specializers.corpus.known import places_of, remember
+from specializers.corpus.layout import Chunk, read_layout
 from specializers.corpus.rows import MOST_FAULTS, raise_faults, sound_rows
 
 PASSAGES = "passages.jsonl"
 MANIFEST = "manifest.json"
-OFFSETS = "offsets.npy"
 PASSAGE_KEYS = ("id", "title", "text")
 
 
 class Corpus:
-    """Passages by position, read from disk; only 8 bytes a passage are mapped."""
+    """Passages by position, read from disk; only 8 bytes a passage are mapped.
 
-    def __init__(self, path: Path, offsets: Any) -> None:
-        self._path = path
+    Attributes:
+        digest: of the passages' file; what is derived from it is kept by this.
+        chunks: the same passages in runs that are known by their content.
+    """
+
+    def __init__(self, path: Path, digest: str, offsets: Any, chunks: Sequence[Chunk]) -> None:
+        self.path = path
+        self.digest = digest
+        self.chunks = tuple(chunks)
         self._offsets = offsets
 
     def __len__(self) -> int:
         return len(self._offsets)
 
+    def offset(self, position: int) -> int:
+        """The byte at which a passage begins."""
+        return int(self._offsets[position])
+
     def row(self, position: int) -> Json:
         """The row in line order."""
-        with self._path.open("rb") as file:
-            file.seek(int(self._offsets[position]))
+        with self.path.open("rb") as file:
+            file.seek(self.offset(position))
             row: Json = json.loads(file.readline())
         return row
 
     def texts(self, start: int = 0, stop: int | None = None) -> Iterator[str]:
         """What is searched of the passages `start` to `stop`, streamed: title and text."""
         stop = len(self) if stop is None else min(stop, len(self))
-        with self._path.open("rb") as file:
-            for position in range(start, stop):
-                file.seek(int(self._offsets[position]))
-                row = json.loads(file.readline())
-                yield f"{row['title']} {row['text']}".strip()
+        if start < stop:
+            yield from read_texts(self.path, self.offset(start), stop - start)
+
+
+def read_texts(passages: Path, offset: int, count: int) -> Iterator[str]:
+    """What is searched of `count` passages from a byte offset on: title and text."""
+    with passages.open("rb") as file:
+        file.seek(offset)
+        for line in itertools.islice(filter(bytes.strip, file), count):
+            row = json.loads(line)
+            yield f"{row['title']} {row['text']}".strip()
 
 
 def passages_file(corpus: Path) -> Path:
@@ -95,26 +111,54 @@ def built_manifest(passages: Path) -> Json | None:
     path = passages.parent / MANIFEST
     if passages.name != PASSAGES or not path.is_file():
         return None
-    manifest: Json = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        manifest: Json = json.loads(path.read_bytes())
+        manifest["passages"]["sha256"]
+    except (ValueError, KeyError, TypeError):
+        raise UserError(
+            f"{path}: not the manifest of a corpus. Delete the folder and build it again."
+        ) from None
     return manifest
 
 
 def content_digest(passages: Path) -> str:
-    """SHA-256 of the passages. A built folder's is remembered while the file is unchanged.
+    """SHA-256 of the passages, remembered while the file is unchanged.
 
     Raises:
         UserError: the passages of a built folder are not those it was built with.
     """
     manifest = built_manifest(passages)
-    if manifest is None:
-        return sha256_file(passages)
-    found = file_hashes(passages.parent, [PASSAGES], cache_folder(), NullProgress())[PASSAGES]
-    if found != manifest["passages"]["sha256"]:
+    name = passages.name
+    found = file_hashes(passages.parent, [name], cache_folder(), NullProgress())[name]
+    if manifest is not None and found != manifest["passages"]["sha256"]:
         raise UserError(
             f"{passages}: changed since the corpus was built (SHA-256 {found[:12]}, {MANIFEST} "
             f"says {manifest['passages']['sha256'][:12]}). Delete the folder and build it again."
         )
+    remember(found, passages)
     return found
+
+
+def find_corpus(digest: str, asked_by: Path) -> Path:
+    """The passages of that content, wherever on this machine they lie now.
+
+    Raises:
+        UserError: none is left; it names where they were, and `asked_by`.
+    """
+    others = []
+    for passages in places_of(digest):
+        try:
+            if content_digest(passages) == digest:
+                return passages
+        except UserError:
+            pass
+        others.append(str(passages))
+    there = f" At {', '.join(others)} is another now." if others else ""
+    raise UserError(
+        f"{asked_by}: made with a corpus of SHA-256 {digest[:12]}, which is nowhere this machine "
+        f"has met it.{there} Give it with --corpus, wherever it lies, or delete the artifact's "
+        f"folder and run again with another."
+    )
 
 
 def index_root(passages: Path, cache: Path) -> Path:
@@ -125,37 +169,11 @@ def index_root(passages: Path, cache: Path) -> Path:
     return cache / content_digest(passages)[:16]
 
 
-def open_corpus(passages: Path, root: Path) -> Corpus:
-    """The passages, with their offsets found once and kept under `root`."""
-    import numpy
-
-    path = root / OFFSETS
-    if not path.is_file():
-        root.mkdir(parents=True, exist_ok=True)
-        with FileLock(root / ".lock"):
-            if not path.is_file():
-                write_offsets(path, _line_starts(passages))
-    return Corpus(passages, numpy.load(path, mmap_mode="r"))
-
-
-def write_offsets(path: Path, offsets: array[int]) -> None:
-    """Keep byte offsets as a NumPy array of int64, written whole."""
-    import numpy
-
-    buffer = io.BytesIO()
-    numpy.save(buffer, numpy.frombuffer(offsets, dtype=numpy.int64))
-    write_bytes(path, buffer.getvalue())
-
-
-def _line_starts(passages: Path) -> array[int]:
-    starts = array("q")
-    with passages.open("rb") as file:
-        offset = 0
-        for line in file:
-            if line.strip():
-                starts.append(offset)
-            offset += len(line)
-    return starts
+def open_corpus(passages: Path, root: Path, progress: Progress) -> Corpus:
+    """The passages, with their layout found once and kept under `root`."""
+    found = content_digest(passages)
+    offsets, chunks = read_layout(passages, root, found, progress.say)
+    return Corpus(passages, found, offsets, chunks)
 
 
 def id_key(name: str) -> int:

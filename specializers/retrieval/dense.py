@@ -15,17 +15,18 @@ from __future__ import annotations
 import io
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from harness.errors import MissingExtra, UserError
-from harness.files import digest, write_bytes, write_json
+from harness.files import digest, write_bytes
 from harness.progress import Step
 from harness.types import Json, Progress
+from specializers.corpus.layout import Chunk
 from specializers.corpus.open import Corpus
 from specializers.retrieval.embedding import Embedder
-from specializers.retrieval.ranking import INDEX, ensure_index
+from specializers.retrieval.ranking import INDEX, Reusable, ensure_index
 
 SHARD = 2048  # passages: some minutes of work on two cores, so that little is lost
 FLAT_LIMIT = 200_000
@@ -67,16 +68,16 @@ def open_dense(corpus: Corpus, root: Path, embedder: Embedder, progress: Progres
         raise MissingExtra("faiss", "retrieval", "Dense retrieval") from error
     facts, folder = _facts(embedder), _folder(root, embedder)
 
-    def build(work: Path) -> None:
+    def build(work: Path, _: Reusable) -> Json:
         shards = _embed(corpus, embedder, work, progress)
         index, why = make_index(shards, len(corpus))
         faiss.write_index(index, str(work / VECTORS))
-        for shard in shards:
+        for shard in set(shards):
             shard.unlink()
         more = {"embedding": embedder.name, "passages": len(corpus), "faiss": faiss.__version__}
-        write_json(work / INDEX, {**facts, **more, "dimension": index.d, **why})
+        return {**facts, **more, "dimension": index.d, **why}
 
-    ensure_index(folder, build)
+    ensure_index(folder, corpus.digest, build, progress)
     # Only inverted files can be mapped; a flat index is read whole (its limit bounds it).
     return Dense(embedder, faiss.read_index(str(folder / VECTORS), faiss.IO_FLAG_MMAP))
 
@@ -114,15 +115,23 @@ def _embed(corpus: Corpus, embedder: Embedder, work: Path, progress: Progress) -
 
     shards = []
     with Step(progress, f"embedding ({embedder.name})", len(corpus), "passages") as step:
-        for start in range(0, len(corpus), SHARD):
-            path = work / f"vectors-{start // SHARD:06}.npy"
+        for chunk, start, stop in _shards(corpus):
+            # By content: what an interrupted build of other passages left is not taken for these.
+            path = work / f"{chunk.digest}-{start - chunk.start:05}-{stop - start}.npy"
             if not path.is_file():
                 buffer = io.BytesIO()
-                numpy.save(buffer, embedder.passages(list(corpus.texts(start, start + SHARD))))
+                numpy.save(buffer, embedder.passages(list(corpus.texts(start, stop))))
                 write_bytes(path, buffer.getvalue())
             shards.append(path)
-            step.advance(min(SHARD, len(corpus) - start))
+            step.advance(stop - start)
     return shards
+
+
+def _shards(corpus: Corpus) -> Iterator[tuple[Chunk, int, int]]:
+    for chunk in corpus.chunks:
+        end = chunk.start + chunk.count
+        for start in range(chunk.start, end, SHARD):
+            yield chunk, start, min(start + SHARD, end)
 
 
 def make_index(shards: Sequence[Path], count: int, limit: int = FLAT_LIMIT) -> tuple[Any, Json]:

@@ -40,7 +40,7 @@ def open_retriever(
         MissingExtra: the `retrieval` extra is not installed.
     """
     root = index_root(passages, cache)
-    corpus = open_corpus(passages, root)
+    corpus = open_corpus(passages, root, progress)
     rankers: list[Ranker] = []
     if kind in ("bm25", "hybrid"):
         rankers.append(open_bm25(corpus, root, progress))
@@ -60,7 +60,7 @@ def build_indexes(folder: Path, progress: Progress, embedding: str | None) -> li
     """
     passages = passages_file(folder)
     root = index_root(passages, folder)
-    corpus = open_corpus(passages, root)
+    corpus = open_corpus(passages, root, progress)
     open_bm25(corpus, root, progress)
     if embedding is not None:
         open_dense(corpus, root, open_embedder(embedding, progress), progress)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from filelock import FileLock
 
-from harness.files import sync
+from harness.files import cache_folder, sha256_file, sync, write_bytes, write_json
+from harness.models.folder import file_hashes
+from harness.progress import NullProgress
+from harness.types import Json, Progress
 from specializers.corpus.open import Corpus
 
 # An index folder is whole when it holds this file.
@@ -73,21 +78,74 @@ def top(scores: Any, k: int) -> list[tuple[int, float]]:
     return [(int(p), float(scores[p])) for p in positions[order]]
 
 
-def ensure_index(folder: Path, build: Callable[[Path], None]) -> None:
-    """Have `build` fill a folder beside `folder` and rename it, unless it is there.
+class Reusable:
+    """Files of an index that lies there, to be taken over into one that is built."""
+
+    def __init__(self, folder: Path, sound: Mapping[str, str]) -> None:
+        self._folder, self._sound = folder, sound
+
+    def take(self, name: str, work: Path) -> bool:
+        """Put that file into `work`, if there is one and it is sound."""
+        if name not in self._sound:
+            return False
+        try:
+            os.link(self._folder / name, work / name)
+        except OSError:  # a file system without links
+            write_bytes(work / name, (self._folder / name).read_bytes())
+        return True
+
+
+def ensure_index(
+    folder: Path, corpus: str, build: Callable[[Path, Reusable], Json], progress: Progress
+) -> Json:
+    """Have `build` fill a folder beside `folder` and rename it, unless it is there; its facts.
 
     One process builds, others wait; the unfinished folder is kept for a killed
-    build to go on in.
+    build to go on in. An index of another corpus, or one whose files are not
+    those that were written, is told and never used.
+
+    Args:
+        corpus: digest of the passages.
+        build: writes the files; what it returns is kept in `INDEX`, beside the
+            corpus and the digest of every file.
     """
-    if (folder / INDEX).is_file():
-        return
+    made, _ = _kept(folder, corpus)
+    if not isinstance(made, str):
+        return made
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.parent / ".lock"):
-        if (folder / INDEX).is_file():
-            return
+        made, sound = _kept(folder, corpus)
+        if not isinstance(made, str):
+            return made
+        if made:
+            progress.say(f"{folder}: {made}; it is built anew.")
         work = folder.with_name(f".{folder.name}.unfinished")
         work.mkdir(exist_ok=True)
-        build(work)
+        facts = build(work, Reusable(folder, sound))
+        files = {path.name: sha256_file(path) for path in sorted(work.iterdir())}
+        files.pop(INDEX, None)
+        made = {**facts, "corpus": corpus, "files": files}
+        write_json(work / INDEX, made)
         sync(work)
         shutil.rmtree(folder, ignore_errors=True)
         work.rename(folder)
+        return made
+
+
+def _kept(folder: Path, corpus: str) -> tuple[Json | str, dict[str, str]]:
+    """The facts of a sound index, or what is wrong ("": nothing there); and its sound files."""
+    if not folder.is_dir():
+        return "", {}
+    try:
+        made = json.loads((folder / INDEX).read_bytes())
+        listed = dict(made["files"])
+        there = [name for name in listed if (folder / name).is_file()]
+        found = file_hashes(folder, there, cache_folder(), NullProgress())
+        sound = {name: found[name] for name in there if found[name] == listed[name]}
+        if made["corpus"] != corpus:
+            return "an index of other passages", sound
+        if wrong := sorted(listed.keys() - sound.keys()):
+            return f"the index is damaged ({', '.join(wrong[:3])})", sound
+        return made, sound
+    except (OSError, ValueError, KeyError, TypeError):
+        return f"the index is damaged ({INDEX})", {}

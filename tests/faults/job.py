@@ -108,7 +108,7 @@ def warm_up() -> None:
     for name in ("AutoModelForCausalLM", "AutoTokenizer", "LlamaForCausalLM", "Trainer"):
         getattr(transformers, name)
     for name in (
-        "bm25s",
+        "Stemmer",
         "lm_eval.models.utils",
         "lm_eval.tasks",
         "peft",

@@ -17,6 +17,7 @@ from specializers.controls.dapt import Dapt
 from specializers.controls.generic import Generic
 from specializers.controls.rag import Rag
 from specializers.controls.seedsft import SeedSft
+from specializers.corpus.open import content_digest
 from specializers.domain import DOMAINS, load_domain
 from specializers.selfspec.specializer import SelfSpec
 from tests.specializers.selfspec.test_selfspec import willing
@@ -111,11 +112,23 @@ def test_rag_puts_passages_before_the_input(
     Rag().specialize(base, domain, params, tmp_path, NullProgress())
     rewrite = Rag().rewrite_input(tmp_path)
     asked = rewrite("Question: does garlic oil help?")
-    assert asked == "Background: Passage 4 says what garlic\nQuestion: does garlic oil help?"
+    assert asked == "Background: Passage 10 says what garlic\nQuestion: does garlic oil help?"
     assert rewrite("zeppelin") == "zeppelin"
     assert domain.corpus is not None
+    # Moved, it is found once something has read it there; nothing else is taken for it.
+    moved = domain.corpus.rename(tmp_path / "moved.jsonl")
+    other = moved.read_text().replace("garlic", "gravel")
+    domain.corpus.write_text(other)
+    with pytest.raises(UserError, match=r"is nowhere this machine has met it\. At .* is another"):
+        Rag().rewrite_input(tmp_path)
+    content_digest(moved)
+    assert Rag().rewrite_input(tmp_path)("Question: does garlic oil help?") == asked
+    moved.write_text(other)
+    with pytest.raises(UserError, match=r"rag\.json: made with a corpus of SHA-256"):
+        Rag().rewrite_input(tmp_path)
+    moved.unlink()
     domain.corpus.unlink()
-    with pytest.raises(UserError, match="found no corpus at"):
+    with pytest.raises(UserError, match=r"Give it with --corpus, wherever it lies"):
         Rag().rewrite_input(tmp_path)
 
 

@@ -23,6 +23,7 @@ from specializers.corpus import build as corpus_build
 from specializers.corpus.build import build_corpus
 from specializers.corpus.open import content_digest, open_corpus, passages_file
 from specializers.domain import load_domain
+from specializers.retrieval.words import WORDS_VERSION
 from tests.specializers.corpus.test_sources import PLAIN, article, pubmed, save
 from tests.specializers.tiny import save_domain
 
@@ -76,7 +77,7 @@ def test_a_built_corpus_holds_passages_offsets_and_a_manifest(tmp_path: Path) ->
         "bytes": (tmp_path / "out" / "passages.jsonl").stat().st_size,
         "sha256": sha256_file(tmp_path / "out" / "passages.jsonl"),
     }
-    corpus = open_corpus(passages_file(tmp_path / "out"), tmp_path / "out")
+    corpus = open_corpus(passages_file(tmp_path / "out"), tmp_path / "out", NullProgress())
     assert [corpus.row(n) for n in range(len(corpus))] == rows
     assert not (tmp_path / "out" / ".parts").exists()
 
@@ -246,12 +247,12 @@ def test_the_commands_build_and_search(tmp_path: Path, capsys: pytest.CaptureFix
     assert cli.main(command) == 0
     said = capsys.readouterr().out
     assert "9 passages of 6 documents" in said
-    assert "bm25: lucene, k1 1.5, b 0.75" in said
+    assert "bm25: Lucene's formula, k1 1.5, b 0.75" in said
     assert cli.main([*command, "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
-    assert report["indexes"][0]["tokenisation"]["stopwords"] == "english"
+    assert report["indexes"][0]["words"] == WORDS_VERSION
     assert cli.main(["corpus", "search", out, "short b", "-k", "1", "--quiet", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)[0]["id"] == "a-0"  # "b" has one letter
+    assert json.loads(capsys.readouterr().out)[0]["id"] == "b-0"
     assert cli.main(["corpus", "search", str(inputs[0]), "mint", "--quiet"]) == 2
     assert "'title' is missing" in capsys.readouterr().err
     assert cli.main(["corpus", "search", out, "zeppelin", "--quiet"]) == 0
