@@ -17,6 +17,7 @@ from harness.errors import UserError, did_you_mean
 # Names become folder names and parts of `<specializer>@<domain>-<model>`.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 # Names of tasks and of specialised models may hold more, but lead out of no folder.
+_NAME_BYTES = 200  # a file's name may have 255, and ours get endings
 _PLAIN_NAME = re.compile(r"\w[\w.@+:,=-]*")
 
 
@@ -35,7 +36,11 @@ def is_number(value: Any) -> bool:
 
 def is_plain_name(value: Any) -> bool:
     """Whether results can be kept in a folder of that name, inside the one they belong to."""
-    return isinstance(value, str) and _PLAIN_NAME.fullmatch(value) is not None
+    return (
+        isinstance(value, str)
+        and _PLAIN_NAME.fullmatch(value) is not None
+        and len(value.encode("utf-8", "replace")) <= _NAME_BYTES
+    )
 
 
 def one_of(*words: str) -> Kind:
@@ -78,11 +83,11 @@ def key_faults(
 
 def name_faults(path: Path, kind: str, name: str) -> list[str]:
     """Whether a plug-in's name can be a folder name and a part of a longer name."""
-    if NAME.fullmatch(name):
+    if NAME.fullmatch(name) and len(name) <= _NAME_BYTES:
         return []
     return [
-        f"{path}: {kind}: found the name '{name}'; expected letters, digits, '.', '_' and '-', "
-        f"beginning with a letter or digit. Rename it."
+        f"{path}: {kind}: found the name '{name:.80}'; expected letters, digits, '.', '_' and '-', "
+        f"beginning with a letter or digit, at most {_NAME_BYTES}. Rename it."
     ]
 
 

@@ -29,6 +29,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from harness.doors import limits
+from harness.doors.files import parse_json, read_bytes
+from harness.doors.record import record_faults, run_faults
+from harness.doors.text import plain
 from harness.errors import UserError, UserErrors
 from harness.files import write_bytes, write_json
 from harness.types import UNSCORED, Job, Json, Record
@@ -121,34 +125,46 @@ def read_record(folder: Path) -> Record:
     The manifest gets the run's facts under "engine_report".
 
     Raises:
-        UserError: record.json is damaged, of another format, or it or its items
-            changed since they were written.
+        UserError: record.json is damaged, of another format, it or its items
+            changed since they were written, or a field is not of its kind.
     """
-    path = folder / "record.json"
+    path, rows = folder / "record.json", folder / "items.jsonl"
     try:
-        text = path.read_bytes()
-        content = json.loads(text)
-        data = (folder / "items.jsonl").read_bytes()
+        text = read_bytes(path, limits.RECORD_BYTES)
+        content = parse_json(text)
+        data = read_bytes(rows, limits.ITEMS_BYTES)
         if content["format"] != FORMAT:
             raise UserError(
-                f"{path}: record format {content['format']}, this version reads {FORMAT}. "
-                "Run 'bench run' again: stored answers are reused."
+                f"{plain(path)}: record format {plain(content['format']):.20}, this version reads "
+                f"{FORMAT}. Run 'bench run' again: stored answers are reused."
             )
         manifest, summary = dict(content["manifest"]), dict(content["summary"])
         expected, seal = content["items_sha256"], content.pop("sha256")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        if _seal(content) != seal or _canonical(content | {"sha256": seal}) != text:
+            raise _changed(path, _seal(content), seal)
+        found = sha256(data).hexdigest()
+        if found != expected:
+            raise _changed(rows, found, expected)
+        lines = data.decode("utf-8").split("\n")
+        items = tuple(parse_json(line) for line in lines if line)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
-            f"{path}: not a record ({type(error).__name__}: {error}). "
+            f"{plain(path)}: not a record ({type(error).__name__}: {plain(error):.200}). "
             "Delete its folder and run 'bench run' again: stored answers are reused."
         ) from error
-    if _seal(content) != seal or _canonical(content | {"sha256": seal}) != text:
-        raise _changed(path, _seal(content), seal)
-    found = sha256(data).hexdigest()
-    if found != expected:
-        raise _changed(folder / "items.jsonl", found, expected)
-    items = tuple(json.loads(line) for line in data.decode("utf-8").split("\n") if line)
+    if faults := record_faults(manifest, summary, items):
+        raise _unfit(path, faults)
     manifest["engine_report"] = _run_facts(folder)
     return Record(manifest=manifest, items=items, summary=summary)
+
+
+def _unfit(path: Path, faults: Sequence[str]) -> UserError:
+    """A record that is sealed and yet not what a run writes."""
+    told = "; ".join(map(plain, faults))
+    return UserError(
+        f"{plain(path)}: {told}. No run writes such a record: remove its folder, or ask whoever "
+        f"gave it to you."
+    )
 
 
 def _canonical(content: Json) -> bytes:
@@ -163,12 +179,26 @@ def _seal(content: Json) -> str:
 
 def _run_facts(folder: Path) -> Json:
     path = folder / "run.json"
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+    try:
+        facts = parse_json(read_bytes(path, limits.RUN_BYTES))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{plain(path)}: not a run's facts ({type(error).__name__}: {plain(error):.200}). "
+            f"Delete the file; nothing is scored by it."
+        ) from error
+    if faults := run_faults(facts):
+        raise UserError(
+            f"{plain(path)}: {'; '.join(map(plain, faults))}. Delete the file; nothing is scored "
+            f"by it."
+        )
+    return dict(facts)
 
 
 def _changed(path: Path, found: str, expected: str) -> UserError:
     return UserError(
-        f"{path}: changed since the record was written "
+        f"{plain(path)}: changed since the record was written "
         f"(SHA-256 {found[:12]}..., expected {str(expected)[:12]}...). "
         "Delete the folder and run 'bench run' again: stored answers are reused."
     )

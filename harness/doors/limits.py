@@ -15,4 +15,12 @@ INCLUDES = 32  # files that one task is put together from
 CONFIG_BYTES = 16 * 2**20  # config.json and its like; a tokenizer's is told apart
 TOML_BYTES = 4 * 2**20
 
-NAME = 200  # letters of a model's or task's name: a file system takes 255 bytes
+# A record: manifest and summary; rows; facts of the run.
+RECORD_BYTES = 16 * 2**20
+ITEMS_BYTES = 4 * 2**30
+RUN_BYTES = 2**20
+WORDS = 4_000  # letters of a title, a source, an id
+TEXT = 16 * 2**20  # letters of an input or an answer
+KEYS = 100_000  # of one table or list
+WHOLE = 10**15  # counts; a float is exact to 2^53
+SHOTS = 100_000  # demonstrations, draws

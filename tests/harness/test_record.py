@@ -7,18 +7,30 @@ import pytest
 from harness.errors import UserError, UserErrors
 from harness.record import read_record, read_records, record_folder, summarise, write_record
 from harness.types import Job
+from tests.leaderboards.records import record_of
 
 JOB = Job("selfspec-m", "m", "selfspec", "s", "t", 2, 1)
+MANIFEST = {
+    **record_of("selfspec-m", "t", [], metric="acc").manifest,
+    "suite": "s",
+    "shots": 2,
+    "draw": 1,
+    "n_full": 5,
+}
+del MANIFEST["engine_report"]  # the run's facts, which read_record adds
+
+
+def row(name, status, answer, metrics, cut_tokens=0):
+    return {
+        "id": name, "status": status, "answer": answer, "metrics": metrics,
+        "cut_tokens": cut_tokens, "document": name, "prompt_sha256": "0" * 64, "responses": [],
+    }  # fmt: skip
+
+
 ROWS = [
-    {
-        "id": "0",
-        "status": "ok",
-        "answer": "a\u2028b\x00\ud800",
-        "metrics": {"acc": 1},
-        "cut_tokens": 3,
-    },
-    {"id": "1", "status": "unparseable", "answer": "", "metrics": {"acc": 0}, "cut_tokens": 0},
-    {"id": "2", "status": "error", "answer": "", "metrics": {}, "cut_tokens": 0},
+    row("0", "ok", "a\u2028b\x00\ud800", {"acc": 1}, 3),
+    row("1", "unparseable", "", {"acc": 0}),
+    row("2", "error", "", {}),
 ]
 
 
@@ -28,7 +40,7 @@ def mean(values):
 
 def write(runs, rows=ROWS):
     summary = summarise(rows, {"acc": mean}, 5)
-    return write_record(record_folder(runs, JOB), {"model": JOB.model}, rows, summary, {"calls": 1})
+    return write_record(record_folder(runs, JOB), MANIFEST, rows, summary, {"calls": 1})
 
 
 def test_an_error_is_neither_wrong_nor_dropped():
@@ -109,10 +121,10 @@ def test_seconds_of_the_first_run_are_not_forgotten(tmp_path):
     folder = record_folder(tmp_path, JOB)
     summary = summarise(ROWS, {"acc": mean}, 5)
     for seconds in (300.0, 0.5):
-        found = write_record(folder, {"model": "m"}, ROWS, summary, {"seconds": seconds})
+        found = write_record(folder, MANIFEST, ROWS, summary, {"seconds": seconds})
     assert found.manifest["engine_report"]["seconds"] == 0.5
     assert found.manifest["engine_report"]["spent"]["seconds"] == 300.5
-    other = write_record(folder, {"model": "n"}, ROWS, summary, {"seconds": 1.0})
+    other = write_record(folder, {**MANIFEST, "model": "n"}, ROWS, summary, {"seconds": 1.0})
     assert other.manifest["engine_report"]["spent"]["seconds"] == 1.0
 
 
