@@ -62,8 +62,15 @@ class StoredLM(TemplateLM):  # type: ignore[misc]
         return [[next(answers) for _ in group] for group in windows]
 
     def _loglikelihood_tokens(self, requests: Any, **_: Any) -> list[Response]:
+        """Responses; a continuation without a token of its own is certain, and is not asked.
+
+        It is empty, or its text merges with the context's last token (lm-eval's issues 1297,
+        4055: its transformers backend ends with an assertion).
+        """
         pairs = [ScoreRequest(tuple(context), tuple(rest)) for _, context, rest in requests]
-        return self._asker.score(pairs, self._label)
+        asked = iter(self._asker.score([p for p in pairs if p.continuation], self._label))
+        certain = Response("loglikelihood", loglikelihood=0.0, greedy=True)
+        return [next(asked) if pair.continuation else certain for pair in pairs]
 
     @property
     def counts(self) -> AskCounts:

@@ -115,6 +115,7 @@ def find_changes(
         for by_id in [{item["id"]: item for item in _scored(base, metric)}]
         for item in _scored(other, metric)
         if (mine := by_id.get(item["id"])) is not None
+        and all(item_value(one["metrics"][metric], function) is not None for one in (mine, item))
     ]
     values = [item["metrics"][metric] for _, *both in compared for item in both]
     # Counts have full marks; a plain number between 0 and 1 has only more or less.

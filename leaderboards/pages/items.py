@@ -19,6 +19,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.leaks.report import LEAKED
+from harness.suites.metrics import unit_of
 from harness.types import Json, Record
 from leaderboards.board import ByDraw
 from leaderboards.pages.files import script
@@ -129,13 +130,20 @@ def answer_data(item: Mapping[str, Any], nearest: Nearest | None, *, shown: bool
     return data or None
 
 
+# The aggregations of which an item holds true positives, false positives, false negatives.
+_COUNTED = ("micro_f1", "macro_f1_counts")
+
+
 def outcome(item: Mapping[str, Any], record: Record, metric: str) -> list[Any]:
     """[status, right or not or None, value or None, the score in words, leaked]."""
     found = item["metrics"].get(metric)
-    aggregation = str(record.manifest["metrics"][metric]["aggregation"])
+    facts = record.manifest["metrics"][metric]
+    aggregation = str(facts["aggregation"])
+    # Of a perplexity, or of a count of words, no value is right or wrong.
+    judged = facts["higher_is_better"] and unit_of([facts]) == "share"
     return [
         item["status"],
-        right(found, aggregation),
+        right(found, aggregation) if judged else None,
         item_value(found, aggregation),
         in_words(found, aggregation),
         int(LEAKED in item.get("flags", ())),
@@ -149,13 +157,18 @@ def right(found: Any, aggregation: str) -> bool | None:
 
 
 def item_value(found: Any, aggregation: str) -> float | None:
-    """One item's score: itself, or for counts their F1; None where nothing was scored."""
-    if found is None:
-        return None
-    if not isinstance(found, list | tuple):
+    """One item's score: itself, or for counts their F1; None where it has no score of its own.
+
+    What a suite's own aggregation reads, or lm-eval's of a whole column, are no counts.
+    """
+    if isinstance(found, int | float):
         return round(float(found), 6)
+    if not isinstance(found, list | tuple):
+        return None
     if aggregation == "macro_f1":  # gold and predicted label
         return float(found[0] == found[1])
+    if aggregation not in _COUNTED:
+        return None
     hits, extra, missed = _counts(found)
     return round(2 * hits / (2 * hits + extra + missed), 6) if hits + extra + missed else 1.0
 
@@ -163,10 +176,10 @@ def item_value(found: Any, aggregation: str) -> float | None:
 def in_words(found: Any, aggregation: str) -> str:
     """The score for a reader: "2 found, 1 too many, 0 missed", "0.43", or "" for all or nothing."""
     if isinstance(found, list | tuple):
-        if aggregation == "macro_f1":
+        if aggregation not in _COUNTED:
             return ""
         return "{} found, {} too many, {} missed".format(*_counts(found))
-    return "" if found is None or found in (0, 1) else f"{found:.2f}"
+    return f"{found:.2f}" if isinstance(found, int | float) and found not in (0, 1) else ""
 
 
 def _counts(found: Sequence[float]) -> tuple[int, int, int]:

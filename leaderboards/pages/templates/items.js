@@ -65,7 +65,7 @@ function verdict(outcome) {
   if (!outcome) return "not run";
   const [status, right, value] = outcome;
   if (status !== "ok") return status;
-  return right === null ? "not scored" : right ? "right" : value > 0 ? "partly right" : "wrong";
+  return right === null ? (value === null ? "not scored" : "scored") : right ? "right" : value > 0 ? "partly right" : "wrong";
 }
 
 function answerBox(model, outcome, data) {

@@ -109,6 +109,11 @@ def test_nearest_examples_stand_with_the_answer():
         ("macro_f1_counts", [1, 0, 0, 5, 0, 0], 1.0, True, "6 found, 0 too many, 0 missed"),
         ("macro_f1_counts", [0, 0, 0, 0, 1, 0], 0.0, False, "0 found, 1 too many, 0 missed"),
         ("mean_score", None, None, None, ""),
+        # What is no count of found, missed and too many is not called so.
+        ("bleu", ["Paris", "Rome"], None, None, ""),
+        ("brier_score", [1, [0.25, 0.75]], None, None, ""),
+        ("m.macro_f1", [1, 0], None, None, ""),
+        ("weighted_perplexity", [-12.5, 4], None, None, ""),
     ],
 )
 def test_an_items_score_as_a_number_a_verdict_and_words(aggregation, found, value, full, words):
