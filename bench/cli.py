@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from types import ModuleType
 
@@ -61,6 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 2
     quiet_libraries()
+    _silence_warnings()
     try:
         return int(args.function(args))
     except KeyboardInterrupt:
@@ -81,6 +84,19 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"bench: {message}", file=sys.stderr)
         return 2
+
+
+def _silence_warnings() -> None:
+    """A command's terminal is its own: no library warns there, unless Python's -W asks for it.
+
+    Python writes what no logger takes to stderr, and bitsandbytes, peft and torch have none.
+    """
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+        logging.getLogger().addHandler(_NOWHERE)
+
+
+_NOWHERE = logging.NullHandler()
 
 
 if __name__ == "__main__":

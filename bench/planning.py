@@ -90,7 +90,7 @@ class Planner:
         self._workspace, self._recipe, self._machine = workspace, recipe, machine
         self._elsewhere, self._throughput, self._measure = elsewhere, throughput, measure
         self.notes: list[str] = []
-        self._resolved = [workspace.resolve(name) for name in models]
+        self._resolved = workspace.resolve_all(models)
         tasks, self._jobs = planned(workspace, asking, self._resolved)
         self._built = load_tasks(workspace, self._jobs, tasks)
         self.bases = list(dict.fromkeys(r.model.name for r in self._resolved))
@@ -233,6 +233,8 @@ class Planner:
         from specializers.selfspec.estimate import expect
 
         workspace, base = self._workspace, resolved.model.name
+        if resolved.adapter:
+            return workspace.artifact(resolved.name) if self._locals[base] else None, []
         specializer = workspace.registry.specializer(resolved.specializer)
         params = workspace.parameters(specializer, self._recipe)
         domain = workspace.domain(resolved.domain, self._recipe)
@@ -336,7 +338,7 @@ class Planner:
         return found
 
     def _trains(self, resolved: Resolved) -> dict[str, Any]:
-        if not resolved.specializer:
+        if not resolved.specializer or resolved.adapter:
             return {}
         specializer = self._workspace.registry.specializer(resolved.specializer)
         if specializer.kind != "adapter":

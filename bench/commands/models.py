@@ -20,6 +20,6 @@ def call(args: argparse.Namespace) -> int:
     from harness.models.sources import fetch
 
     workspace = workspace_of(args)
-    local = fetch(workspace.registry.model(args.name), progress=workspace.progress)
+    local = fetch(workspace.resolve(args.name).model, progress=workspace.progress)
     print(local.folder)
     return 0

@@ -91,6 +91,12 @@ def model_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--domain", default="", help="domain to specialise in (default: biomed)")
     sub.add_argument("--corpus", type=Path, help="JSONL or a built corpus instead of the domain's")
     sub.add_argument(
+        "--base",
+        default="",
+        metavar="MODEL",
+        help="what adapters given as a folder or hub name lie over (default: what they name)",
+    )
+    sub.add_argument(
         "--set",
         action="append",
         default=[],
@@ -101,7 +107,7 @@ def model_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--dtype",
         default="",
-        choices=["", "auto", "fastest", "float32", "bfloat16", "float16"],
+        choices=["auto", "fastest", "float32", "bfloat16", "float16"],
         help="numerics of every model (default: the model's own)",
     )
 
@@ -115,6 +121,7 @@ def workspace_of(args: argparse.Namespace) -> Workspace:
         data=getattr(args, "data", None),
         trust_suites=getattr(args, "trust_suite", False),
         dtype=getattr(args, "dtype", ""),
+        base=getattr(args, "base", ""),
         progress=NullProgress() if getattr(args, "quiet", False) else None,
     )
 

@@ -77,9 +77,24 @@ def missing_files(folder: Path) -> list[str]:
     return missing
 
 
+def has_chat_template(folder: Path) -> bool:
+    """Whether a model's folder says how a conversation is put to it."""
+    config = folder / "tokenizer_config.json"
+    if (folder / "chat_template.jinja").is_file():
+        return True
+    return config.is_file() and bool(_table(config).get("chat_template"))
+
+
 def check_folder(spec: ModelSpec, folder: Path) -> None:
     """Refuse a folder that is incomplete, pickled, or of use only with foreign code."""
-    if missing := missing_files(folder):
+    missing = missing_files(folder)
+    if missing and (folder / "adapter_config.json").is_file():
+        raise UserError(
+            f"model '{spec.name}': {folder} is a LoRA adapter. Say so in bench.toml: "
+            f'kind = "adapter" and base = "NAME" of the model it was trained over; or name the '
+            "folder itself on the command line."
+        )
+    if missing:
         raise UserError(
             f"model '{spec.name}': {folder} lacks {', '.join(missing)}. Expected a whole "
             f"transformers folder with its weights as safetensors (pickled .bin files can run code "

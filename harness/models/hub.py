@@ -44,12 +44,7 @@ def snapshot(spec: ModelSpec, progress: Progress) -> tuple[ModelSpec, Path]:
         progress.say(f"fetch {spec.name} from the hub: {repository}@{revision}")
         folder = Path(snapshot_download(repository, **wanted))
     except (HTTPError, OSError) as error:
-        said = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UserError(
-            f"model '{spec.name}': could not fetch {repository}@{revision} from the hub, and it is "
-            f"not in the local hub cache ({said}). {_next_step(error, repository)}; or name a "
-            f'local copy in bench.toml: [models.my-{spec.name}] source = "path:FOLDER".'
-        ) from error
+        raise not_had(spec.name, repository, revision, error) from error
     # The hub cache names a snapshot's folder by the commit it resolved.
     return replace(spec, source=f"hf:{repository}@{folder.name}"), folder
 
@@ -89,6 +84,16 @@ def _cached(spec: ModelSpec, repository: str, wanted: dict[str, Any]) -> Path | 
         return None
     missing = not (folder / spec.file).exists() if spec.file else missing_files(folder)
     return None if missing else folder
+
+
+def not_had(name: str, repository: str, revision: str, error: Exception) -> UserError:
+    """What the user is told of a model or an adapter that the hub did not give."""
+    said = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return UserError(
+        f"model '{name}': could not fetch {repository}@{revision} from the hub, and it is "
+        f"not in the local hub cache ({said}). {_next_step(error, repository)}; or name a "
+        f'local copy in bench.toml: [models.my-{name.rpartition("/")[2]}] source = "path:FOLDER".'
+    )
 
 
 def _next_step(error: Exception, repository: str) -> str:

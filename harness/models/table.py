@@ -19,7 +19,8 @@ SHAPE = (
 
 _KEYS: dict[str, Kind] = {
     "source": TEXT,
-    "kind": one_of("base", "instruct", "reference"),
+    "kind": one_of("base", "instruct", "reference", "adapter"),
+    "base": TEXT,
     "file": TEXT,
     "sha256": Kind(
         "64 hexadecimal digits",

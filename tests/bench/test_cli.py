@@ -185,3 +185,20 @@ def test_no_network_is_one_message(capsys, monkeypatch):
     assert (code, out) == (2, "")
     assert "smollm2" in err
     assert "path:" in err
+
+
+@pytest.mark.parametrize(("asked", "loud"), [((), False), (("-W", "default"), True)])
+def test_no_library_warns_in_a_commands_terminal_unasked(tmp_path, asked, loud):
+    code = (
+        "import logging, warnings; from bench.cli import main; main(['list', 'boards']); "
+        "logging.getLogger('some.library').warning('LOGGED'); warnings.warn('WARNED')"
+    )
+    done = subprocess.run(
+        [sys.executable, *asked, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ("LOGGED" in done.stderr, "WARNED" in done.stderr) == (loud, loud)

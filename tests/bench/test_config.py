@@ -110,7 +110,7 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
         "suites: found 'suite'; expected a table [suites].",
         f"model: unknown table. Did you mean 'models'? Expected one of: {tables}.",
         "models.a.kin: unknown key. Did you mean 'kind'? Expected one of: source, kind, ",
-        'models.a.kind: found \'chat\'; expected one of "base", "instruct", "reference".',
+        'models.a.kind: found \'chat\'; expected one of "base", "instruct", "reference", ',
         "models.a.trust_remote_code: found 'no'; expected true or false.",
         "models.b.source: found 'hub:owner/name'; expected pypi:PACKAGE==VERSION, ",
         "models: found the name 'c d'; expected letters, digits, ",
