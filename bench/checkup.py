@@ -143,7 +143,7 @@ def _served_lacks(spec: ModelSpec) -> list[Lack]:
         say=lambda _line: None,
     )
     try:
-        client.once("models")
+        client.ask("models", None, dict, first=True)
     except (Refused, Broken):
         return []  # it is there, and keeps no list of models
     except UserError as error:

@@ -37,6 +37,8 @@ class Served:
         patience: seconds the server may be away, or send everyone back, before the run ends.
         tries: times a request that got a broken answer is asked before it is an error.
         max_length: longest sequence in tokens; 0 asks the server.
+        reasoning_tokens: tokens a model may write for itself before its answer, beside those
+            that the task allows; 0 gives 2,048 where it is seen to reason.
         body: further fields of every request, such as {top_k = 40}.
     """
 
@@ -50,6 +52,7 @@ class Served:
     patience: float = 600.0
     tries: int = 6
     max_length: int = 0
+    reasoning_tokens: int = 0
     body: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -67,6 +70,7 @@ _ARGS: dict[str, Kind] = {
     "patience": _SECONDS,
     "tries": _COUNT,
     "max_length": _COUNT,
+    "reasoning_tokens": _COUNT,
     "body": Kind("a table", lambda v: isinstance(v, dict)),
 }
 

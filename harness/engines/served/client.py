@@ -1,9 +1,10 @@
 """One HTTP client for OpenAI-compatible servers: patient, bounded, and silent about keys.
 
-Three kinds of trouble are told apart. The server is away or sends everyone
-back (refused connection, 429, 503): all wait, until its patience is used up.
-One request gets a broken answer (cut, stalled, 5xx): it is asked again, a few
-times. The server refuses a request (4xx): that is its answer.
+Four kinds of trouble are told apart. The server is away or sends everyone back
+(refused connection, 429, 503, a gateway that reaches nobody): all wait, until its
+patience is used up. One request gets a broken answer (cut, stalled, 500): it is
+asked again, a few times. The server refuses a request (4xx): that is its answer.
+Nobody will be answered (no key, no credit): the run ends at once.
 
 The key is read from the environment when a request is signed, is kept nowhere,
 and is blanked in whatever the server says.
@@ -11,35 +12,39 @@ and is blanked in whatever the server says.
 
 from __future__ import annotations
 
-import email.utils
 import json
+import math
 import os
 import random
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TypeVar
 
 import requests
 
+from harness.engines.served.faults import AWAY, BROKEN, Fault, read_fault
+from harness.engines.served.reply import read_events
+from harness.engines.served.waiting import asked_pause, clock, span
 from harness.errors import UserError
 from harness.types import Json
+
+Read = TypeVar("Read")
 
 # Seconds: the first pause, doubled at each further one up to the longest; each is drawn
 # evenly from 0 to that ("full jitter"), so that clients sent back together return apart.
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 30.0
-# The server is away or overloaded, as opposed to having trouble with one request.
-AWAY = (429, 503)
-BROKEN = (408, 409, 425, 500, 502, 504)
+# Seconds between two lines that say what is waited for.
+SAY_EVERY = 30.0
 
 
 class Refused(Exception):
     """The server's final answer to a request that it will not do."""
 
-    def __init__(self, status: int, said: str) -> None:
-        self.status = status
-        super().__init__(f"the server refused the request ({status}): {said}")
+    def __init__(self, fault: Fault) -> None:
+        self.fault = fault
+        super().__init__(f"the server refused the request ({fault.status}): {fault.said}")
 
 
 class Broken(Exception):
@@ -68,7 +73,7 @@ class Client:
         timeout: seconds until a request counts as stalled.
         patience: seconds without any answer after which the run ends.
         tries: times a request with a broken answer is asked.
-        say: told once when the server goes away, and when it is back.
+        say: told what is waited for and until when, and that it is over.
     """
 
     def __init__(
@@ -90,88 +95,114 @@ class Client:
         self._threads = threading.local()
         self._lock = threading.Lock()
         self._away_since: float | None = None
+        self._answered_at = self._said_at = -math.inf
         self._closed_until = 0.0
         self.stopped = threading.Event()
 
-    def once(self, path: str, body: Json | None = None) -> Json:
-        """Ask without a second try (GET without a body): for finding out what is there.
+    def ask(
+        self,
+        path: str,
+        body: Json | None,
+        read: Callable[[Json], Read],
+        *,
+        tries: int = 0,
+        first: bool = False,
+    ) -> Read:
+        """Ask (GET without a body) until there is an answer that can be read.
 
-        Only a server that is there and sends everyone back, as some do while they load, is
-        waited for.
-
+        Args:
+            read: what is wanted of the answer; a ValueError makes it a broken one.
+            tries: the most broken answers; 0 takes the client's.
+            first: nothing was ever asked there; that nobody answers is told at once.
         Raises:
-            Refused: the server says no.
-            Broken: it gives no whole answer.
-            UserError: it cannot be reached, stays busy, or wants another key.
+            Refused: the server's answer is no.
+            Broken: no whole answer in `tries` tries, or in `patience` seconds while others
+                got theirs.
+            UserError: the server stayed away for `patience` seconds or asks for longer,
+                wants another key, or wants to be paid.
         """
+        tries = tries or self._tries
+        failures = broken = 0
+        began: float | None = None
         while True:
+            self._wait_for(self._closed_until - time.monotonic())
             try:
-                answer = self._exchange(path, body)
+                found = self._exchange(path, body, read)
             except _Trouble as trouble:
-                if not trouble.away:
-                    raise Broken(str(trouble)) from None
-                if not trouble.there:
+                now = time.monotonic()
+                began = now if began is None else began
+                failures += 1
+                broken += not trouble.away
+                if first and not trouble.there:
                     raise UserError(
                         f"{self.url}: {trouble}. Start the server, or correct the address in "
                         "'source'; everything answered so far is kept, and the same command goes "
                         "on."
                     ) from None
-                self._note_away(trouble)
-                self._wait_for(1.0 if trouble.pause is None else trouble.pause)
-            else:
-                self._note_back()
-                return answer
-
-    def ask(self, path: str, body: Json) -> Json:
-        """Ask until there is an answer.
-
-        Raises:
-            Refused: the server's answer is no.
-            Broken: no whole answer in `tries` tries.
-            UserError: the server stayed away for `patience` seconds, or wants another key.
-        """
-        failures = broken = 0
-        while True:
-            self._wait_for(self._closed_until - time.monotonic())
-            try:
-                answer = self._exchange(path, body)
-            except _Trouble as trouble:
-                failures += 1
-                broken += not trouble.away
-                if broken >= self._tries:
+                if broken >= tries:
                     raise Broken(f"no answer in {broken} tries; the last: {trouble}") from None
-                self._note_away(trouble)
-                longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2**failures)
-                self._wait_for(random.uniform(0, longest) if trouble.pause is None else 0)
+                longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(failures, 10))
+                pause = self._note_trouble(trouble, random.uniform(0, longest))
+                if now - began > self._patience and self._answered_at > began:
+                    raise Broken(
+                        f"no answer in {now - began:.0f} s, while others got theirs; the last: "
+                        f"{trouble}"
+                    ) from None
+                self._wait_for(pause)
             else:
                 self._note_back()
-                return answer
+                return found
 
-    def _note_away(self, trouble: _Trouble) -> None:
+    def _note_trouble(self, trouble: _Trouble, pause: float) -> float:
+        """Take note of it for all requests, and say what is waited for.
+
+        Args:
+            pause: seconds until this request is asked again, unless the server asks for more.
+        Returns:
+            these seconds; patience ends with a last try.
+        Raises:
+            UserError: nobody was answered for `patience` seconds, or will be.
+        """
         now = time.monotonic()
         with self._lock:
             if trouble.pause is not None:
                 self._closed_until = max(self._closed_until, now + trouble.pause)
-            if self._away_since is None:
-                self._away_since = now
-                self._say(f"{self.url}: {trouble}; trying again")
-            away = now - self._away_since
-        if away > self._patience:
+            self._away_since = now if self._away_since is None else self._away_since
+            since = self._away_since
+            pause = max(0.0, min(pause, since + self._patience - now))
+            until = max(now + pause, self._closed_until)
+            tell = now - self._said_at >= SAY_EVERY
+            self._said_at = now if tell else self._said_at
+        if now - since >= self._patience:
             raise UserError(
-                f"{self.url}: no answer for {away:.0f} s ({trouble}). Everything answered so far "
-                "is kept: mend the server and run the same command again; it goes on. "
-                "engine_args.patience says how long to wait."
+                f"{self.url}: no answer for {now - since:.0f} s ({trouble}). {_GOES_ON}"
             )
+        if self._closed_until - since > self._patience:
+            raise UserError(
+                f"{self.url}: {trouble}. It asks to come back in {span(until - now)}, "
+                f"{clock(until - now)}; patience is {self._patience:g} s. {_GOES_ON}"
+            )
+        if tell:
+            left = since + self._patience - now
+            self._say(
+                f"{self.url}: {trouble}; waiting until {clock(until - now)}, for an answer until "
+                f"{clock(left)}"
+            )
+        return pause
 
     def _note_back(self) -> None:
         with self._lock:
-            self._away_since = None
+            self._answered_at = time.monotonic()
+            since, self._away_since = self._away_since, None
+            told = since is not None and self._said_at >= since
+        if told and since is not None and time.monotonic() - since >= 1:
+            self._say(f"{self.url}: answers again")
 
     def _wait_for(self, seconds: float) -> None:
         if seconds > 0 and self.stopped.wait(seconds):
             raise Broken("stopped")
 
-    def _exchange(self, path: str, body: Json | None) -> Json:
+    def _exchange(self, path: str, body: Json | None, read: Callable[[Json], Read]) -> Read:
         """One request and its whole answer, within the timeout."""
         deadline = time.monotonic() + self._timeout
         try:
@@ -191,9 +222,14 @@ class Client:
                     # requests' own timeout starts anew at every byte.
                     if time.monotonic() > deadline:
                         raise _Trouble(f"no whole answer in {self._timeout:g} s")
-                return self._read(reply, bytes(content))
+                return self._read(reply, bytes(content), read)
         except requests.Timeout:
             raise _Trouble(f"no answer in {self._timeout:g} s") from None
+        except requests.exceptions.SSLError as error:
+            raise UserError(
+                f"{self.url}: no secure connection ({str(error)[:200]}). Correct the address in "
+                "'source', or have the machine trust the certificate (REQUESTS_CA_BUNDLE)."
+            ) from None
         except requests.ConnectionError as error:
             away = "refused" in str(error) or "resolve" in str(error)
             what = "nobody answers there" if away else "the connection was cut"
@@ -201,32 +237,66 @@ class Client:
         except requests.RequestException as error:
             raise _Trouble(f"the answer was cut ({type(error).__name__})") from None
 
-    def _read(self, reply: requests.Response, content: bytes) -> Json:
-        status = reply.status_code
-        if status in AWAY:
-            pause = _seconds(reply.headers.get("Retry-After", ""))
-            said = f"the server sends requests back ({status})"
-            raise _Trouble(said, away=True, pause=pause)
-        if status in (401, 403):
-            raise UserError(self._key_fault(status))
+    def _read(self, reply: requests.Response, content: bytes, read: Callable[[Json], Read]) -> Read:
+        status = 200 if reply.ok and reply.status_code < 300 else reply.status_code
         try:
-            answer = json.loads(content)
-        except ValueError:
+            answer = read_events(content)
+            answer = json.loads(content) if answer is None else answer
+        except ValueError as error:
+            if status == 200 and content.lstrip()[:5] == b"data:":
+                raise _Trouble(self._blanked(f"a broken answer ({error})")) from None
             answer = None
-        if status in BROKEN or (status == 200 and not isinstance(answer, dict)):
-            raise _Trouble(f"a broken answer ({status})")
-        if status != 200:
-            raise Refused(status, self._blanked(_message(answer, content)))
-        return dict(answer)
+        if 300 <= status < 400:
+            raise Refused(Fault(status, self._elsewhere(reply)))
+        fault = read_fault(status, answer, content, reply.headers.get("Content-Type", ""))
+        if fault is not None:
+            raise self._exception(fault, reply)
+        try:
+            return read(answer or {})
+        except ValueError as error:
+            raise _Trouble(self._blanked(str(error))) from None
 
-    def _key_fault(self, status: int) -> str:
+    def _exception(self, fault: Fault, reply: requests.Response) -> Exception:
+        """What to raise for what the server says is wrong."""
+        status, said = fault.status, self._blanked(fault.said)
+        if fault.spent:
+            return UserError(
+                f"{self.url}: the server answers nobody with this key ({status}): {said}. "
+                "See to the account; everything answered so far is kept, and the same command "
+                "goes on."
+            )
+        if status in AWAY:
+            pause = asked_pause(reply.headers)
+            told = "sends requests back" if status in (429, 503, 529) else "is out of reach"
+            return _Trouble(
+                f"the server {told} ({status}): {said}",
+                away=True,
+                pause=fault.pause if pause is None else pause,
+            )
+        if status in (401, 403) and not fault.filtered:
+            return UserError(self._key_fault(status, said))
+        if status in BROKEN:
+            return _Trouble(f"{said} ({reply.status_code})")
+        return Refused(Fault(status, said, fault.code, fault.param, fault.filtered))
+
+    def _elsewhere(self, reply: requests.Response) -> str:
+        place = reply.headers.get("Location", "").partition("?")[0]
+        return self._blanked(
+            f"it sends requests on to {place or 'another address'}, which could carry the key to "
+            "another host. Put that address into 'source' if you trust it"
+        )
+
+    def _key_fault(self, status: int, said: str) -> str:
         if not self._key_env:
             return (
-                f"{self.url}: the server wants a key ({status}). Put it into an environment "
-                'variable and name that in the model\'s engine_args: key_env = "MY_KEY".'
+                f"{self.url}: the server wants a key ({status}: {said}). Put it into an "
+                "environment variable and name that in the model's engine_args: key_env = "
+                '"MY_KEY".'
             )
         state = "is refused" if os.environ.get(self._key_env) else "is not set"
-        return f"{self.url}: the key in {self._key_env} {state} ({status}). Set the right one."
+        return (
+            f"{self.url}: the key in {self._key_env} {state} ({status}: {said}). Set the right one."
+        )
 
     def _session(self) -> requests.Session:
         if not hasattr(self._threads, "session"):
@@ -245,23 +315,7 @@ class Client:
         return text.replace(key, "***") if key else text
 
 
-def _message(answer: Any, content: bytes) -> str:
-    """What the server says is wrong: OpenAI's form, FastAPI's, or the start of the text."""
-    if isinstance(answer, dict):
-        error = answer.get("error", answer)
-        if isinstance(error, dict):
-            error = error.get("message") or error.get("detail") or error
-        return str(error)[:300]
-    return content[:300].decode("utf-8", "replace")
-
-
-def _seconds(value: str) -> float | None:
-    """Retry-After: seconds, or a date. None where there is none or it makes no sense."""
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
-    except (TypeError, ValueError):
-        return None
+_GOES_ON = (
+    "Everything answered so far is kept: mend the server and run the same command again; it goes "
+    "on. engine_args.patience says how long to wait."
+)

@@ -13,14 +13,18 @@ import time
 from collections.abc import Callable, Iterator, Sequence, Set
 from functools import cached_property
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any, Literal
 
 from harness.engines.base import Call, EngineReport, GenerateRequest, ScoreRequest, Tokens
 from harness.engines.prefix import Forest
+from harness.engines.served.asking import ask_each
 from harness.engines.served.characters import TextTokens, messages_of
 from harness.engines.served.client import Broken, Client, Refused
-from harness.engines.served.probe import Way, alignment_fault, find_way, read_echo
+from harness.engines.served.echo import alignment_fault, read_echo
+from harness.engines.served.probe import Way, find_way, forget_way
+from harness.engines.served.reply import Usage, Written, read_usage, read_written
+from harness.engines.served.response import response_of, unended
+from harness.engines.thoughts import opens_thoughts
 from harness.engines.tokens import HFTokens
 from harness.errors import UserError
 from harness.models.served import Served
@@ -31,6 +35,8 @@ from harness.types import Json, LocalModel, Response
 CHARACTERS_PER_TOKEN = 3
 # OpenAI's own limit; further stop strings are cut at here.
 MOST_STOPS = 4
+# Tokens for thoughts where engine_args do not say, if the model was seen to write some.
+REASONING_ROOM = 2048
 # Two continuations of one beginning that no model finds alike, and something to append.
 KNOWN = ("The capital of France is", " Paris", " purple", " and")
 
@@ -50,6 +56,7 @@ class OpenAIEngine:
         self._folder = local.folder
         self._say = say
         self._scores = False
+        self._thinks = False  # thoughts were seen in answers: stop strings would cut them
         self._counting = threading.Lock()
 
     @property
@@ -74,7 +81,22 @@ class OpenAIEngine:
         way = find_way(self._client, self.how, ids, self._folder)
         if self._tokenizer and way.prompts == "text":
             self._say(f"{self.how.url} takes no token ids: prompts are sent as text")
+        if way.without:
+            self._say(
+                f"{self.how.url} does not take {', '.join(way.without)}: asked without, as every "
+                "record says"
+            )
+        if way.reasons:
+            self._say(
+                f"{self.how.model} reasons before it answers: up to {self._room_of(way)} tokens "
+                "more for each request (engine_args.reasoning_tokens)"
+            )
         return way
+
+    def _room_of(self, way: Way) -> int:
+        """Tokens a request may take for thoughts, beside those of its answer."""
+        wanted = self.how.reasoning_tokens or (REASONING_ROOM if way.reasons else 0)
+        return min(wanted, way.max_length // 2)
 
     @cached_property
     def tokens(self) -> Tokens:
@@ -86,19 +108,26 @@ class OpenAIEngine:
     @property
     def max_length(self) -> int:
         """Longest input in `tokens`; a score writes one token and takes one more than this."""
-        room = self._way.max_length - 2
+        room = self._way.max_length - 2 - self._room_of(self._way)
         return room if self._way.prompts == "ids" else room * CHARACTERS_PER_TOKEN
 
     @property
     def numerics(self) -> dict[str, Any]:
         """How the server is asked; its dtype and quantisation are its own affair."""
-        return {
+        way = self._way
+        facts: dict[str, Any] = {
             "engine": "openai",
-            "endpoint": self._way.endpoint,
-            "prompts": self._way.prompts,
+            "endpoint": way.endpoint,
+            "prompts": way.prompts,
             "max_length": self.max_length,
             "body": dict(self.how.body),
         }
+        # Named only where they are: answers of servers without keep their place in the store.
+        if way.without:
+            facts["without"] = list(way.without)
+        if room := self._room_of(way):
+            facts["reasoning_tokens"] = room
+        return facts
 
     def score(
         self,
@@ -119,7 +148,11 @@ class OpenAIEngine:
         def answer(client: Client, index: int) -> Response:
             return self._score(client, requests[index], sequences[index])
 
-        yield from self._each(sequences, answered, "loglikelihood", answer)
+        began = time.perf_counter()
+        try:
+            yield from self._each(sequences, answered, "loglikelihood", answer)
+        finally:
+            self.report.seconds_prefill += time.perf_counter() - began
 
     def generate(
         self,
@@ -134,10 +167,27 @@ class OpenAIEngine:
         def answer(client: Client, index: int) -> Response:
             return self._generate(client, requests[index], prompts[index])
 
-        yield from self._each(prompts, answered, "generation", answer)
+        began = time.perf_counter()
+        try:
+            yield from self._each(prompts, answered, "generation", answer)
+        finally:
+            self.report.seconds_decode += time.perf_counter() - began
 
     def release(self) -> None:
         """Nothing is held here."""
+
+    def _each(
+        self,
+        sequences: Sequence[tuple[int, ...]],
+        answered: Set[int],
+        kind: Literal["loglikelihood", "generation"],
+        answer: Callable[[Client, int], Response],
+    ) -> Iterator[Call]:
+        """Ask what is not answered, in the order of the prefix tree."""
+        self.report.path = self.how.url
+        order = [i for i in Forest(sequences).order.tolist() if i not in answered]
+        workers = self.how.concurrency
+        yield from ask_each(self._client, order, workers, kind, answer, begun=bool(answered))
 
     # -- one request -------------------------------------------------------
 
@@ -174,8 +224,9 @@ class OpenAIEngine:
         """The prompt's own log-probabilities."""
         body = {"prompt": self._prompt(ids), "echo": True, "logprobs": 1, "max_tokens": 1,
                 "temperature": 0.0}  # fmt: skip
-        answer = client.ask("completions", {"model": self.how.model, **body, **self.how.body})
-        self._count(answer, ids)
+        asked = {"model": self.how.model, **body, **self.how.body}
+        answer = client.ask("completions", asked, dict)
+        self._count(read_usage(answer), ids)
         return read_echo(answer, len(ids) if self._way.prompts == "ids" else None)
 
     def _check_scoring(self) -> None:
@@ -205,116 +256,66 @@ class OpenAIEngine:
         self._scores = True
 
     def _generate(self, client: Client, request: GenerateRequest, ids: tuple[int, ...]) -> Response:
-        from lm_eval.models.utils import postprocess_generated_text
-
         decoding, way = request.decoding, self._way
-        body: Json = {
-            "model": self.how.model,
-            way.limit: decoding.max_tokens,
-            "temperature": decoding.temperature,
-        }
+        sampled: Json = {}
         if decoding.temperature > 0:
-            body |= {"top_p": decoding.top_p, "seed": decoding.seed % 2**31}
-        if decoding.stop:
-            body["stop"] = list(decoding.stop[:MOST_STOPS])
+            sampled = {"top_p": decoding.top_p, "seed": decoding.seed % 2**31}
+        fields = {"temperature": decoding.temperature, **sampled}
+        opened = way.endpoint != "chat" and opens_thoughts(self._end_of(ids))
+        if decoding.stop and not (opened or way.reasons or self._thinks):
+            fields["stop"] = list(decoding.stop[:MOST_STOPS])
+        fields = {key: value for key, value in fields.items() if key not in way.without}
+        written = self._write(client, decoding.max_tokens, fields, ids)
+        if "stop" in fields and written.finish == "stop" and unended(written, opened=opened):
+            # A stop string stood in the thoughts. All end where they should when cut here.
+            self._thinks = True
+            del fields["stop"]
+            written = self._write(client, decoding.max_tokens, fields, ids)
+        count = self._count_text if self._tokenizer else None
+        cut = len(request.prompt) - len(ids)
+        return response_of(written, decoding.stop, cut, count, opened=opened)
+
+    def _write(self, client: Client, most: int, fields: Json, ids: tuple[int, ...]) -> Written:
+        """What the server writes after a prompt.
+
+        Raises:
+            UserError: it no longer takes one of the fields.
+        """
+        way = self._way
+        body: Json = {"model": self.how.model, way.limit: most + self._room_of(way), **fields}
         if way.endpoint == "chat":
             body["messages"] = messages_of(self.tokens.decode(ids))
         else:
             body["prompt"] = self._prompt(ids)
-        path = "chat/completions" if way.endpoint == "chat" else "completions"
-        answer = client.ask(path, {**body, **self.how.body})
-        text, reason = _written(answer)
-        cut = postprocess_generated_text(text, list(decoding.stop), None)
-        ended = reason != "length" or cut != text
-        finish: Literal["stop", "length"] = "stop" if ended else "length"
-        return Response(
-            "generation",
-            text=cut,
-            finish=finish,
-            tokens=self._count(answer, ids),
-            cut_tokens=len(request.prompt) - len(ids),
-        )
-
-    def _count(self, answer: Json, ids: Sequence[int]) -> int:
-        """Add a call to the report as far as the server says; tokens it wrote."""
-        usage = answer.get("usage") or {}
-        details = usage.get("prompt_tokens_details") or {}
-        read = int(usage.get("prompt_tokens") or 0)
-        computed = read - int(details.get("cached_tokens") or 0)
-        asked = len(ids) if self._way.prompts == "ids" else read
-        written = int(usage.get("completion_tokens") or 0)
-        with self._counting:
-            self.report.calls += 1
-            self.report.tokens_asked += asked
-            self.report.tokens_computed += computed
-            self.report.tokens_generated += written
+        try:
+            written = client.ask(way.path, {**body, **self.how.body}, read_written)
+        except Refused as refusal:
+            if refusal.fault.param in fields:
+                forget_way(self._folder)
+                raise UserError(
+                    f"{self.how.url}: {refusal}. It took '{refusal.fault.param}' before. What was "
+                    "found out about it is forgotten: run the same command again."
+                ) from None
+            raise
+        self._count(written.usage, ids)
         return written
 
-    # -- all of them -------------------------------------------------------
+    def _count_text(self, text: str) -> int:
+        assert self._tokenizer is not None
+        return len(self._tokenizer.encode(text, add_special_tokens=False))
 
-    def _each(
-        self,
-        sequences: Sequence[tuple[int, ...]],
-        answered: Set[int],
-        kind: Literal["loglikelihood", "generation"],
-        answer: Callable[[Client, int], Response],
-    ) -> Iterator[Call]:
-        """Answers as they come, `concurrency` at a time, none twice.
+    def _end_of(self, ids: Sequence[int]) -> str:
+        """The last characters of a prompt, special tokens among them."""
+        by_ids = self._way.prompts == "ids" and self._tokenizer
+        return by_ids.decode_all(list(ids[-32:])) if by_ids else self.tokens.decode(ids[-64:])
 
-        The threads are daemons: an interrupt does not wait for what is under way.
-        """
-        self.report.path = self.how.url
-        forest = Forest(sequences)
-        todo = iter([i for i in forest.order.tolist() if i not in answered])
-        count = len(sequences) - len(answered)
-        client = self._client
-        room, lock = threading.Semaphore(self.how.concurrency), threading.Lock()
-        done: SimpleQueue[tuple[int, Response | BaseException]] = SimpleQueue()
-
-        def work() -> None:
-            while True:
-                room.acquire()
-                with lock:
-                    index = next(todo, None)
-                if index is None or client.stopped.is_set():
-                    return
-                try:
-                    done.put((index, answer(client, index)))
-                except (ValueError, Refused, Broken) as error:
-                    # The server's fault with this one request: an item without a score.
-                    done.put((index, Response(kind, status="error", error=str(error))))
-                except BaseException as error:
-                    done.put((index, error))
-                    return
-
-        for _ in range(min(self.how.concurrency, count)):
-            threading.Thread(target=work, daemon=True).start()
-        began = time.perf_counter()
-        try:
-            for _ in range(count):
-                index, found = done.get()
-                if isinstance(found, BaseException):
-                    raise found
-                yield [(index, found)]
-                room.release()
-        finally:
-            client.stopped.set()
-            room.release(self.how.concurrency)
-            spent = time.perf_counter() - began
-            if kind == "generation":
-                self.report.seconds_decode += spent
-            else:
-                self.report.seconds_prefill += spent
-
-
-def _written(answer: Json) -> tuple[str, str]:
-    """The text of a completion or of a chat's turn, and why it ended."""
-    try:
-        choice = answer["choices"][0]
-        text = choice["message"]["content"] if "message" in choice else choice["text"]
-        return str(text or ""), str(choice.get("finish_reason") or "")
-    except (KeyError, IndexError, TypeError) as error:
-        raise ValueError(f"the server's answer holds no text ({type(error).__name__})") from error
+    def _count(self, usage: Usage, ids: Sequence[int]) -> None:
+        """Add a call to the report as far as the server says."""
+        with self._counting:
+            self.report.calls += 1
+            self.report.tokens_asked += len(ids) if self._way.prompts == "ids" else usage.read
+            self.report.tokens_computed += usage.read - usage.cached
+            self.report.tokens_generated += usage.written
 
 
 def _refuse_adapter(adapter: Path | None) -> None:

@@ -1,20 +1,23 @@
 """What a server can do, found out by asking it: nothing is assumed from its name.
 
-Two questions, at two times. How prompts are sent (which endpoint, token ids or
-text) is asked once per model and kept, since it is part of what an answer
-depends on. Whether prompts can be scored is asked before the first score.
+Two questions, at two times. How it is asked (which endpoint, token ids or text,
+which fields it takes) and whether its model reasons is found out once per model
+and kept, since answers depend on it. Whether prompts can be scored is asked before
+the first score.
 """
 
 from __future__ import annotations
 
 import json
-import math
+import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from harness.engines.served.client import Broken, Client, Refused
+from harness.engines.served.faults import Fault
+from harness.engines.served.reply import Written, read_written
+from harness.engines.thoughts import part
 from harness.errors import UserError
 from harness.files import write_json
 from harness.models.served import Served
@@ -23,9 +26,15 @@ from harness.types import Json
 KEPT = "server.json"
 # What a server that does not say is taken to hold; engine_args.max_length says otherwise.
 UNSAID_LENGTH = 4096
-# Two scores of one token after one past agree within this, in nats, whatever stands after it:
-# batches of another shape change bfloat16 sums by about 0.1 on small models.
-SAME = 0.3
+# A question whose answer is a word: a model that writes more than ASKED tokens, or marks
+# thoughts, is taken to reason. TRIED is enough to see that a request is taken: OpenAI's
+# reasoning models refuse fewer than 16.
+QUESTION = "Is ice cold? Answer with one word, yes or no."
+ASKED, TRIED = 256, 16
+# Endings that tasks stop at; as many as OpenAI allows.
+STOPS = ("\n\n", "\nQuestion:", "\nText:", "###")
+# Broken answers to a question about the server until it counts as no.
+TRIES = 2
 
 
 @dataclass(frozen=True)
@@ -35,12 +44,21 @@ class Way:
     endpoint: "completions" or "chat". prompts: "ids" or "text".
     limit: the chat endpoint's name for the most tokens to write.
     max_length: longest sequence in the server's tokens.
+    without: fields that it refuses and that are not sent: stop, temperature, top_p, seed.
+    reasons: its model writes thoughts before the answer.
     """
 
     endpoint: str
     prompts: str
     limit: str
     max_length: int
+    without: tuple[str, ...] = ()
+    reasons: bool = False
+
+    @property
+    def path(self) -> str:
+        """Of the endpoint, under the server's address."""
+        return "chat/completions" if self.endpoint == "chat" else "completions"
 
 
 def find_way(client: Client, how: Served, ids: Sequence[int] | None, folder: Path) -> Way:
@@ -53,15 +71,16 @@ def find_way(client: Client, how: Served, ids: Sequence[int] | None, folder: Pat
     """
     kept = folder / KEPT
     if kept.is_file():
-        return Way(**json.loads(kept.read_text(encoding="utf-8")))
+        known = json.loads(kept.read_text(encoding="utf-8"))
+        return Way(**{**known, "without": tuple(known.get("without", ()))})
     listed = _listed(client, how)
     length = how.max_length or _length_of(listed) or UNSAID_LENGTH
     faults: list[str] = []
-    for way in _ways(how, ids is not None, length):
+    for first in _ways(how, ids is not None, length):
         try:
-            client.once(_path(way), _first_request(way, how, ids))
+            way = _tried(client, how, first, ids)
         except (Refused, Broken) as refusal:
-            faults.append(f"{_path(way)} with {way.prompts}: {refusal}")
+            faults.append(f"{first.path} with {first.prompts}: {refusal}.")
             continue
         write_json(kept, asdict(way))
         return way
@@ -71,35 +90,115 @@ def find_way(client: Client, how: Served, ids: Sequence[int] | None, folder: Pat
     )
 
 
+def forget_way(folder: Path) -> None:
+    """The next run finds out anew how the server is asked."""
+    (folder / KEPT).unlink(missing_ok=True)
+
+
 def _ways(how: Served, has_tokenizer: bool, length: int) -> list[Way]:
     ways = []
     if how.endpoint != "chat":
         prompts = ("ids", "text") if has_tokenizer else ("text",)
         ways += [Way("completions", kind, "max_tokens", length) for kind in prompts]
     if how.endpoint != "completions":
-        limits = ("max_tokens", "max_completion_tokens")
-        ways += [Way("chat", "text", limit, length) for limit in limits]
+        ways.append(Way("chat", "text", "max_tokens", length))
     return ways
 
 
-def _first_request(way: Way, how: Served, ids: Sequence[int] | None) -> Json:
-    body: Json = {"model": how.model, way.limit: 1, **how.body}
+def _tried(client: Client, how: Served, way: Way, ids: Sequence[int] | None) -> Way:
+    """The way as this server takes it: without the fields it refuses.
+
+    Raises:
+        Refused, Broken: it does not take it at all.
+    """
+    question = {"model": how.model, **_question(way, ids)}
+    # First without stop strings, which could cut thoughts.
+    room = ASKED if way.endpoint == "chat" else TRIED
+    way, said = _taken(client, way, {**question, way.limit: room, **how.body}, {"temperature": 0.0})
     if way.endpoint == "chat":
-        return body | {"messages": [{"role": "user", "content": "Hello"}]}
-    return body | {"prompt": list(ids or ()) if way.prompts == "ids" else "Hello"}
+        way = replace(way, reasons=_reasons(said))
+    sent = {} if "temperature" in way.without else {"temperature": 0.0}
+    # What samples are drawn by, and where writing ends: nothing depends on an answer without.
+    more: Json = {"top_p": 0.95, "seed": 0} | ({} if way.reasons else {"stop": list(STOPS)})
+    body = {**question, **sent, way.limit: room if way.reasons else TRIED, **how.body}
+    try:
+        return _taken(client, way, body, more)[0]
+    except Broken:
+        return replace(way, without=(*way.without, *more))
 
 
-def _path(way: Way) -> str:
-    return "chat/completions" if way.endpoint == "chat" else "completions"
+def _taken(client: Client, way: Way, body: Json, optional: Json) -> tuple[Way, Written]:
+    """The way without those of the optional fields that are refused, and what was written.
+
+    Raises:
+        Refused, Broken: it is not taken without them either.
+    """
+    while True:
+        sent = {key: value for key, value in optional.items() if key not in way.without}
+        try:
+            said = client.ask(way.path, {**sent, **body}, read_written, tries=TRIES, first=True)
+        except Refused as refusal:
+            fault = refusal.fault
+            if fault.filtered:  # it takes requests, if not this one
+                return way, Written("", "", "refused")
+            refused = refused_field(fault, [*sent, way.limit])
+            if refused == way.limit and way.endpoint == "chat" and refused == "max_tokens":
+                way = replace(way, limit="max_completion_tokens")
+                body = {way.limit: body[refused], **body}
+                del body[refused]
+            elif refused in sent:
+                way = replace(way, without=(*way.without, refused))
+            elif sent and not refused and fault.status in (400, 422):
+                # It does not say which: is it one of these at all?
+                way = replace(way, without=(*way.without, *sent))
+            else:
+                raise
+        else:
+            return way, said
+
+
+def _question(way: Way, ids: Sequence[int] | None) -> Json:
+    if way.endpoint == "chat":
+        return {"messages": [{"role": "user", "content": QUESTION}]}
+    return {"prompt": list(ids or ()) if way.prompts == "ids" else "Hello"}
+
+
+def _reasons(said: Written) -> bool:
+    """Whether an answer to QUESTION holds thoughts, or is long enough to be some."""
+    parted = part(said.text)
+    return bool(
+        said.reasoning
+        or said.usage.reasoning > 0
+        or parted.thoughts
+        or not parted.closed
+        or said.finish == "length"
+    )
+
+
+def refused_field(fault: Fault, sent: Sequence[str]) -> str:
+    """Which of the fields that were sent a server refuses; "" where it does not say.
+
+    It says so in `param`, or names the field in its words.
+    """
+    if fault.status not in (400, 404, 422):
+        return ""
+    if (named := fault.param.rsplit(".", 1)[-1]) in sent:
+        return named
+    for pattern in (r"['\"`]{}['\"`]", r"\b{}\b"):
+        for name in sent:
+            if re.search(pattern.format(name), fault.said):
+                return name
+    return ""
 
 
 def _listed(client: Client, how: Served) -> Json:
     """The server's own entry for the model; {} where it keeps no list, or not of this one."""
     try:
-        entries = client.once("models").get("data")
+        rows = client.ask("models", None, dict, tries=1, first=True).get("data")
     except (Refused, Broken):
         return {}
-    found = [e for e in entries or [] if isinstance(e, dict) and e.get("id") == how.model]
+    entries = rows if isinstance(rows, list) else []
+    found = [one for one in entries if isinstance(one, dict) and one.get("id") == how.model]
     return found[0] if found else {}
 
 
@@ -111,71 +210,3 @@ def _length_of(entry: Json) -> int:
         *((meta.get("n_ctx"), meta.get("n_ctx_train")) if isinstance(meta, dict) else ()),
     ]
     return next((int(n) for n in stated if isinstance(n, int) and n > 0), 0)
-
-
-@dataclass(frozen=True)
-class Echo:
-    """A prompt as the server read it: for each of its tokens, what it was worth.
-
-    logprobs: nats; None at the first, which nothing predicts.
-    best: whether it was the most likely token. starts: characters before it, where they are told.
-    """
-
-    logprobs: tuple[float | None, ...]
-    best: tuple[bool, ...]
-    starts: tuple[int, ...]
-
-
-def read_echo(answer: Json, length: int | None) -> Echo:
-    """The prompt's part of an answer to `echo` with `logprobs`.
-
-    Args:
-        length: tokens of the prompt; None where only the server knows it.
-    Raises:
-        ValueError: the answer does not hold one entry for each token of the prompt.
-    """
-    try:
-        found: dict[str, Any] = answer["choices"][0]["logprobs"]
-        values, tops = list(found["token_logprobs"]), list(found["top_logprobs"])
-        starts = tuple(int(n) for n in found.get("text_offset") or ())
-        written = int((answer.get("usage") or {}).get("completion_tokens", 1))
-    except (KeyError, IndexError, TypeError) as error:
-        raise ValueError("it gives no log-probabilities of the prompt") from error
-    count = len(values) - written if length is None else length
-    if len(values) != count + written or len(tops) != len(values) or count < 1:
-        raise ValueError(
-            f"it gives {len(values)} log-probabilities for {count} tokens of prompt and {written} "
-            "written"
-        )
-    if any(not isinstance(v, int | float) or not math.isfinite(v) or v > 1e-3
-           for v in values[1:count]):  # fmt: skip
-        raise ValueError("it leaves out log-probabilities of the prompt")
-    best = [
-        value is not None and bool(top) and value >= max(top.values())
-        for value, top in zip(values[:count], tops[:count], strict=True)
-    ]
-    return Echo(tuple(values[:count]), tuple(best), starts[:count])
-
-
-def alignment_fault(echoes: Sequence[Echo], shared: int) -> str:
-    """ "" if each entry scores its own token after its own past, else what is wrong.
-
-    Args:
-        echoes: of three prompts: P x, P y, and P x z, with x and y unlike each other.
-        shared: entries of P.
-    """
-    first, other, longer = (echo.logprobs for echo in echoes)
-    if not 1 < shared < min(len(first), len(other)) or len(longer) <= len(first):
-        return "prompts that end differently get entries that do not fit"
-    if any(abs(_of(first, i) - _of(other, i)) > SAME for i in range(1, shared)):
-        return "an entry changes with a token that comes after it"
-    if any(abs(_of(first, i) - _of(longer, i)) > SAME for i in range(1, len(first))):
-        return "an entry changes with what is appended to the prompt"
-    if abs(_of(first, shared) - _of(other, shared)) < 1e-6:
-        return "two different tokens get one and the same value"
-    return ""
-
-
-def _of(values: Sequence[float | None], index: int) -> float:
-    value = values[index]
-    return math.nan if value is None else value

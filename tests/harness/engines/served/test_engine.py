@@ -69,7 +69,8 @@ def answers(calls) -> dict:
 
 
 def generations(server) -> list[str]:
-    return [b["prompt"] for b in server.answered if b.get("stop")]
+    """Prompts of tasks that were answered, not what the server was asked about itself."""
+    return [b["prompt"] for b in server.answered if b.get("stop") == ["###"]]
 
 
 # -- generation ---------------------------------------------------------------
