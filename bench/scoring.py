@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -159,4 +160,17 @@ def _summary_line(record: Record) -> str:
     main, summary = record.manifest["main_metric"], record.summary
     value = summary["metrics"].get(main)
     shown = "no score" if value is None else f"{main} {100 * value:.1f}"
-    return f"{shown}, n {summary['n']}, unparseable {summary['n_unparseable']}"
+    told = [f"{shown}, n {summary['n']}, unparseable {summary['n_unparseable']}"]
+    if ended := summary.get("n_reasoning"):
+        told.append(f"{ended} ended inside the model's reasoning")
+    for status, what in (("error", "failed"), ("refused", "refused by the server")):
+        said = [
+            str(response["error"])
+            for item in record.items
+            for response in item["responses"]
+            if item["status"] == status and response.get("error")
+        ]
+        if said:
+            count = sum(item["status"] == status for item in record.items)
+            told.append(f"{count} {what} ({Counter(said).most_common(1)[0][0]:.200})")
+    return ", ".join(told)
