@@ -36,6 +36,14 @@ class Runs(Sequence["Record"]):
     def __iter__(self) -> Iterator[Record]:
         return iter(self.records)
 
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The names its records stand under, in their order."""
+        return tuple(dict.fromkeys(str(record.manifest["model"]) for record in self.records))
+
+    def __repr__(self) -> str:
+        return f"<Runs: {len(self)} records of {', '.join(self.models)} in {self.out / 'runs'}>"
+
     def scores(self) -> pandas.DataFrame:
         """One row a record: model, task, shots, draw, n, and every metric of its summary."""
         import pandas
@@ -179,9 +187,7 @@ class Explanation:
         """One row a changed answer: item, both answers and values, its nearest example."""
         import pandas
 
-        from leaderboards.explain import as_json
-
-        return pandas.DataFrame(as_json(self.content)["changes"])
+        return pandas.DataFrame([asdict(change) for change in self.content.changes])
 
 
 @dataclass(frozen=True)
