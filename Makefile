@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 VLLM_BIN := $(VENV)-vllm/bin
 VLLM_READY := $(VENV)-vllm/.ready
 
-.PHONY: demo test fuzz test-ray test-vllm check lint faults bench study docs clean
+.PHONY: demo test test-fast fuzz test-ray test-vllm check lint faults bench study docs clean
 
 # Set up once; again when the dependencies change.
 $(READY): pyproject.toml constraints.txt
@@ -22,6 +22,13 @@ demo: $(READY)
 # One thread each: threads that wait for one another on a shared core stand still.
 test: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+## What loads no model and opens no browser: while one works.
+test-fast: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 tests/tasks tests/leaderboards \
+		tests/bench/test_config.py tests/harness/test_record.py tests/test_house.py \
+		--ignore tests/leaderboards/study --ignore tests/leaderboards/exchange \
+		--ignore tests/leaderboards/stats/test_simulation.py
 
 ## Ray clusters of two nodes on this machine, tiny models.
 test-ray: $(READY)
@@ -74,9 +81,10 @@ bench: $(READY)
 study: $(READY)
 	$(BIN)/python -m leaderboards.study docs/study.toml
 
-## docs/api.md from the docstrings.
+## docs/api.md and docs/files.md from the docstrings, docs/map.svg from the imports.
 docs: $(READY)
 	$(BIN)/python docs/api_reference.py
+	$(BIN)/python docs/house_map.py
 
 clean:
 	rm -rf $(VENV) $(VENV)-vllm build dist *.egg-info
