@@ -6,7 +6,6 @@ can be passed on; it names functions of `tasks` alone and so needs no trust.
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -14,15 +13,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.errors import UserError, UserErrors
-from harness.files import read_jsonl
+from harness.errors import UserError
+from tasks.cards import Card
 from tasks.datasets import in_draw_order
-from tasks.rows import row_faults, to_row
+from tasks.own.rows import Reading, own_rows
+from tasks.rows import to_row
 
 _HERE = Path(__file__).parent
 _SAMPLES = _HERE / "scaffolds"
-# A fifth of the rows are shown to models, the rest asked; fewer rows tell nothing.
-_TRAIN_SHARE, _LEAST = 5, 10
+# A fifth of the rows are shown to models, the rest asked.
+_TRAIN_SHARE = 5
+# What a card says until somebody edits it: `bench validate` warns of each.
+UNEDITED = {"task": "What is asked, in a sentence.", "licence": "not stated"}
+_SAMPLE_ROWS = "sample rows, to be replaced"
 
 
 @dataclass(frozen=True)
@@ -78,124 +81,38 @@ SHAPES: Mapping[str, Shape] = {
 }  # fmt: skip
 
 
-def suite_files(name: str, like: str, source: Path | None = None) -> dict[str, str]:
-    """Path inside the new folder -> text, for the suite of one task, `name`.
+def suite_files(
+    name: str, like: str, source: Path | None = None, how: Reading | None = None
+) -> tuple[dict[str, str], list[str]]:
+    """Path inside the new folder -> text, for the suite of one task; what the user is told.
 
     Args:
-        like: a name in `SHAPES`.
-        source: the rows, .csv or .jsonl; None for a few of ours to be replaced.
+        like: a name in `SHAPES`; "" takes what the answers of the rows look like.
+        source: a file of rows (see `tasks.own.files`); None for a few of ours to be replaced.
+        how: how it is to be read.
     Raises:
         UserErrors: what is wrong with the rows, each with file and line.
     """
-    shape = SHAPES[like]
-    rows = _rows(source or _SAMPLES / f"{like}.jsonl", name, like)
+    own = own_rows(source or _SAMPLES / f"{like}.jsonl", name, like, how or Reading())
+    shape, rows = SHAPES[own.like], own.rows
     train, test = _in_two(rows, name)
     labels = rows[0].get("labels", [])
     instruction = shape.instruction.format(
         labels=", ".join(labels), first=labels[0] if labels else ""
     )
-    return {
-        f"{name}.yaml": _yaml(name, like, instruction),
-        f"{name}.card.toml": _card(name, like, len(test), len(train), source),
+    files = {
+        f"{name}.yaml": _yaml(name, own.like, instruction),
+        f"{name}.card.toml": _card(name, own.like, len(test), len(train), source),
         f"data/{name}/train.jsonl": _jsonl(train),
         f"data/{name}/test.jsonl": _jsonl(test),
     }
+    return files, own.told if source else []
 
 
-def _rows(path: Path, name: str, like: str) -> list[dict[str, Any]]:
-    """The file's rows in this project's schema; an input that stands twice is taken once."""
-    rows: dict[str, dict[str, Any]] = {}
-    faults: list[str] = []
-    for line, raw in _read(path):
-        if missing := [key for key in ("input", "target") if key not in raw]:
-            raise UserError(
-                f"{path}: no column {', '.join(map(repr, missing))}; found {sorted(raw)}. Expected "
-                "'input' and 'target', and if you like 'id', 'document' and others to keep."
-            )
-        row, where = _row(raw, name, line, like), f"{path}:{line}"
-        found = row_faults(row) or _missing_mentions(row)
-        first = rows.get(row["input"])
-        if not found and first and first["target"] != row["target"]:
-            found = ["the same input as above with another target. Keep one of them."]
-        faults += [f"{where}: {fault}" for fault in found]
-        rows.setdefault(row["input"], row)
-    if not faults and len(rows) < _LEAST:
-        faults.append(f"{path}: {len(rows)} rows, expected {_LEAST} or more (50 tell something).")
-    if faults:
-        raise UserErrors(faults)
-    if SHAPES[like].labels:
-        inventory = sorted({label for row in rows.values() for label in _labels_of(row, like)})
-        for row in rows.values():
-            row["labels"] = inventory
-    return list(rows.values())
-
-
-def _read(path: Path) -> list[tuple[int, dict[str, Any]]]:
-    """Rows with the numbers of their lines (in a CSV: of where they end)."""
-    try:
-        if path.suffix == ".csv":
-            with path.open(encoding="utf-8-sig", newline="") as file:
-                reader = csv.DictReader(file)
-                return [
-                    (reader.line_num, {k: v for k, v in row.items() if k and v is not None})
-                    for row in reader
-                ]
-        if path.suffix == ".jsonl":
-            return list(enumerate(read_jsonl(path), 1))
-    except (OSError, ValueError, csv.Error) as error:
-        raise UserError(f"{path}: cannot be read ({error}). Expected a file of rows.") from error
-    raise UserError(f"{path}: expected a .csv or .jsonl file with the columns input and target.")
-
-
-def _row(raw: Mapping[str, Any], name: str, line: int, like: str) -> dict[str, Any]:
-    target, text = raw["target"], raw["input"]
-    if isinstance(target, str) and like in ("ner", "qa", "list", "multilabel"):
-        target = [part.strip() for part in target.split(";") if part.strip()] or target.strip()
-    if like in ("ner", "multilabel") and target in ("", [], ["None"], "None"):
-        target = ["None"]
-    if isinstance(target, str):
-        target = target.strip()
-    meta = {key: raw[key] for key in raw if key not in ("id", "input", "target", "labels", "meta")}
-    meta |= raw.get("meta", {})
-    row = {
-        "id": str(raw.get("id") or f"{name}-{line:04d}"),
-        "input": text.strip() if isinstance(text, str) else text,
-        "target": target,
-        "meta": meta,
-    }
-    if like == "ner" and isinstance(text, str) and isinstance(target, list):
-        meta["entities"] = _entities(row["input"], target)
-    return row
-
-
-def _entities(text: str, targets: Sequence[Any]) -> list[list[Any]]:
-    """[mention, type, start, end] of each target that stands in the text, left to right."""
-    found, position = [], 0
-    for target in targets:
-        parts = re.fullmatch(r"(?s)(.+) <([^<>]+)>", str(target))
-        start = text.find(parts[1], position) if parts else -1
-        if parts and start >= 0:
-            position = start + len(parts[1])
-            found.append([parts[1], parts[2], start, position])
-    return found
-
-
-def _missing_mentions(row: Mapping[str, Any]) -> list[str]:
-    if "entities" not in row["meta"] or row["target"] == ["None"]:
-        return []
-    if len(row["meta"]["entities"]) == len(row["target"]):
-        return []
-    return [
-        f"target is {row['target']!s:.80}, expected 'mention <Type>' for each, with mentions that "
-        "stand in the input, in its order."
-    ]
-
-
-def _labels_of(row: Mapping[str, Any], like: str) -> list[str]:
-    if like == "ner":
-        return [kind for _, kind, _, _ in row["meta"]["entities"]]
-    targets = row["target"] if isinstance(row["target"], list) else [row["target"]]
-    return [] if targets == ["None"] and like == "multilabel" else targets
+def unedited(card: Card) -> list[str]:
+    """What of a card nobody has edited since `bench new` wrote it."""
+    left = [f"{key} = {text!r}" for key, text in UNEDITED.items() if getattr(card, key) == text]
+    return left + ([f"split = {card.split!r}"] if card.split.startswith(_SAMPLE_ROWS) else [])
 
 
 def _in_two(
@@ -208,7 +125,10 @@ def _in_two(
     train = [row for row in rows if to_row(row).document in documents]
     test = [row for row in rows if to_row(row).document not in documents]
     if not test:
-        raise UserError("all rows are of one document, so none is left to test. Add others.")
+        raise UserError(
+            f"all rows are of one document, '{to_row(rows[0]).document}', so none is left to test. "
+            "Add others, or take another column with --document."
+        )
     return train, test
 
 
@@ -236,15 +156,15 @@ def _text(template: str) -> str:
 
 def _card(name: str, like: str, n_test: int, n_train: int, source: Path | None) -> str:
     shape = SHAPES[like]
-    told = f"rows of {source.name}" if source else "sample rows, to be replaced"
+    told = f"rows of {source.name}" if source else _SAMPLE_ROWS
     split = f"{told}: {n_train} for demonstrations by a digest of their ids, the rest test"
     return f'''name = "{name}"
 title = "{name}"
 dataset = "{name}"
-task = "What is asked, in a sentence."
+task = "{UNEDITED["task"]}"
 kind = "{shape.kind}"
 version = "1.0"
-licence = "not stated"  # whose rows these are, and what others may do with them
+licence = "{UNEDITED["licence"]}"  # whose rows these are, and what others may do with them
 redistribute = false
 split = {json.dumps(split)}
 n_test = {n_test}

@@ -17,6 +17,7 @@ from harness.errors import UserError
 from tasks.cards import Card
 from tasks.datasets import find
 from tasks.origins.fetching import is_complete
+from tasks.scaffold import unedited
 
 # So many demonstrations are checked; more are seldom asked for.
 _SHOTS = 5
@@ -65,6 +66,9 @@ def validate(tasks: Mapping[str, Any], cards: Mapping[str, Card]) -> list[Findin
 
 def _card_findings(name: str, task: Any, card: Card) -> list[Finding]:
     findings = []
+    if card.origin.kind == "own" and (left := unedited(card)):
+        message = f"its card still says what 'bench new' wrote: {', '.join(left)}. Edit it."
+        findings.append(Finding("warning", name, message))
     if card.stand_in:
         findings.append(Finding("note", name, f"stands in for {card.stand_in}; not the same set."))
     version = str((task.config.metadata or {}).get("version", ""))

@@ -25,10 +25,30 @@ def options(sub: argparse.ArgumentParser) -> None:
     parts = sub.add_subparsers(dest="part", metavar="KIND", required=True)
     suite = parts.add_parser("suite", help="a task, its card and its rows, in suites/NAME/")
     suite.add_argument("name")
-    suite.add_argument("--like", choices=SHAPES, required=True, help="what its answers are like")
     suite.add_argument(
-        "--from", dest="source", type=Path, metavar="ROWS", help="rows.csv or rows.jsonl of yours"
+        "--like",
+        choices=SHAPES,
+        help="what its answers are like (with --from: what they look like)",
     )
+    suite.add_argument(
+        "--from", dest="source", type=Path, metavar="ROWS",
+        help="rows of yours: .csv, .tsv, .jsonl, .json, .parquet or .xlsx",
+    )  # fmt: skip
+    for role, what in (
+        ("input", "the question (several, separated by commas, stand one below the other)"),
+        ("target", "the answer"),
+        ("id", "the row's name (none: rows are numbered)"),
+        ("document", "the text that the row was cut from (none: each its own)"),
+    ):
+        suite.add_argument(
+            f"--{role}", default="", metavar="COLUMN",
+            help=f"the column of {what}; found by common names",
+        )  # fmt: skip
+    suite.add_argument(
+        "--labels", default="", metavar="VALUE=WORD,...", help="words for labels: 0=no,1=yes"
+    )
+    suite.add_argument("--encoding", default="", help="of the file (default: found out)")
+    suite.add_argument("--sheet", default="", help="of a workbook (default: the first with rows)")
     parts.add_parser("specializer", help="a Python module, NAME.py").add_argument("name")
     parts.add_parser("domain", help="seeds to replace, in domains/NAME/").add_argument("name")
     board = parts.add_parser("board", help="which models and tasks to show, boards/NAME.toml")
@@ -59,7 +79,7 @@ def call(args: argparse.Namespace) -> int:
     write_text(Path("bench.toml"), settings)
     for path in [*files, Path("bench.toml")]:
         print(f"wrote {path}")
-    print("Edit these two:\n" + "\n".join(f"  {line}" for line in edit))
+    print("Edit these:\n" + "\n".join(f"  {line}" for line in edit))
     return 0
 
 
@@ -68,18 +88,28 @@ Made = tuple[dict[Path, str], str, list[str]]  # files, what bench.toml names, w
 
 def _suite(args: argparse.Namespace, registry: Registry) -> Made:
     from harness.suites.index import SuiteIndex
+    from tasks.own.rows import Reading
     from tasks.scaffold import suite_files
 
+    if not args.like and args.source is None:
+        raise UserError(
+            f"--like is missing: what answers are like ({', '.join(SHAPES)}). Only --from FILE "
+            "lets it be seen."
+        )
     name = args.name.replace("-", "_").replace(".", "_")
     index = SuiteIndex(registry.suites())
     if name in [*index.task_names, *index.group_names]:
         raise UserError(f"task '{name}' is there already. Choose another name.")
     folder = Path("suites") / args.name
-    files = {
-        folder / file: text for file, text in suite_files(name, args.like, args.source).items()
-    }
+    columns = {role: getattr(args, role) for role in ("input", "target", "id", "document")}
+    how = Reading(columns, args.labels, args.encoding, args.sheet)
+    made, told = suite_files(name, args.like or "", args.source, how)
+    files = {folder / file: text for file, text in made.items()}
+    for line in told:
+        print(f"{args.source}: {line}")
     return files, folder.as_posix(), [
         _line(folder / f"{name}.yaml", files, "description", after=1),
+        _line(folder / f"{name}.card.toml", files, "task"),
         _line(folder / f"{name}.card.toml", files, "licence"),
     ]  # fmt: skip
 

@@ -1,0 +1,1 @@
+"""Rows that somebody has in a file of theirs -> rows of a task."""

@@ -1,0 +1,187 @@
+"""A file of rows as people have them -> a table: delimited text, JSON, Parquet or Excel.
+
+Nothing is guessed in silence: what was taken for the separator, the encoding or the
+sheet is told with the table, and each row keeps where it stands in the file.
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.errors import UserError, UserErrors
+from tasks.own.delimited import read_delimited
+from tasks.own.encoding import decoded
+from tasks.own.table import KINDS, Table, few
+
+
+def read_table(path: Path, *, encoding: str = "", sheet: str = "") -> Table:
+    """Read a file of rows, whatever of `KINDS` it is.
+
+    Args:
+        encoding: of a text; "" finds it out.
+        sheet: of a workbook; "" takes the first that holds rows.
+    Raises:
+        UserError: it cannot be read, or holds no rows. UserErrors: faulty lines.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be read ({error.strerror}). Name a file of rows."
+        ) from None
+    if content.startswith(b"PAR1"):
+        table = _parquet(path)
+    elif content.startswith(b"PK"):
+        table = _workbook(path, sheet)
+    elif content.startswith(b"\xd0\xcf\x11\xe0"):
+        raise UserError(f"{path}: a workbook of the old kind. Save it as .xlsx or .csv.")
+    elif content.startswith(b"\x1f\x8b"):
+        raise UserError(f"{path}: compressed. Unpack it first: gunzip {path}.")
+    else:
+        text, told = decoded(path, content, encoding)
+        looks_json = text.lstrip()[:1] in ("{", "[") and path.suffix not in (".csv", ".tsv")
+        table = _json(path, text) if looks_json else read_delimited(path, text)
+        table = Table(table.columns, table.rows, table.places, (*told, *table.told))
+    if not table.rows:
+        raise UserError(f"{path}: holds no rows. Expected {KINDS} with a row for each item.")
+    return table
+
+
+# -- JSON ------------------------------------------------------------------------
+
+
+def _json(path: Path, text: str) -> Table:
+    """An array, an object around one, an object of columns, or an object a line."""
+    try:
+        whole = json.loads(text)
+    except ValueError as error:
+        if not isinstance(error, json.JSONDecodeError):
+            raise
+        return _json_lines(path, text, error)
+    if isinstance(whole, dict):
+        lists = {key: value for key, value in whole.items() if isinstance(value, list)}
+        sizes = {len(value) for value in lists.values()}
+        if lists and len(lists) == len(whole) > 1 and len(sizes) == 1:  # columns
+            whole = [
+                dict(zip(lists, cells, strict=True)) for cells in zip(*lists.values(), strict=True)
+            ]
+        else:
+            tables = [rows for rows in lists.values() if rows and isinstance(rows[0], dict)]
+            whole = tables[0] if len(tables) == 1 else [whole]
+    return _objects(path, [(f"row {n}", row) for n, row in enumerate(whole, 1)])
+
+
+def _json_lines(path: Path, text: str, whole: json.JSONDecodeError) -> Table:
+    rows: list[tuple[str, Any]] = []
+    faults: list[str] = []
+    lines = [(n, line) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
+    for number, line in lines:
+        try:
+            rows.append((f"line {number}", json.loads(line)))
+        except ValueError as error:
+            faults.append(f"{path}:{number}: no JSON ({error}). Expected an object a line.")
+    if faults and len(faults) > len(lines) // 2:  # one value over several lines
+        raise UserError(f"{path}:{whole.lineno}: no JSON ({whole.msg}, column {whole.colno}).")
+    if faults:
+        raise UserErrors(few(path, faults))
+    return _objects(path, rows)
+
+
+def _objects(path: Path, found: Sequence[tuple[str, Any]]) -> Table:
+    if wrong := [place for place, row in found if not isinstance(row, dict)]:
+        raise UserError(
+            f"{path}: {wrong[0]} is no JSON object. Expected one for each item, such as "
+            '{"input": "...", "target": "..."}.'
+        )
+    # The hub's viewer wraps each row: {"row_idx": 0, "row": {...}}.
+    rows = [row["row"] if isinstance(row.get("row"), dict) else row for _, row in found]
+    columns = dict.fromkeys(key for row in rows for key in row)
+    return Table(tuple(columns), tuple(rows), tuple(place for place, _ in found))
+
+
+# -- Parquet and Excel -------------------------------------------------------------
+
+
+def _parquet(path: Path) -> Table:
+    from pyarrow import ArrowException, parquet
+
+    try:
+        table = parquet.read_table(path)
+    except (ArrowException, OSError, ValueError) as error:
+        raise UserError(f"{path}: no whole Parquet file ({error!s:.120}). Write it anew.") from None
+    rows = [{key: _plain(value) for key, value in row.items()} for row in table.to_pylist()]
+    names = [name for name in table.column_names if not name.startswith("__index_level_")]
+    return Table(tuple(names), tuple(rows), tuple(f"row {n}" for n in range(1, len(rows) + 1)))
+
+
+def _workbook(path: Path, sheet: str) -> Table:
+    import zipfile
+
+    import openpyxl
+
+    try:
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+        sheets = {one.title: list(_lines(one.iter_rows(values_only=True))) for one in book}
+        book.close()
+    except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
+        raise UserError(f"{path}: no whole workbook ({error!s:.120}). Save it again.") from None
+    filled = [title for title, lines in sheets.items() if len(lines) > 1]
+    title = sheet or next(iter(filled), "")
+    if title not in sheets:
+        raise UserError(
+            f"{path}: no sheet {sheet!r}. It has: {', '.join(sheets)}."
+            if sheet
+            else f"{path}: no sheet holds a line of names and rows below it. Add them."
+        )
+    told = (f"sheet {title!r} (--sheet takes another of: {', '.join(filled)})",)
+    (_, names), *lines = sheets[title]
+    columns = [str(name).strip() if name is not None else "" for name in names]
+    rows = [
+        {
+            name: "" if value is None else _plain(value)
+            for name, value in zip(columns, cells, strict=False)
+            if name
+        }
+        for _, cells in lines
+    ]
+    return Table(
+        tuple(name for name in columns if name),
+        tuple(rows),
+        tuple(f"row {number}" for number, _ in lines),
+        told if len(filled) > 1 else (),
+    )
+
+
+def _lines(rows: Iterator[Sequence[Any]]) -> Iterator[tuple[int, Sequence[Any]]]:
+    for number, cells in enumerate(rows, 1):
+        if any(value is not None and str(value).strip() for value in cells):
+            yield number, cells
+
+
+_PLAIN: Mapping[type, Callable[[Any], Any]] = {
+    datetime.datetime: lambda v: v.isoformat(sep=" "),
+    datetime.date: lambda v: v.isoformat(),
+    datetime.time: lambda v: v.isoformat(),
+    decimal.Decimal: lambda v: int(v) if v == v.to_integral_value() else float(v),
+    bytes: lambda v: v.decode("utf-8", "replace"),
+    # Excel knows no whole numbers.
+    float: lambda v: int(v) if math.isfinite(v) and v.is_integer() else v,
+}
+
+
+def _plain(value: Any) -> Any:
+    """A cell as JSON has it."""
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    if isinstance(value, dict):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    kind = next((kind for kind in _PLAIN if isinstance(value, kind)), None)
+    return _PLAIN[kind](value) if kind else str(value)
