@@ -132,11 +132,8 @@ class Leaderboard:
         Raises:
             UserError: a row is not there, or no table has both.
         """
-        from dataclasses import replace
-
         from leaderboards.gather import gather
-        from leaderboards.stats.columns import score_column
-        from leaderboards.stats.contrasts import average_contrasts
+        from leaderboards.stats.contrasts import average_contrasts, task_contrast
 
         known = {row.label for section in self.board.sections for row in section.rows}
         for name in (model, other):
@@ -147,9 +144,7 @@ class Leaderboard:
             columns = [c for c in table.columns if {model, other} <= set(c.cells)]
             chosen = [c for c in columns if c.column.task == task] if task else columns
             if len(chosen) == 1:
-                pair = {name: chosen[0].cells[name] for name in (model, other)}
-                scored = score_column(replace(chosen[0], cells=pair), {model: other}, resamples)
-                found = scored.cells[model].difference
+                found = task_contrast(chosen[0], model, other, resamples)
             else:
                 means = average_contrasts(table, [(model, other)], resamples)
                 found = means.get((model, other))

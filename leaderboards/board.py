@@ -31,6 +31,7 @@ class Difference:
             all comparisons of its kind in the table.
         detectable: smallest difference found in 80% of cases with this many documents.
         n: items both models were scored on.
+        draws: those both have, where it is the same on every task averaged; else ().
         beyond: interval of the average over other tasks of this kind; only for
             averages over at least five tasks.
         unit: of value, interval and detectable; see `harness.suites.metrics.Unit`.
@@ -46,6 +47,7 @@ class Difference:
     n: int
     beyond: Interval | None = None
     unit: Unit = "share"
+    draws: tuple[int, ...] = ()
 
     @property
     def significant(self) -> bool:
@@ -57,13 +59,22 @@ class Difference:
 class Cell:
     """A model on a task: score, interval, counts.
 
-    `score` is None where no item was scored; `interval` where the metric cannot
-    be resampled. `complete` is False when a call failed. `rank` is the range of
-    places the model may hold. `draws` are the demonstration draws averaged over,
-    `by_draw` the score with each: their spread is how much the choice of
-    demonstrations matters. `to_best` is the difference to the task's best model.
-    `leaked` counts the items found in what either of two compared models was made
-    from; `clean` is the difference without them, where there are any.
+    Attributes:
+        score: None where no item was scored, or every item was in what the model was
+            made from (`untested`).
+        interval: None where the metric cannot be resampled.
+        complete: False when a call failed.
+        draws: the demonstration draws averaged over.
+        by_draw: the score with each: their spread is how much the choice of
+            demonstrations matters.
+        rank: the range of places the model may hold; None where too much is missing.
+        to_best: the difference to the task's best model; the best have none.
+        leaked: items found in what the model was made from.
+        clean: the difference without items found in what either of the two was made
+            from, where there are any.
+        missing: the share of items without a score.
+        bounds: the score if every missing answer were wrong, and if every one were
+            right; None where nothing is missing, or the metric has no known range.
     """
 
     score: float | None
@@ -83,6 +94,9 @@ class Cell:
     leaked: int = 0
     clean: Difference | None = None
     unit: Unit = "share"
+    untested: bool = False
+    missing: float = 0.0
+    bounds: Interval | None = None
 
 
 @dataclass(frozen=True)
@@ -90,7 +104,10 @@ class Average:
     """The unweighted mean over the tasks that count.
 
     `interval` is for these tasks with other items (items and draws resampled);
-    `beyond` for other tasks of this kind (tasks resampled).
+    `beyond` for other tasks of this kind (tasks resampled). `missing` is the largest
+    share of missing answers on any of the tasks, `bounds` what the average would be
+    with all of them wrong and all right, `leaked` the items found in what the model
+    was made from.
     """
 
     score: float
@@ -100,6 +117,9 @@ class Average:
     difference: Difference | None
     to_best: Difference | None
     unit: Unit = "share"  # nothing else is averaged
+    missing: float = 0.0
+    bounds: Interval | None = None
+    leaked: int = 0
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from leaderboards.gather import gather, refused
 from leaderboards.notes import board_notes
 from leaderboards.references import load_references
 from leaderboards.spec import BoardSpec
-from leaderboards.stats.averages import averages
-from leaderboards.stats.columns import corrected, score_column
+from leaderboards.stats.averages import Averages
+from leaderboards.stats.columns import corrected, open_column, score_column
 from leaderboards.stats.decompose import decompose
 
 # What a specialisation cost, where the artifact's facts say -> the board's name.
@@ -46,10 +46,18 @@ def build(records: Iterable[Record], spec: BoardSpec) -> Board:
 def _section(raw: RawSection, spec: BoardSpec) -> Section:
     shots, chat, limit = raw.setting
     others = _others(raw.rows, spec)
-    scored = [score_column(column, others, spec.resamples) for column in raw.columns]
+    opened = [open_column(column, spec.missing) for column in raw.columns]
+    averages = Averages(opened, others, spec.resamples)
+    scored = []
+    for column in opened:
+        counts = column.raw.column.in_average
+        found = score_column(column, others, spec.resamples, averages.pairs if counts else ())
+        if counts:
+            averages.add(found)
+        scored.append(found.cells)
     columns = tuple(column.column for column in raw.columns)
-    cells = corrected([column.cells for column in scored])
-    means = averages(columns, scored, others, spec.resamples)
+    cells = corrected(scored)
+    means = averages.result()
     parts = decompose(raw.columns, others, spec.resamples)
     rows = [
         _row(label, record, raw.columns, cells, means.get(label), parts.get(label, ()))

@@ -110,7 +110,7 @@ def _finding(
     if reason:
         return Finding(*place, "not comparable", metric, reason=reason)
     facts = manifests[1]["metrics"][metric]
-    table = sheet(sides, metric, place[1])
+    table = sheet(sides, metric, str(manifests[1]["rank_of"]) or place[1])
     views = None
     if table is not None and set(sides) <= set(table.answers):
         views = paired_views(table, "now", "before")
@@ -123,8 +123,8 @@ def _finding(
     # Equal answers leave nothing to be unsure of.
     found = Interval(0.0, 0.0)
     if gap or gaps.any():
-        low, high = bounds_of(table, unit)
-        found = interval(gaps, gap, documents_of(table, views[0]), low - high, high - low)
+        low, high = bounds_of(unit, *table.answers.values())
+        found = interval(gaps, gap, documents_of(views[0]), low - high, high - low)
     n = sum(views[0].mask)
     sign = 1 if facts["higher_is_better"] else -1
     best_case = found.high if sign > 0 else -found.low

@@ -17,6 +17,7 @@ from harness.errors import UserError, UserErrors, did_you_mean
 from harness.types import Record
 
 RESAMPLES = 10_000  # Monte Carlo error of a 95% limit then is about 2% of the interval's width
+MOST_MISSING = 0.02  # by judgement: one failed call in fifty; docs/boards.md
 FOLDER = Path(__file__).parent / "boards"
 
 
@@ -37,6 +38,7 @@ class BoardSpec:
         versions: task -> the only version shown.
         references: names of rows in references.toml.
         resamples: resamples behind each interval and test.
+        missing: the largest share of missing answers with which a row is ranked.
     """
 
     name: str
@@ -50,14 +52,16 @@ class BoardSpec:
     versions: Mapping[str, str] = field(default_factory=dict)
     references: tuple[str, ...] = ()
     resamples: int = RESAMPLES
+    missing: float = MOST_MISSING
 
 
-_TEXT, _TEXTS, _COUNTS, _COUNT, _TABLE = (
+_TEXT, _TEXTS, _COUNTS, _COUNT, _TABLE, _SHARE = (
     "a string",
     "a list of strings",
     "a list of whole numbers, 0 or more",
     "a whole number, 100 or more",
     "a table of strings",
+    "a share from 0 to 1",
 )
 _KEYS = {
     "title": _TEXT,
@@ -70,6 +74,7 @@ _KEYS = {
     "versions": _TABLE,
     "references": _TEXTS,
     "resamples": _COUNT,
+    "missing": _SHARE,
 }
 
 
@@ -122,7 +127,9 @@ def dump_board(spec: BoardSpec) -> str:
     plain, tables = [], []
     for entry in fields(spec):
         value = getattr(spec, entry.name)
-        if entry.name == "name" or not value:
+        if entry.name == "name" or (not value and entry.name != "missing"):
+            continue
+        if entry.name == "missing" and value == MOST_MISSING:
             continue
         if isinstance(value, Mapping):
             lines = [f"{_toml(key)} = {_toml(text)}" for key, text in sorted(value.items())]
@@ -156,4 +163,6 @@ def _fits(value: Any, kind: str) -> bool:
         return isinstance(value, list) and all(type(entry) is int and entry >= 0 for entry in value)
     if kind == _COUNT:
         return type(value) is int and value >= 100
+    if kind == _SHARE:
+        return type(value) in (int, float) and 0 <= value <= 1
     return isinstance(value, dict) and all(isinstance(entry, str) for entry in value.values())

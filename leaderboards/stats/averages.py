@@ -9,102 +9,199 @@ it twice (Davison & Hinkley 1997, Bootstrap Methods, 3.8).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from leaderboards.board import Average, Column, Difference, Interval
-from leaderboards.stats.columns import ScoredColumn
-from leaderboards.stats.compare import Contrast
-from leaderboards.stats.resampling import Floats, bootstrap_weights, interval
-from leaderboards.stats.significance import detectable, holm, normal_p, randomisation_p, rank_ranges
+from leaderboards.board import Average, Cell, Difference, Interval
+from leaderboards.stats.columns import TIE, OpenColumn, Pair, ScoredColumn, most_unlike, tied
+from leaderboards.stats.resampling import (
+    Floats,
+    Unseen,
+    Z,
+    bootstrap_weights,
+    interval,
+    still,
+    unseen_share,
+)
+from leaderboards.stats.significance import detectable, holm, randomisation_p, rank_ranges
 
 # Fewer tasks say too little about other tasks of their kind for an interval.
 TASKS_TO_GENERALISE = 5
 
 
-def averages(
-    columns: Sequence[Column],
-    scored: Sequence[ScoredColumn],
-    others: Mapping[str, str],
-    resamples: int,
-) -> dict[str, Average]:
-    """Averages of the rows that have every task that counts."""
-    counted = [entry for column, entry in zip(columns, scored, strict=True) if column.in_average]
-    if len(counted) < 2:
-        return {}
-    labels = [
-        label
-        for label in sorted(counted[0].cells)
-        if all(label in entry.samples for entry in counted)
-    ]
-    if not labels:
-        return {}
-    documents = min(entry.cells[label].documents for entry in counted for label in labels)
-    values = {
-        label: np.array([float(entry.cells[label].score or 0.0) for entry in counted])
-        for label in labels
-    }
-    samples = {
-        label: np.mean([entry.samples[label] for entry in counted], axis=0) for label in labels
-    }
-    estimates = [float(values[label].mean()) for label in labels]
-    ranks = rank_ranges(estimates, np.stack([samples[label] for label in labels]))
-    best = labels[int(np.argmax(estimates))]
-    tasks = bootstrap_weights("tasks", len(counted), 0, resamples) / len(counted)
+@dataclass
+class _Mean:
+    """One number's mean over tasks, added up task by task."""
 
-    def beyond(per_task: Floats, low: float) -> Interval | None:
-        if len(counted) < TASKS_TO_GENERALISE:
-            return None
-        return interval(tasks @ per_task, float(per_task.mean()), len(counted), low=low)
+    samples: Floats
+    null: Floats
+    low: float
+    values: list[float] = field(default_factory=list)
+    unseen: Unseen = field(default_factory=Unseen)
+    documents: list[int] = field(default_factory=list)
+    n: int = 0
+    draws: set[tuple[int, ...]] = field(default_factory=set)
 
-    result = {}
-    for index, label in enumerate(labels):
-        base = others.get(label, "")
-        contrasts = [entry.contrasts[label] for entry in counted if label in entry.contrasts]
-        difference = None
-        if len(contrasts) == len(counted):
-            gaps = np.array([found.value for found in contrasts])
-            difference = _average_difference(base, contrasts, documents)
-            difference = replace(difference, beyond=beyond(gaps, -1.0))
-        to_best = None
-        if label != best:
-            gap = samples[label] - samples[best]
-            value = float((values[label] - values[best]).mean())
-            to_best = Difference(
-                other=best,
-                value=value,
-                interval=interval(gap, value, documents * len(counted), low=-1.0),
-                p=normal_p(value, gap),
-                p_holm=normal_p(value, gap),
-                test="bootstrap, normal",
-                detectable=detectable(gap),
-                n=sum(entry.cells[label].n_scored for entry in counted),
-            )
-        result[label] = Average(
-            score=estimates[index],
-            interval=interval(samples[label], estimates[index], documents * len(counted)),
-            beyond=beyond(values[label], 0.0),
-            rank=ranks[index],
-            difference=difference,
-            to_best=to_best,
+    def add(self, value: float, samples: Floats, documents: int) -> None:
+        self.values.append(value)
+        self.samples += samples
+        self.documents.append(documents)
+        if still(samples, documents):
+            self.unseen.add(value, documents, self.low, 1.0)
+
+    @property
+    def value(self) -> float:
+        return float(np.mean(self.values))
+
+    def interval(self) -> Interval:
+        count, value = len(self.values), self.value
+        samples = self.samples / count
+        if float(np.ptp(samples)) < TIE:
+            found = Interval(value, value)
+        else:
+            found = interval(samples, value, min(self.documents) * count, low=self.low)
+        wide = self.unseen.widened(found, value, count)
+        return Interval(max(self.low, wide.low), min(1.0, wide.high))
+
+
+class Averages:
+    """The averages of a table, added up column by column.
+
+    A row has one if it has every task that counts; it is ranked if it is ranked on
+    each of them. `pairs` are the comparisons that each of those columns must bring.
+    """
+
+    def __init__(
+        self, opened: Sequence[OpenColumn], others: Mapping[str, str], resamples: int
+    ) -> None:
+        counted = [column for column in opened if column.raw.column.in_average]
+        shared = [set(column.whole) for column in counted]
+        self.labels = sorted(set.intersection(*shared)) if len(counted) > 1 else []
+        self._ranked = [label for label in self.labels if all(label in c.ranked for c in counted)]
+        self._resamples = resamples
+        totals = {r: float(np.mean([c.scores[r] for c in counted])) for r in self._ranked}
+        top = max(totals.values(), default=0.0)
+        best = [label for label in self._ranked if totals[label] >= top - TIE]
+        self._to_best = {
+            label: most_unlike(label, best, counted)
+            for label in self.labels
+            if best and label not in best
+        }
+        known = set(self.labels)
+        self._to_base = {a: b for a, b in others.items() if {a, b} <= known}
+        self.pairs: tuple[Pair, ...] = tuple(
+            dict.fromkeys([*self._to_base.items(), *self._to_best.items()])
         )
-    return _corrected_averages(result)
+        count = len(self._ranked)
+        self._cells: list[Mapping[str, Cell]] = []
+        self._means = {label: self._empty(0.0) for label in self.labels}
+        self._gaps = {pair: self._empty(-1.0) for pair in self.pairs}
+        self._spread = np.zeros(
+            (3, count, count)
+        )  # sums of gaps, variances; tasks that stand still
+        self._fewest = np.full((count, count), 1_000_000_000)
+        self._documents = 0
+
+    def _empty(self, low: float) -> _Mean:
+        return _Mean(np.zeros(self._resamples), np.zeros(self._resamples), low)
+
+    def add(self, scored: ScoredColumn) -> None:
+        """One more column that counts."""
+        if not self.labels:
+            return
+        self._cells.append(scored.cells)
+        for label, mean in self._means.items():
+            cell = scored.cells[label]
+            mean.add(float(cell.score or 0.0), scored.samples[label], cell.documents)
+        for pair, mean in list(self._gaps.items()):
+            found = scored.contrasts.get(pair)
+            if found is None:  # nothing that both answered: no difference of averages
+                del self._gaps[pair]
+                continue
+            mean.add(found.value, found.samples, found.documents)
+            mean.null += found.null
+            mean.n += found.n
+            mean.draws.add(found.draws)
+        kept = [scored.spread.labels.index(label) for label in self._ranked]
+        grid = np.ix_(kept, kept)
+        gaps, variances = scored.spread.gaps[grid], np.maximum(scored.spread.variances[grid], 0.0)
+        fixed = variances < TIE
+        self._spread += np.stack([gaps, variances, fixed])
+        documents = np.array([scored.cells[label].documents for label in self._ranked])
+        fewer = np.minimum(documents[:, None], documents[None, :])
+        self._fewest = np.where(fixed, np.minimum(self._fewest, fewer), self._fewest)
+        self._documents += int(documents.min()) if len(documents) else 0
+
+    def result(self) -> dict[str, Average]:
+        """Each row's average."""
+        if not self.labels:
+            return {}
+        count = len(self._cells)
+        tasks = bootstrap_weights("tasks", count, 0, self._resamples) / count
+
+        def beyond(values: Sequence[float], low: float) -> Interval | None:
+            if count < TASKS_TO_GENERALISE:
+                return None
+            per_task = np.array(values)
+            return interval(tasks @ per_task, float(per_task.mean()), count, low=low)
+
+        ranks = dict(zip(self._ranked, self._ranks(count), strict=True))
+        result = {}
+        for label, mean in self._means.items():
+            gaps = {}
+            for kind, others in (("difference", self._to_base), ("to_best", self._to_best)):
+                gap = self._gaps.get((label, others.get(label, "")))
+                if gap is not None:
+                    gaps[kind] = _difference(others[label], gap)
+                    if kind == "difference":
+                        gaps[kind] = replace(gaps[kind], beyond=beyond(gap.values, -1.0))
+            cells = [column[label] for column in self._cells]
+            result[label] = Average(
+                score=mean.value,
+                interval=mean.interval(),
+                beyond=beyond(mean.values, 0.0),
+                rank=ranks.get(label),
+                difference=gaps.get("difference"),
+                to_best=gaps.get("to_best"),
+                missing=max(cell.missing for cell in cells),
+                bounds=_bounds(cells),
+                leaked=sum(cell.leaked for cell in cells),
+            )
+        return _corrected_averages(result)
+
+    def _ranks(self, count: int) -> list[tuple[int, int]]:
+        gaps, variances, fixed = self._spread
+        unseen = fixed * unseen_share(fixed * self._fewest) / Z
+        errors = np.sqrt(variances + np.square(unseen)) / count
+        return rank_ranges(gaps / count, errors, self._documents)
 
 
-def _average_difference(base: str, contrasts: Sequence[Contrast], documents: int) -> Difference:
-    value = float(np.mean([found.value for found in contrasts]))
-    samples = np.mean([found.samples for found in contrasts], axis=0)
-    p = randomisation_p(value, np.mean([found.null for found in contrasts], axis=0))
+def _bounds(cells: Sequence[Cell]) -> Interval | None:
+    """The mean of the cells' bounds; None where a cell has missing answers and no bounds."""
+    ends = []
+    for cell in cells:
+        if cell.missing and cell.bounds is None:
+            return None
+        score = float(cell.score or 0.0)
+        ends.append((cell.bounds.low, cell.bounds.high) if cell.bounds else (score, score))
+    low, high = np.mean(ends, axis=0)
+    return Interval(float(low), float(high)) if any(cell.missing for cell in cells) else None
+
+
+def _difference(other: str, mean: _Mean) -> Difference:
+    count = len(mean.values)
+    p = randomisation_p(mean.value, mean.null / count)
     return Difference(
-        other=base,
-        value=value,
-        interval=interval(samples, value, documents * len(contrasts), low=-1.0),
+        other=other,
+        value=mean.value,
+        interval=mean.interval(),
         p=p,
         p_holm=p,
         test="randomisation",
-        detectable=detectable(samples),
-        n=sum(found.n for found in contrasts),
+        detectable=detectable(mean.samples / count, mean.unseen.error(count)),
+        n=mean.n,
+        draws=next(iter(mean.draws)) if len(mean.draws) == 1 else (),
     )
 
 
@@ -117,7 +214,8 @@ def _corrected_averages(averages: Mapping[str, Average]) -> dict[str, Average]:
             for label, average in result.items()
             if (entry := getattr(average, name)) is not None
         }
-        corrected = holm([entry.p for entry in held.values()])
-        for (label, entry), p in zip(held.items(), corrected, strict=True):
+        ties = tied(averages) if name == "to_best" else 0
+        corrected = holm([*(entry.p for entry in held.values()), *[1.0] * ties])
+        for (label, entry), p in zip(held.items(), corrected, strict=False):
             result[label] = replace(result[label], **{name: replace(entry, p_holm=p)})
     return result

@@ -1,4 +1,9 @@
-"""Many models on the same items of one task: scores, paired resamples, paired tests.
+"""One pair, one difference: scores, their resamples and tests, for any view of a sheet.
+
+Whatever orders or compares two models takes the difference from here: on the items
+and draws that both answered (`sheet.paired_views`), by resamples and a test that
+depend on the two models and the task alone. So a pair has the same number, interval
+and p wherever it stands, whoever else is on the board.
 
 Documents are resampled, not items: items of one document are not independent.
 Every score is a function of sums over items (`tasks.resample`), so one matrix
@@ -13,7 +18,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from leaderboards.stats.resampling import Floats, bootstrap_weights, coin_flips
-from leaderboards.stats.sheet import Mask, Sheet, View
+from leaderboards.stats.sheet import (
+    NOWHERE,
+    Mask,
+    Places,
+    Sheet,
+    View,
+    mask_of,
+    places_of,
+    summands_of,
+)
 from leaderboards.stats.significance import mcnemar_p, randomisation_p
 from tasks.resample import score_of_sums
 
@@ -22,7 +36,10 @@ _BLOCK = 300_000  # numbers of a matrix held at once: 2.4 MB stay in a processor
 
 @dataclass(frozen=True)
 class Contrast:
-    """One model minus another: value, resamples, randomisation distribution, p."""
+    """One model minus another: value, resamples, randomisation distribution, p.
+
+    `n` counts the items both answered, `documents` theirs, `draws` those both have.
+    """
 
     value: float
     samples: Floats
@@ -31,12 +48,12 @@ class Contrast:
     test: str
     n: int
     documents: int
+    draws: tuple[int, ...]
 
 
 def by_draw(sheet: Sheet, view: View) -> Floats:
     """The score with each draw of demonstrations: (draws,)."""
-    sums = _by_document(sheet, [view])[1].sum(axis=0)
-    scores: Floats = score_of_sums(sheet.aggregation, sums)[0]
+    scores: Floats = score_of_sums(sheet.aggregation, summands_of(sheet, view).sum(axis=1))
     return scores
 
 
@@ -45,29 +62,48 @@ def estimate(sheet: Sheet, view: View) -> float:
     return float(np.mean(by_draw(sheet, view)))
 
 
-def documents_of(sheet: Sheet, view: View) -> int:
-    """Number of documents behind a view."""
-    return len(np.unique(sheet.documents[_mask(view)]))
+def documents_of(view: View) -> int:
+    """Number of documents behind a view's score."""
+    return len(np.unique(places_of(view)[mask_of(view)]))
 
 
 def resample(sheet: Sheet, views: Iterable[View], resamples: int) -> dict[View, Floats]:
     """Each view's score on each of `resamples` resamples of documents and draws.
 
-    Views of the same items share their resamples.
+    Views of the same documents share their resamples, whichever of the items are
+    missing in each. A resample that holds none of a view's items has no score: the
+    next that has one stands in for it.
     """
     result: dict[View, Floats] = {}
     for group in _groups(views):
-        count, sums = _by_document(sheet, group)  # (documents, models, draws, sums)
-        draws = len(group[0].draws)
+        covered, sums = _by_document(sheet, group)  # sums: (documents, views, draws, sums)
+        count, draws = len(sums), len(group[0].draws)
+        partly = not covered.all()
         taken = bootstrap_weights(f"{sheet.seed}|draws", draws, 0, resamples)[:, None] / draws
         out = np.empty((resamples, len(group)))
         for start, stop in _blocks(resamples, max(count, sums[0].size)):
             weights = bootstrap_weights(sheet.seed, count, start, stop)
             drawn = (weights @ sums.reshape(count, -1)).reshape(stop - start, *sums.shape[1:])
-            scores = score_of_sums(sheet.aggregation, drawn)
+            with np.errstate(invalid="ignore"):  # 0 of 0: see below
+                scores = score_of_sums(sheet.aggregation, drawn)
             out[start:stop] = (scores * taken[start:stop]).sum(axis=-1)
-        result.update({view: out[:, index].copy() for index, view in enumerate(group)})
+            if partly:
+                out[start:stop][weights @ covered == 0] = np.nan
+        for index, view in enumerate(group):
+            result[view] = _filled(out[:, index].copy(), estimate(sheet, view))
     return result
+
+
+def _filled(samples: Floats, otherwise: float) -> Floats:
+    """Every resample without a score gets that of the next one that has one."""
+    there = np.flatnonzero(~np.isnan(samples))
+    if len(there) == len(samples):
+        return samples
+    if not len(there):
+        return np.full_like(samples, otherwise)
+    following = np.searchsorted(there, np.arange(len(samples))) % len(there)
+    filled: Floats = samples[there[following]]
+    return filled
 
 
 def contrast(
@@ -83,12 +119,13 @@ def contrast(
     computing the metric anew from the exchanged counts.
     """
     result: dict[tuple[View, View], Contrast] = {}
-    listed = list(pairs)
+    listed = list(dict.fromkeys(pairs))
     for group in _groups(first for first, _ in listed):
         firsts = set(group)
-        members = [pair for pair in dict.fromkeys(listed) if pair[0] in firsts]
-        count, one = _by_document(sheet, [first for first, _ in members])
+        members = [pair for pair in listed if pair[0] in firsts]
+        covered, one = _by_document(sheet, [first for first, _ in members])
         two = _by_document(sheet, [second for _, second in members])[1]
+        count = len(one)
         both, changed = (one + two).sum(axis=0), one - two
         fixed = two.sum(axis=0)
         null = np.empty((resamples, len(members)))
@@ -100,12 +137,14 @@ def contrast(
                 sheet.aggregation, both - mine
             )
             null[start:stop] = gaps.mean(axis=-1)
-        n = int(_mask(members[0][0]).sum())
         for index, (first, second) in enumerate(members):
             value = estimate(sheet, first) - estimate(sheet, second)
-            binary = _binary(sheet, one[:, index], two[:, index], independent=n == count)
+            held = covered[:, index] > 0
+            n = int(mask_of(first).sum())
+            ours, theirs = one[held, index], two[held, index]
+            binary = _binary(sheet, ours, theirs, independent=n == len(ours))
             p = (
-                mcnemar_p(one[:, index, 0, 0], two[:, index, 0, 0])
+                mcnemar_p(ours[:, 0, 0], theirs[:, 0, 0])
                 if binary
                 else randomisation_p(value, null[:, index])
             )
@@ -116,7 +155,8 @@ def contrast(
                 p=p,
                 test="McNemar, exact" if binary else "randomisation",
                 n=n,
-                documents=count,
+                documents=len(ours),
+                draws=first.draws,
             )
     return result
 
@@ -129,40 +169,47 @@ def _binary(sheet: Sheet, one: Floats, two: Floats, *, independent: bool) -> boo
     return bool(np.all((values == 0) | (values == 1)))
 
 
-def _mask(view: View) -> Mask:
-    return np.frombuffer(view.mask, dtype=np.bool_)
-
-
 def _groups(views: Iterable[View]) -> list[list[View]]:
-    """Views of the same items and draws together."""
+    """Views of the same documents and draws together."""
     groups: dict[tuple[bytes, tuple[int, ...]], dict[View, None]] = {}
     for view in views:
-        groups.setdefault((view.mask, view.draws), {})[view] = None
+        groups.setdefault((view.documents, view.draws), {})[view] = None
     return [list(group) for group in groups.values()]
 
 
-def _by_document(sheet: Sheet, views: list[View]) -> tuple[int, Floats]:
-    """Summands of views of the same items, added up by document.
+def _by_document(sheet: Sheet, views: list[View]) -> tuple[Floats, Floats]:
+    """What each document adds to the sums of each view; all views of the same documents.
 
     Returns:
-        number of documents, (documents, models, draws, sums).
+        (documents, views) the number of scored items, (documents, views, draws, sums).
     """
-    mask = _mask(views[0])
-    documents = np.unique(sheet.documents[mask], return_inverse=True)[1]
-    count = int(documents.max()) + 1
-    stacked = []
+    places = places_of(views[0])
+    asked = places != NOWHERE
+    index = np.unique(places[asked], return_inverse=True)[1]
+    count = int(index.max()) + 1
+    rows = []
+    masks = []
     for view in views:
         answers = sheet.answers[view.model]
         kept = [answers.draws.index(draw) for draw in view.draws]
-        stacked.append(answers.summands[kept][:, mask])
-    items = np.stack(stacked).transpose(2, 0, 1, 3)  # (items, models, draws, sums)
+        mask: Mask = mask_of(view)[asked]
+        masks.append(mask)
+        rows.append(answers.summands[kept][:, asked] * mask[:, None])
+    items = np.stack(rows).transpose(2, 0, 1, 3)  # (items, views, draws, sums)
+    return _added(np.stack(masks, axis=1).astype(np.float64), index, count), _added(
+        items, index, count
+    )
+
+
+def _added(items: Floats, index: Places, count: int) -> Floats:
+    """Rows added up by document: (items, ...) -> (documents, ...)."""
     if count == len(items):
         ordered = np.empty_like(items)
-        ordered[documents] = items
-        return count, ordered
+        ordered[index] = items
+        return ordered
     sums = np.zeros((count, *items.shape[1:]))
-    np.add.at(sums, documents, items)
-    return count, sums
+    np.add.at(sums, index, items)
+    return sums
 
 
 def _blocks(resamples: int, width: int) -> Iterator[tuple[int, int]]:

@@ -9,10 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from leaderboards.board import Difference, RawSection
-from leaderboards.stats.averages import averages
-from leaderboards.stats.columns import score_column
+from leaderboards.board import Difference, RawColumn, RawSection
+from leaderboards.stats.averages import Averages
+from leaderboards.stats.columns import open_column, score_column
 from leaderboards.stats.significance import holm
+
+
+def task_contrast(raw: RawColumn, first: str, second: str, resamples: int) -> Difference | None:
+    """The difference of two row labels on one task, first minus second."""
+    opened = open_column(_two(raw, first, second))
+    return score_column(opened, {first: second}, resamples).cells[first].difference
 
 
 def average_contrasts(
@@ -26,19 +32,25 @@ def average_contrasts(
     found = {}
     for first, second in pairs:
         columns = [
-            replace(column, cells={label: column.cells[label] for label in (first, second)})
+            _two(column, first, second)
             for column in raw.columns
             if column.column.in_average and {first, second} <= set(column.cells)
         ]
         if len(columns) < sum(column.column.in_average for column in raw.columns):
             continue
-        others = {first: second}
-        scored = [score_column(column, others, resamples) for column in columns]
-        means = averages([column.column for column in columns], scored, others, resamples)
-        if first in means and (gap := means[first].difference) is not None:
-            found[first, second] = gap
+        opened = [open_column(column) for column in columns]
+        means = Averages(opened, {first: second}, resamples)
+        for column in opened:
+            means.add(score_column(column, {first: second}, resamples, means.pairs))
+        average = means.result().get(first)
+        if average is not None and average.difference is not None:
+            found[first, second] = average.difference
     corrected = holm([gap.p for gap in found.values()])
     return {
         pair: replace(gap, p_holm=p)
         for (pair, gap), p in zip(found.items(), corrected, strict=True)
     }
+
+
+def _two(raw: RawColumn, first: str, second: str) -> RawColumn:
+    return replace(raw, cells={label: raw.cells[label] for label in (first, second)})

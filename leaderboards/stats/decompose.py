@@ -53,6 +53,8 @@ def _task_parts(
     if written is None or ranked is None:
         return {}
     common = sorted(set(written.ids) & set(ranked.ids))
+    if not common:
+        return {}
     written, ranked = _only(written, common), _only(ranked, common)
     pairs: dict[str, list[tuple[View, View]]] = {}
     for label, other in others.items():
@@ -74,7 +76,7 @@ def _task_parts(
         knowledge = estimate(ranked, rank[0]) - estimate(ranked, rank[1])
         gains: Floats = samples[0][wrote[0]] - samples[0][wrote[1]]
         knows: Floats = samples[1][rank[0]] - samples[1][rank[1]]
-        units = documents_of(written, wrote[0])
+        units = documents_of(wrote[0])
         result[label] = Part(
             task=task.column.task,
             ranking_task=twin.column.task,
@@ -116,16 +118,16 @@ def _cells_with(cells: Mapping[str, ByDraw], metric: str) -> dict[str, ByDraw]:
 
 
 def _only(table: Sheet, ids: Sequence[str]) -> Sheet:
-    """The sheet without other items, its documents numbered anew."""
+    """The sheet without other items."""
     kept = np.array([table.ids.index(name) for name in ids], dtype=np.int64)
     return replace(
         table,
         ids=tuple(ids),
-        documents=table.documents[kept],
         answers={
             label: replace(
                 answers,
                 summands=answers.summands[:, kept],
+                documents=answers.documents[kept],
                 present=answers.present[kept],
                 leaked=answers.leaked[kept],
             )

@@ -11,9 +11,11 @@ docs/statistics.md says which question each function answers.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +25,8 @@ from leaderboards.board import Interval
 Floats = NDArray[np.float64]
 
 CONFIDENCE = 0.95
-_Z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+Z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+SMALLEST = 1e-12  # below this a spread is the rounding of sums
 _WORD = 64  # coin flips in a raw word
 
 
@@ -75,12 +78,69 @@ def interval(
     Source: Hesterberg 2015, What Teachers Should Know About the Bootstrap, 5.1;
         Wilson 1927.
     """
-    if units < 2 or float(np.ptp(samples)) < 1e-12:
-        share = _Z**2 / (units + _Z**2)
+    if still(samples, units):
+        share = unseen_share(units)
         return Interval(estimate - share * (estimate - low), estimate + share * (high - estimate))
     expanded = _expanded_tail(units)
     lower, upper = np.quantile(samples, [expanded, 1 - expanded])
     return Interval(max(low, float(lower)), min(high, float(upper)))
+
+
+def still(samples: Floats, units: int) -> bool:
+    """Whether resampling says nothing of the spread: one unit, or every resample the same."""
+    return units < 2 or float(np.ptp(samples)) < SMALLEST
+
+
+def unseen_share(units: Any) -> Any:
+    """How much of the way to its bound a score may lie off that `units` trials gave unanimously.
+
+    Of a number or an array of them.
+    Source: Wilson 1927, for no deviation in `units`.
+    """
+    return Z**2 / (units + Z**2)
+
+
+@dataclass
+class Unseen:
+    """What a mean over tasks may be off by tasks whose resamples do not move.
+
+    Their score may be off all the same (0 of 24 right may be 10 % right), and what
+    does not move would make the mean look surer than its parts are. k such tasks of n
+    documents are as good as one of k n documents: none of these deviated. With
+    different n the smallest counts.
+    """
+
+    tasks: int = 0
+    fewest: int = 0
+    below: float = 0.0
+    above: float = 0.0
+
+    def add(self, value: float, units: int, low: float, high: float) -> None:
+        """One more such task, whose score `value` lies in `low` to `high`."""
+        self.fewest = min(units, self.fewest) if self.tasks else units
+        self.tasks += 1
+        self.below += value - low
+        self.above += high - value
+
+    def widened(self, found: Interval, estimate: float, count: int) -> Interval:
+        """The interval of a mean over `count` tasks, these among them.
+
+        Lengths to either side add in squares, as those of independent estimates do
+        (Zou & Donner 2008, the method of variance estimates recovery).
+        """
+        if not self.tasks:
+            return found
+        share = unseen_share(self.tasks * self.fewest) / count
+        return Interval(
+            estimate - math.hypot(estimate - found.low, self.below * share),
+            estimate + math.hypot(found.high - estimate, self.above * share),
+        )
+
+    def error(self, count: int) -> float:
+        """The same as a standard error of the mean over `count` tasks."""
+        if not self.tasks:
+            return 0.0
+        return max(self.below, self.above) * unseen_share(self.tasks * self.fewest) / count / Z
 
 
 @cache

@@ -15,76 +15,35 @@ from leaderboards.board import ByDraw
 from leaderboards.stats.resampling import Floats
 from tasks.resample import summands
 
-
-def sheet(cells: Mapping[str, ByDraw], metric: str, seed: str) -> Sheet | None:
-    """The scored items of all models on one metric, aligned by id; None if there are none."""
-    aggregation = next(
-        str(record.manifest["metrics"][metric]["aggregation"])
-        for draws in cells.values()
-        for record in draws.values()
-    )
-    values: dict[str, dict[int, dict[str, list[float]]]] = {}
-    documents: dict[str, str] = {}
-    leaked: dict[str, set[str]] = defaultdict(set)
-    placeholder: dict[str, list[float]] = {}
-    for label, draws in cells.items():
-        values[label] = {}
-        for draw, record in draws.items():
-            scored = values[label][draw] = {}
-            for item in record.items:
-                if LEAKED in item.get("flags", ()):
-                    leaked[label].add(item["id"])
-                if item["status"] in UNSCORED or metric not in item["metrics"]:
-                    continue
-                value = item["metrics"][metric]
-                scored[item["id"]] = list(value) if isinstance(value, list | tuple) else [value]
-                documents.setdefault(item["id"], str(item["document"]))
-            placeholder |= scored
-    ids = sorted(placeholder)
-    if not ids:
-        return None
-    answers = {}
-    for label, draws_of in values.items():
-        order = sorted(draws_of)
-        common = set.intersection(*(set(draws_of[draw]) for draw in order))
-        present = np.array([name in common for name in ids])
-        if not present.any():
-            continue
-        # Left-out items borrow another model's row, so that all models have sums
-        # of one shape, and then add nothing.
-        table = [
-            summands(aggregation, np.array([draws_of[draw].get(i, placeholder[i]) for i in ids]))
-            * present[:, None]
-            for draw in order
-        ]
-        answers[label] = Answers(
-            tuple(order), np.stack(table), present, np.array([i in leaked[label] for i in ids])
-        )
-    index = {name: number for number, name in enumerate(sorted(set(documents.values())))}
-    return Sheet(
-        seed=seed,
-        aggregation=aggregation,
-        ids=tuple(ids),
-        documents=np.array([index[documents[i]] for i in ids], dtype=np.int64),
-        answers=answers,
-    )
-
-
 Mask = NDArray[np.bool_]
+Places = NDArray[np.int64]
+NOWHERE = -1  # the document of an item that is not asked
 
 
 @dataclass(frozen=True)
 class Answers:
-    """One model's summands on a sheet's items: (draws, items, sums).
+    """One model on a sheet's items.
 
-    `present`: which items were scored; one that failed in one draw is left out of
-    all draws of this model. `leaked`: which were found in what it was made from.
+    Attributes:
+        draws: of demonstrations, rising.
+        summands: (draws, items, sums), zeros for an item without a score.
+        documents: (items,) the number of each item's document as this model's record
+            has it, `NOWHERE` for an item it was not asked.
+        present: (items,) which items have a score; one that failed in one draw is left
+            out of all draws of this model.
+        leaked: (items,) which were found in what the model was made from.
     """
 
     draws: tuple[int, ...]
     summands: Floats
+    documents: Places
     present: Mask
     leaked: Mask
+
+    @property
+    def asked(self) -> Mask:
+        """Which items the model was asked, answered or not."""
+        return self.documents != NOWHERE
 
 
 @dataclass(frozen=True)
@@ -92,46 +51,132 @@ class Sheet:
     """All models on one task.
 
     Attributes:
-        seed: names the resamples; sheets of one seed and the same documents are paired.
+        seed: names the resamples; views of one seed and the same documents are paired.
         aggregation: a name of `tasks.aggregation.AGGREGATIONS`.
-        ids: item ids, sorted.
-        documents: (items,) the index of each item's document.
+        ids: of every item that any model was asked, sorted.
     """
 
     seed: str
     aggregation: str
     ids: tuple[str, ...]
-    documents: NDArray[np.int64]
     answers: Mapping[str, Answers]
 
 
 @dataclass(frozen=True)
 class View:
-    """A model on some of a sheet's items and draws."""
+    """A model on some of a sheet's items and draws.
+
+    `documents` are those resampled: of all items asked, so that a failed call changes
+    no one else's resamples; only items of `mask` add to a score.
+    """
 
     model: str
     mask: bytes
+    documents: bytes
     draws: tuple[int, ...]
 
 
-def whole_view(sheet: Sheet, model: str) -> View:
-    """Every item and draw the model was scored on."""
+def sheet(cells: Mapping[str, ByDraw], metric: str, seed: str) -> Sheet | None:
+    """The items of all models on one metric, aligned by id; None if none has a score."""
+    aggregation = next(
+        str(record.manifest["metrics"][metric]["aggregation"])
+        for draws in cells.values()
+        for record in draws.values()
+    )
+    values: dict[str, dict[int, dict[str, list[float]]]] = {}
+    documents: dict[str, dict[str, str]] = {}
+    leaked: dict[str, set[str]] = defaultdict(set)
+    known: dict[str, list[float]] = {}
+    for label, draws in cells.items():
+        values[label], documents[label] = {}, {}
+        for draw, record in draws.items():
+            scored = values[label][draw] = {}
+            for item in record.items:
+                name = item["id"]
+                documents[label].setdefault(name, str(item["document"]))
+                if LEAKED in item.get("flags", ()):
+                    leaked[label].add(name)
+                if item["status"] in UNSCORED or metric not in item["metrics"]:
+                    continue
+                value = item["metrics"][metric]
+                scored[name] = list(value) if isinstance(value, list | tuple) else [value]
+            known |= scored
+    if not known:
+        return None
+    # All models' sums have one shape: that of the widest row of any (the highest label
+    # of `macro_f1`), which stands in for the items left out and adds nothing.
+    widest = max(known.values(), key=lambda value: value[0])
+    ids = sorted(set().union(*documents.values()))
+    named = sorted({document for own in documents.values() for document in own.values()})
+    numbers = {name: number for number, name in enumerate(named)}
+    answers = {}
+    for label, draws_of in values.items():
+        order = sorted(draws_of)
+        common = set.intersection(*(set(draws_of[draw]) for draw in order))
+        present = np.array([name in common for name in ids])
+        table = [
+            summands(
+                aggregation,
+                np.array([*(draws_of[draw].get(i, known.get(i, widest)) for i in ids), widest]),
+            )[:-1]
+            * present[:, None]
+            for draw in order
+        ]
+        own = documents[label]
+        answers[label] = Answers(
+            draws=tuple(order),
+            summands=np.stack(table),
+            documents=np.array([numbers[own[i]] if i in own else NOWHERE for i in ids]),
+            present=present,
+            leaked=np.array([i in leaked[label] for i in ids]),
+        )
+    return Sheet(seed=seed, aggregation=aggregation, ids=tuple(ids), answers=answers)
+
+
+def whole_view(sheet: Sheet, model: str) -> View | None:
+    """Every item and draw the model was scored on; None if there is none."""
     answers = sheet.answers[model]
-    return View(model, answers.present.tobytes(), answers.draws)
+    if not answers.present.any():
+        return None
+    return View(model, answers.present.tobytes(), answers.documents.tobytes(), answers.draws)
 
 
 def paired_views(
-    sheet: Sheet, first: str, second: str, mask: Mask | None = None
+    sheet: Sheet, first: str, second: str, only: Mask | None = None
 ) -> tuple[View, View] | None:
-    """Two models on the items and draws both have, or None if there are none.
+    """Two models on the items and draws both answered, or None if there are none.
 
-    `mask` leaves only some items.
+    Where their records place an item in different documents, the first name counts:
+    the same for either order of the two, and whatever other models there are.
+
+    Args:
+        only: leaves no other items, not even as documents to resample.
     """
     one, two = sheet.answers[first], sheet.answers[second]
+    documents = np.where(one.asked & two.asked, np.minimum(one.documents, two.documents), NOWHERE)
     common = one.present & two.present
-    if mask is not None:
-        common = common & mask
+    if only is not None:
+        documents, common = np.where(only, documents, NOWHERE), common & only
     draws = tuple(draw for draw in one.draws if draw in two.draws)
     if not draws or not common.any():
         return None
-    return View(first, common.tobytes(), draws), View(second, common.tobytes(), draws)
+    mask, places = common.tobytes(), documents.tobytes()
+    return View(first, mask, places, draws), View(second, mask, places, draws)
+
+
+def mask_of(view: View) -> Mask:
+    """(items,) which items a view's score is of."""
+    return np.frombuffer(view.mask, dtype=np.bool_)
+
+
+def places_of(view: View) -> Places:
+    """(items,) the documents a view resamples."""
+    return np.frombuffer(view.documents, dtype=np.int64)
+
+
+def summands_of(sheet: Sheet, view: View) -> Floats:
+    """(draws, items, sums) of the draws and items behind a view's score."""
+    answers = sheet.answers[view.model]
+    kept = [answers.draws.index(draw) for draw in view.draws]
+    summed: Floats = answers.summands[kept][:, mask_of(view)]
+    return summed

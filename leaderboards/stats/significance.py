@@ -8,7 +8,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from leaderboards.stats.resampling import _Z, CONFIDENCE, Floats
+from leaderboards.stats.resampling import CONFIDENCE, Floats, Z
 
 POWER = 0.80  # for the smallest detectable difference; the convention since Cohen 1988
 
@@ -34,12 +34,6 @@ def randomisation_p(observed: float, null: Floats) -> float:
         return min(1.0, counted)
     variance = float(np.mean(np.square(null)))
     return min(counted, 2 * math.exp(-(observed**2) / (2 * variance))) if variance else counted
-
-
-def normal_p(observed: float, samples: Floats) -> float:
-    """Two-sided p of a difference from the spread of its bootstrap resamples."""
-    error = float(np.std(samples))
-    return 1.0 if error < 1e-12 else math.erfc(abs(observed) / error / math.sqrt(2))
 
 
 def mcnemar_p(first: Floats, second: Floats) -> float:
@@ -68,43 +62,45 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(value) for value in corrected]
 
 
-def detectable(samples: Floats) -> float | None:
+def detectable(samples: Floats, unseen: float = 0.0) -> float | None:
     """Smallest true difference a paired test on this many documents finds in 80% of cases.
 
     (z[0.975] + z[0.80]) times the standard error of the difference; None where
     the two models never differ and the error cannot be estimated.
+
+    Args:
+        unseen: the standard error that resamples do not show (`resampling.Unseen`).
     """
-    error = float(np.std(samples))
-    return None if error < 1e-12 else error * (_Z + _Z_POWER)
+    error = math.hypot(float(np.std(samples)), unseen)
+    return None if error < 1e-12 else error * (Z + _Z_POWER)
 
 
-def rank_ranges(estimates: Sequence[float], samples: Floats) -> list[tuple[int, int]]:
+def rank_ranges(gaps: Floats, errors: Floats, documents: int) -> list[tuple[int, int]]:
     """First and last rank each model may hold, given what differs significantly.
 
     A model's best rank is one more than the number of models significantly better
     than it, its worst the number of models minus those significantly worse. Each
     pair is compared by its studentised difference, all pairs Holm-corrected: the
-    ranges hold for all models at once.
+    ranges hold for all models at once. No p is below that of the exact test in which
+    every document speaks for one of the two, 2^(1 - documents).
 
     Args:
-        estimates: one value per model, higher is better.
-        samples: (models, R) the same resamples for all models.
+        gaps: (models, models) each minus each on what both answered, higher is better.
+        errors: (models, models) their standard errors.
+        documents: the fewest behind a difference.
     Source: Mogstad, Romano, Shaikh & Wilhelm 2024, Inference for Ranks.
     """
     from scipy import stats
 
-    count = len(estimates)
+    count = len(gaps)
     if count < 2:
         return [(1, 1)] * count
     first, second = np.triu_indices(count, 1)
-    values = np.asarray(estimates)
-    covariance = np.cov(samples)
-    spread = np.diag(covariance)
-    error = np.sqrt(
-        np.maximum(spread[first] + spread[second] - 2 * covariance[first, second], 1e-18)
+    gap, error = gaps[first, second], np.maximum(errors[first, second], 1e-9)
+    least = 2.0 ** (1 - min(documents, 1_000))
+    p_values = np.where(
+        np.abs(gap) < 1e-12, 1.0, np.maximum(2 * stats.norm.sf(np.abs(gap) / error), least)
     )
-    gap = values[first] - values[second]
-    p_values = np.where(np.abs(gap) < 1e-12, 1.0, 2 * stats.norm.sf(np.abs(gap) / error))
     clear = np.asarray(holm(p_values.tolist())) < 1 - CONFIDENCE
     winners = np.where(gap > 0, first, second)[clear]
     losers = np.where(gap > 0, second, first)[clear]

@@ -14,7 +14,6 @@ from leaderboards.stats.significance import (
     detectable,
     holm,
     mcnemar_p,
-    normal_p,
     randomisation_p,
     rank_ranges,
 )
@@ -119,10 +118,3 @@ def test_ranks_compare_paired_models_by_their_difference():
     ]
     assert rank_ranges([0.5], np.zeros((1, 9))) == [(1, 1)]
     assert rank_ranges([0.5, 0.5], np.zeros((2, 9))) == [(1, 2), (1, 2)]
-
-
-def test_normal_p():
-    samples = np.random.default_rng(0).normal(1.0, 0.5, 100_000)
-    assert normal_p(1.0, samples) == pytest.approx(2 * scipy_stats.norm.sf(2), abs=1e-3)
-    assert normal_p(1.0, np.ones(5)) == 1.0
-    assert not math.isnan(normal_p(0.0, samples))
