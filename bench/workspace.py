@@ -336,15 +336,20 @@ class Workspace:
 
     # -- what is recorded --------------------------------------------------
 
-    def records(self) -> list[Record]:
+    def records(self, refused: list[str] | None = None) -> list[Record]:
         """Every record of the folder.
 
+        Args:
+            refused: gets a message for each record that was tampered with or cannot be
+                read; without it they are raised.
         Raises:
             UserError: there is none, or one was tampered with.
         """
         from harness.record import read_records
 
-        records = read_records(self.out / "runs")
+        records = read_records(self.out / "runs", refused)
+        if refused and not records:
+            raise UserErrors(refused)
         if not records:
             raise UserError(
                 f"{self.out / 'runs'}: no records. Run 'bench run --models ... --tasks ...' first, "

@@ -155,7 +155,7 @@ def read_record(folder: Path) -> Record:
     if faults := record_faults(manifest, summary, items):
         raise _unfit(path, faults)
     manifest["engine_report"] = _run_facts(folder)
-    return Record(manifest=manifest, items=items, summary=summary)
+    return Record(manifest=manifest, items=items, summary=summary, folder=folder)
 
 
 def _unfit(path: Path, faults: Sequence[str]) -> UserError:
@@ -204,9 +204,17 @@ def _changed(path: Path, found: str, expected: str) -> UserError:
     )
 
 
-def read_records(runs: Path) -> list[Record]:
-    """Every finished record under `runs`, in a fixed order; all faults reported at once."""
-    records, faults = [], []
+def read_records(runs: Path, refused: list[str] | None = None) -> list[Record]:
+    """Every finished record under `runs`, in a fixed order.
+
+    Args:
+        refused: gets a message for each record that cannot be read; without it they
+            are raised.
+    Raises:
+        UserErrors: all faults at once.
+    """
+    records: list[Record] = []
+    faults: list[str] = [] if refused is None else refused
     for path in sorted(runs.glob("*/*/record.json")):
         try:
             records.append(read_record(path.parent))
@@ -214,6 +222,6 @@ def read_records(runs: Path) -> list[Record]:
             # Gone by now: another process is writing it anew.
             if path.exists():
                 faults.append(str(error))
-    if faults:
+    if faults and refused is None:
         raise UserErrors(faults)
     return records

@@ -213,12 +213,14 @@ class Artifact:
 class Record:
     """One finished cell: manifest, one row per item, summary recomputed from the rows.
 
-    See `harness.record` for the fields of each and for reading and writing.
+    See `harness.record` for the fields of each and for reading and writing. `folder` is
+    where it was read from, for messages; two records are equal wherever they lie.
     """
 
     manifest: Mapping[str, Any]
     items: tuple[Mapping[str, Any], ...]
     summary: Mapping[str, Any]
+    folder: Path | None = field(default=None, compare=False)
 
 
 class Progress(Protocol):

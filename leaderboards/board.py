@@ -8,6 +8,7 @@ file.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -16,7 +17,7 @@ from harness.suites.metrics import Unit
 from harness.types import Json, Record
 from leaderboards.references import Reference
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,9 @@ class Difference:
             all comparisons of its kind in the table.
         detectable: smallest difference found in 80% of cases with this many documents.
         n: items both models were scored on.
-        draws: those both have, where it is the same on every task averaged; else ().
+        draws: those both have, where one of the two scores is of more; else ().
+        unlike: in what the two were not run alike, where no base was; see
+            `leaderboards.rows.compared_with`.
         beyond: interval of the average over other tasks of this kind; only for
             averages over at least five tasks.
         unit: of value, interval and detectable; see `harness.suites.metrics.Unit`.
@@ -48,6 +51,7 @@ class Difference:
     beyond: Interval | None = None
     unit: Unit = "share"
     draws: tuple[int, ...] = ()
+    unlike: tuple[str, ...] = ()
 
     @property
     def significant(self) -> bool:
@@ -139,6 +143,7 @@ class Column:
     redistribute: bool
     in_average: bool
     unit: Unit = "share"
+    suite: str = ""
 
 
 @dataclass(frozen=True)
@@ -162,8 +167,9 @@ class Row:
     """A model in one table; `cells` has an entry per column, None where nothing was run.
 
     `origin` is "" for what was run here, else where its records were imported
-    from. `cost` holds what is the same in every run: tokens generated in this
-    table, and what the specialisation took.
+    from. `asked` says how, where not all rows of the table were asked alike. `cost`
+    holds what is the same in every run: tokens generated in this table, and what the
+    specialisation took.
     """
 
     label: str
@@ -180,6 +186,7 @@ class Row:
     unparseable: float | None
     cost: Mapping[str, Any]
     parts: tuple[Part, ...] = ()
+    asked: str = ""
 
 
 @dataclass(frozen=True)
@@ -196,7 +203,11 @@ class Section:
 
 @dataclass(frozen=True)
 class Board:
-    """A whole board."""
+    """A whole board.
+
+    `refused` names the records that cannot be shown, and why. `most_missing` is the
+    share of missing answers above which a row has no rank.
+    """
 
     name: str
     title: str
@@ -204,6 +215,8 @@ class Board:
     sections: tuple[Section, ...]
     references: tuple[Reference, ...] = ()
     notes: tuple[str, ...] = field(default=())
+    refused: tuple[str, ...] = field(default=())
+    most_missing: float = 0.02
 
 
 def in_points(value: float, unit: Unit) -> float:
@@ -228,9 +241,9 @@ def _without_shares(value: Any) -> Any:
 
 
 def rounded(value: Any) -> Any:
-    """Plain data with every number rounded to six digits."""
+    """Plain data with every number rounded to six digits; what is none of JSON's is null."""
     if isinstance(value, float):
-        return round(value, 6) + 0.0  # never -0.0
+        return round(value, 6) + 0.0 if math.isfinite(value) else None  # never -0.0
     if isinstance(value, Mapping):
         return {str(key): rounded(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):

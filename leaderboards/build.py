@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from harness.types import Json, Record
 from leaderboards.board import Average, Board, Cell, Part, RawColumn, RawSection, Row, Section
 from leaderboards.gather import gather, refused
-from leaderboards.notes import board_notes
+from leaderboards.notes.family import family_notes
+from leaderboards.notes.like import chat_forms, like_notes
+from leaderboards.notes.records import board_notes
+from leaderboards.notes.rows import average_notes, missing_notes
 from leaderboards.references import load_references
+from leaderboards.rows import compared_with
 from leaderboards.spec import BoardSpec
 from leaderboards.stats.averages import Averages
-from leaderboards.stats.columns import corrected, open_column, score_column
+from leaderboards.stats.columns import corrected, score_column
 from leaderboards.stats.decompose import decompose
+from leaderboards.stats.opened import open_column
 
 # What a specialisation cost, where the artifact's facts say -> the board's name.
 _COSTS = {
@@ -27,71 +33,85 @@ _WRITING = ("instructions", "responses")
 def build(records: Iterable[Record], spec: BoardSpec) -> Board:
     """Make the board that `spec` declares.
 
-    Raises:
-        UserErrors: records that contradict each other or lack a metric; all at once.
+    A record that cannot be shown is left out and named in `Board.refused`.
     """
     records = list(records)
-    sections = gather(records, spec)
+    faults: list[str] = []
+    raw = gather(records, spec, faults)
     known = {row.name: row for row in load_references()}
+    sections = tuple(_section(table, spec) for table in raw)
+    notes = board_notes(raw, refused(records, spec), records, spec)
+    for table, section in zip(raw, sections, strict=True):
+        notes += like_notes(table, section.title)
+        notes += [*missing_notes(section, spec.missing), *average_notes(section)]
+    notes += family_notes(records, spec, sections, _section)
     return Board(
         name=spec.name,
         title=spec.title or spec.name,
         resamples=spec.resamples,
-        sections=tuple(_section(raw, spec) for raw in sections),
+        sections=sections,
         references=tuple(known[name] for name in spec.references),
-        notes=board_notes(sections, refused(records, spec), spec),
+        notes=tuple(dict.fromkeys(notes)),
+        refused=tuple(faults),
+        most_missing=spec.missing,
     )
 
 
 def _section(raw: RawSection, spec: BoardSpec) -> Section:
     shots, chat, limit = raw.setting
-    others = _others(raw.rows, spec)
+    found = compared_with(raw, spec.baseline)
+    others = {label: other for label, (other, _) in found.items()}
     opened = [open_column(column, spec.missing) for column in raw.columns]
     averages = Averages(opened, others, spec.resamples)
     scored = []
     for column in opened:
         counts = column.raw.column.in_average
-        found = score_column(column, others, spec.resamples, averages.pairs if counts else ())
+        statistics = score_column(column, others, spec.resamples, averages.pairs if counts else ())
         if counts:
-            averages.add(found)
-        scored.append(found.cells)
+            averages.add(statistics)
+        scored.append(statistics.cells)
     columns = tuple(column.column for column in raw.columns)
     cells = corrected(scored)
     means = averages.result()
     parts = decompose(raw.columns, others, spec.resamples)
+    asked = chat_forms(raw)
     rows = [
-        _row(label, record, raw.columns, cells, means.get(label), parts.get(label, ()))
+        _marked(
+            replace(
+                _row(label, record, raw.columns, cells, means.get(label), parts.get(label, ())),
+                asked=asked.get(label, ""),
+            ),
+            found.get(label, ("", ()))[1],
+        )
         for label, record in raw.rows.items()
     ]
     title = f"{shots}-shot"
     title += ", chat template" if chat else ""
-    title += f", first {limit} items" if limit else ""
+    if limit:
+        # Of tasks that have no more items than that, all were asked.
+        whole = all(column.n_full <= limit for column in columns)
+        title += f", limit {limit} (all items)" if whole else f", first {limit} items"
     return Section(title, shots, chat, limit, columns, _ordered(rows))
 
 
-def _others(rows: Mapping[str, Record], spec: BoardSpec) -> dict[str, str]:
-    """Which row each row is compared with: its base, or the board's baseline."""
-    result = {}
-    for label, record in rows.items():
-        manifest = record.manifest
-        wanted = manifest["base"] if manifest["specializer"] else spec.baseline
-        candidates = [
-            other
-            for other, entry in rows.items()
-            if entry.manifest["model"] == wanted and other != label
-        ]
-        same = [
-            other
-            for other in candidates
-            if rows[other].manifest["numerics"] == manifest["numerics"]
-            and (
-                not manifest["specializer"]
-                or rows[other].manifest["model_digest"] == manifest["model_digest"]
-            )
-        ]
-        if candidates:
-            result[label] = (same or candidates)[0]
-    return result
+def _marked(row: Row, unlike: tuple[str, ...]) -> Row:
+    """The row, every difference to its base saying in what the two were not run alike."""
+    if not unlike:
+        return row
+    cells = tuple(
+        cell
+        and replace(
+            cell,
+            difference=cell.difference and replace(cell.difference, unlike=unlike),
+            clean=cell.clean and replace(cell.clean, unlike=unlike),
+        )
+        for cell in row.cells
+    )
+    average = row.average and replace(
+        row.average,
+        difference=row.average.difference and replace(row.average.difference, unlike=unlike),
+    )
+    return replace(row, cells=cells, average=average)
 
 
 def _row(

@@ -19,8 +19,8 @@ from harness.types import Record
 from leaderboards.board import ByDraw, Interval
 from leaderboards.gather import select
 from leaderboards.spec import BoardSpec
-from leaderboards.stats.columns import bounds_of
 from leaderboards.stats.compare import documents_of, estimate, resample
+from leaderboards.stats.opened import bounds_of
 from leaderboards.stats.resampling import interval
 from leaderboards.stats.sheet import paired_views, sheet
 from leaderboards.text.escape import escaped

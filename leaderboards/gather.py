@@ -2,9 +2,10 @@
 
 A table (section) holds what was asked in one way: the same number of
 demonstrations, with or without chat template, the same item limit. Within it a
-column is one task, version, metric and decoding. Draws of demonstrations are
-pooled in a cell. A row is one set of weights under one numerics: two artifacts
-of one name are two rows.
+column is one task of a suite, version, metric and decoding. Draws of demonstrations
+are pooled in a cell. A row is one set of weights under one numerics: two artifacts
+of one name are two rows (`leaderboards.rows`). A record that cannot be shown is left
+out and named (`leaderboards.door`).
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from harness import moved_names
-from harness.errors import UserErrors
 from harness.files import digest
 from harness.suites.metrics import unit_of
 from harness.types import Record
 from leaderboards.board import Column, RawColumn, RawSection, Setting
+from leaderboards.door import in_unit_range, lacking, unfit
+from leaderboards.rows import row_key, row_labels
 from leaderboards.spec import BoardSpec
+from tasks.aggregation import AGGREGATIONS
 
 
 def select(records: Iterable[Record], spec: BoardSpec) -> list[Record]:
@@ -39,7 +42,8 @@ def _asked_for(records: Iterable[Record], spec: BoardSpec) -> list[Record]:
     chosen = [
         record
         for record in records
-        if (not spec.suite or record.manifest["suite"] == spec.suite)
+        if not lacking(record)
+        and (not spec.suite or record.manifest["suite"] == spec.suite)
         and (not spec.tasks or record.manifest["task"] in spec.tasks)
         and (not spec.shots or record.manifest["shots"] in spec.shots)
         and (not spec.models or record.manifest["model"] in spec.models)
@@ -52,42 +56,58 @@ def _of_declared_version(record: Record, spec: BoardSpec) -> bool:
     return spec.versions.get(record.manifest["task"], version) == version
 
 
-def gather(records: Iterable[Record], spec: BoardSpec) -> tuple[RawSection, ...]:
+def gather(
+    records: Iterable[Record], spec: BoardSpec, refused: list[str] | None = None
+) -> tuple[RawSection, ...]:
     """Sort records into sections, columns, rows and draws.
 
-    Raises:
-        UserErrors: two records of one run, or a metric the records do not hold.
+    Args:
+        refused: gets a message for each record that cannot be shown and is left out.
     """
+    records = list(records)
+    faults = [message for record in records if (message := lacking(record))]
     chosen = select(records, spec)
-    labels = _row_labels(chosen)
-    faults: list[str] = []
-    sections: dict[Setting, list[Record]] = defaultdict(list)
+    columns: dict[tuple[Setting, str], list[Record]] = defaultdict(list)
     for record in chosen:
-        manifest = record.manifest
-        sections[manifest["shots"], bool(manifest["chat"]), manifest["limit"]].append(record)
+        columns[_setting(record), _column_key(record)].append(record)
+    fit = [
+        (setting, kept, _metric(group[0], spec))
+        for (setting, _), group in columns.items()
+        if (kept := _admitted(group, spec, faults))
+    ]
+    labels = row_labels([record for _, kept, _ in fit for record in kept])
     result = []
-    for setting in sorted(sections):
-        grouped: dict[str, list[Record]] = defaultdict(list)
-        for record in sections[setting]:
-            grouped[_column_key(record)].append(record)
-        columns = [_column(group, labels, spec, faults) for group in grouped.values()]
-        columns.sort(key=lambda raw: _place(raw.column, spec))
-        rows = {labels[_row_key(record)]: record for record in reversed(sections[setting])}
-        result.append(RawSection(setting, _averaged(columns), dict(sorted(rows.items()))))
-    if faults:
-        raise UserErrors(sorted(set(faults)))
+    for setting in sorted({setting for setting, _, _ in fit}):
+        groups = [(kept, metric) for own, kept, metric in fit if own == setting]
+        raw = [_column(kept, metric, labels) for kept, metric in groups]
+        raw.sort(key=lambda column: _place(column.column, spec))
+        own = {id(record) for kept, _ in groups for record in kept}
+        rows = {labels[row_key(r)]: r for r in reversed(chosen) if id(r) in own}
+        result.append(RawSection(setting, _averaged(raw), dict(sorted(rows.items()))))
+    if refused is not None:
+        refused += sorted(set(faults))
     return tuple(result)
+
+
+def shown(sections: Iterable[RawSection]) -> list[Record]:
+    """Every record that stands in a table."""
+    return [
+        record
+        for section in sections
+        for raw in section.columns
+        for draws in raw.cells.values()
+        for record in draws.values()
+    ]
+
+
+def _setting(record: Record) -> Setting:
+    manifest = record.manifest
+    return manifest["shots"], bool(manifest["chat"]), manifest["limit"]
 
 
 def _identity(record: Record) -> list[object]:
     manifest = record.manifest
-    return [_row_key(record), _column_key(record), manifest["draw"], manifest["limit"]]
-
-
-def _row_key(record: Record) -> str:
-    manifest = record.manifest
-    identity = [manifest["model_digest"], manifest["artifact"], manifest["numerics"]]
-    return f"{manifest['model']}\x1f{digest(identity)}"
+    return [row_key(record), _column_key(record), manifest["draw"], manifest["limit"]]
 
 
 def _column_key(record: Record) -> str:
@@ -95,39 +115,53 @@ def _column_key(record: Record) -> str:
     return digest([record.manifest[key] for key in keys])
 
 
-def _row_labels(records: Sequence[Record]) -> dict[str, str]:
-    """A label for each row: the model's name, with a short digest where it names two rows."""
-    keys = sorted({_row_key(record) for record in records})
-    names = [key.split("\x1f")[0] for key in keys]
-    return {
-        key: name if names.count(name) == 1 else f"{name} ({key.split(chr(31))[1][:6]})"
-        for key, name in zip(keys, names, strict=True)
-    }
+def _metric(record: Record, spec: BoardSpec) -> str:
+    manifest = record.manifest
+    return spec.metrics.get(manifest["task"], str(manifest["main_metric"]))
 
 
-def _column(
-    group: Sequence[Record], labels: Mapping[str, str], spec: BoardSpec, faults: list[str]
-) -> RawColumn:
+def _admitted(group: Sequence[Record], spec: BoardSpec, faults: list[str]) -> list[Record]:
+    """The records of a column that can be shown; why the others cannot goes to `faults`."""
+    having = []
+    for record in group:
+        manifest, metric = record.manifest, _metric(group[0], spec)
+        if metric in manifest["metrics"]:
+            having.append(record)
+            continue
+        known = ", ".join(sorted(manifest["metrics"])) or "none"
+        faults.append(
+            f"the record of {manifest['model']} on {manifest['task']} has no metric '{metric}', "
+            f"which board '{spec.name}' shows (it has: {known}). "
+            f"Mend [metrics] of the board or run the task again."
+        )
+    wrong = unfit(having, _metric(group[0], spec))
+    faults += wrong.values()
+    places: dict[tuple[str, int], list[Record]] = defaultdict(list)
+    for number, record in enumerate(having):
+        if number not in wrong:
+            places[row_key(record), record.manifest["draw"]].append(record)
+    for same in places.values():
+        if len(same) > 1:
+            manifest = same[0].manifest
+            where = sorted(str(record.folder) for record in same if record.folder)
+            told = f" ({' and '.join(where)})" if where else ""
+            faults.append(
+                f"two records claim to be {manifest['model']} on {manifest['task']}@"
+                f"{manifest['shots']}.{manifest['draw']}{told}; remove one of the two folders."
+            )
+    return [same[0] for same in places.values() if len(same) == 1]
+
+
+def _column(group: Sequence[Record], metric: str, labels: Mapping[str, str]) -> RawColumn:
     manifest = group[0].manifest
     task = manifest["task"]
-    metric = spec.metrics.get(task, manifest["main_metric"])
     cells: dict[str, dict[int, Record]] = defaultdict(dict)
     for record in group:
-        label, draw = labels[_row_key(record)], record.manifest["draw"]
-        if draw in cells[label]:
-            faults.append(
-                f"two records claim to be {record.manifest['model']} on {task}@"
-                f"{record.manifest['shots']}.{draw}; remove one of the two folders."
-            )
-        if metric not in record.manifest["metrics"]:
-            known = ", ".join(sorted(record.manifest["metrics"])) or "none"
-            faults.append(
-                f"the record of {record.manifest['model']} on {task} has no metric '{metric}', "
-                f"which board '{spec.name}' shows (it has: {known}). "
-                f"Mend [metrics] of the board or run the task again."
-            )
-        cells[label][draw] = record
-    facts = manifest["metrics"].get(metric, {})
+        cells[labels[row_key(record)]][record.manifest["draw"]] = record
+    facts = manifest["metrics"][metric]
+    unit = unit_of([r.manifest["metrics"][metric] for r in group])
+    if unit == "share" and not in_unit_range(group, metric):
+        unit = "number"  # records from before units were kept
     column = Column(
         task=task,
         version=str(manifest["task_version"]),
@@ -141,16 +175,18 @@ def _column(
         n_full=manifest["n_full"],
         redistribute=bool(manifest["redistribute"]),
         in_average=False,
-        unit=unit_of([r.manifest["metrics"].get(metric, {}) for r in group]),
+        unit=unit,
+        suite=str(manifest["suite"]),
     )
     return RawColumn(column, {label: dict(sorted(cells[label].items())) for label in sorted(cells)})
 
 
 def _place(column: Column, spec: BoardSpec) -> tuple[object, ...]:
-    """Declared order, ranking tasks last, then names and versions."""
+    """Declared order, ranking tasks last, then names, suites and versions."""
     declared = spec.tasks.index(column.task) if column.task in spec.tasks else len(spec.tasks)
     order = digest([column.metric, column.decoding])
-    return bool(column.rank_of), declared, column.task, _natural(column.version), order
+    name = (column.task, column.suite)
+    return bool(column.rank_of), declared, *name, _natural(column.version), order
 
 
 def _natural(version: str) -> list[tuple[int, str]]:
@@ -162,14 +198,17 @@ def _averaged(columns: Sequence[RawColumn]) -> tuple[RawColumn, ...]:
     """Mark the columns that count in the average.
 
     Ranking tasks ask the same questions again and do not count, nor does what is no
-    share: a perplexity and an accuracy have no mean. Of a task's
-    several versions or decodings the newest counts, then the one most models have.
+    share (a perplexity and an accuracy have no mean), of which less is better, or what
+    cannot be resampled. Of a task's several versions or decodings the one that most
+    models have counts, then the newest: one model asked otherwise takes no other's
+    average away.
     """
-    best: dict[str, RawColumn] = {}
+    best: dict[tuple[str, str], RawColumn] = {}
     for raw in columns:
-        held = best.get(raw.column.task)
+        name = (raw.column.suite, raw.column.task)
+        held = best.get(name)
         if held is None or _standing(raw) >= _standing(held):
-            best[raw.column.task] = raw
+            best[name] = raw
     counted = {id(raw) for raw in best.values()}
     return tuple(
         replace(raw, column=replace(raw.column, in_average=True))
@@ -177,13 +216,24 @@ def _averaged(columns: Sequence[RawColumn]) -> tuple[RawColumn, ...]:
         and not raw.column.rank_of
         and raw.column.higher_is_better
         and raw.column.unit == "share"
+        and resampled(raw)
         else raw
         for raw in columns
     )
 
 
+def resampled(raw: RawColumn) -> bool:
+    """Whether a column's scores are functions of sums over items, and all the same one."""
+    named = {
+        str(record.manifest["metrics"][raw.column.metric]["aggregation"])
+        for draws in raw.cells.values()
+        for record in draws.values()
+    }
+    return len(named) == 1 and named <= set(AGGREGATIONS)
+
+
 def _standing(raw: RawColumn) -> tuple[object, ...]:
-    return _natural(raw.column.version), len(raw.cells)
+    return len(raw.cells), _natural(raw.column.version)
 
 
 __getattr__ = moved_names(__name__)

@@ -14,12 +14,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from harness.errors import UserError
+from harness.errors import UserError, UserErrors
 from harness.files import write_json, write_text
 from harness.record import read_records, write_record
 from harness.types import Json, Record
 from leaderboards.folder import SPEC, WITHHELD, write_costs, write_files
-from leaderboards.gather import select
+from leaderboards.gather import gather, select
 from leaderboards.pages.files import remove_site
 from leaderboards.pages.provenance import copy_kept
 from leaderboards.spec import BoardSpec, dump_board
@@ -44,6 +44,7 @@ def publish(
         names of the specialised models whose artifacts were published.
     Raises:
         UserError: the folder holds something else, or no record is on the board.
+        UserErrors: records that cannot be shown.
     """
     if folder.exists() and any(folder.iterdir()) and not any(folder.glob(f"*{SPEC}")):
         raise UserError(
@@ -53,6 +54,10 @@ def publish(
     chosen = select(records, spec)
     if not chosen:
         raise UserError(f"board '{spec.name}': no record is on it, so there is nothing to publish.")
+    refused: list[str] = []
+    gather(chosen, spec, refused)
+    if refused:
+        raise UserErrors(refused)
     for part in ("runs", "artifacts"):
         shutil.rmtree(folder / part, ignore_errors=True)
     remove_site(folder / "board")

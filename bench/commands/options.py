@@ -129,3 +129,10 @@ def workspace_of(args: argparse.Namespace) -> Workspace:
 def recipe_of(args: argparse.Namespace) -> Recipe:
     """What `model_options` say of how models are made."""
     return Recipe(args.budget, args.domain, args.corpus, tuple(args.set))
+
+
+def told_refused(refused: Sequence[str]) -> int:
+    """Name the records that were left out on the error stream; the exit code."""
+    for line in refused:
+        print(f"bench: left out: {line}", file=sys.stderr)
+    return 1 if refused else 0

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from leaderboards.board import Average, Cell, Difference, Interval
-from leaderboards.stats.columns import TIE, OpenColumn, Pair, ScoredColumn, most_unlike, tied
+from leaderboards.stats.columns import Pair, ScoredColumn, tied
+from leaderboards.stats.opened import TIE, OpenColumn, most_unlike
 from leaderboards.stats.resampling import (
     Floats,
     Unseen,
@@ -41,7 +42,7 @@ class _Mean:
     unseen: Unseen = field(default_factory=Unseen)
     documents: list[int] = field(default_factory=list)
     n: int = 0
-    draws: set[tuple[int, ...]] = field(default_factory=set)
+    draws: set[int] = field(default_factory=set)
 
     def add(self, value: float, samples: Floats, documents: int) -> None:
         self.values.append(value)
@@ -122,7 +123,7 @@ class Averages:
             mean.add(found.value, found.samples, found.documents)
             mean.null += found.null
             mean.n += found.n
-            mean.draws.add(found.draws)
+            mean.draws.update(found.draws)
         kept = [scored.spread.labels.index(label) for label in self._ranked]
         grid = np.ix_(kept, kept)
         gaps, variances = scored.spread.gaps[grid], np.maximum(scored.spread.variances[grid], 0.0)
@@ -201,7 +202,7 @@ def _difference(other: str, mean: _Mean) -> Difference:
         test="randomisation",
         detectable=detectable(mean.samples / count, mean.unseen.error(count)),
         n=mean.n,
-        draws=next(iter(mean.draws)) if len(mean.draws) == 1 else (),
+        draws=tuple(sorted(mean.draws)),
     )
 
 

@@ -38,7 +38,8 @@ _BLOCK = 300_000  # numbers of a matrix held at once: 2.4 MB stay in a processor
 class Contrast:
     """One model minus another: value, resamples, randomisation distribution, p.
 
-    `n` counts the items both answered, `documents` theirs, `draws` those both have.
+    `n` counts the items both answered, `documents` theirs. `draws` are those both have,
+    () where these are all that either has.
     """
 
     value: float
@@ -140,6 +141,7 @@ def contrast(
         for index, (first, second) in enumerate(members):
             value = estimate(sheet, first) - estimate(sheet, second)
             held = covered[:, index] > 0
+            own = {sheet.answers[view.model].draws for view in (first, second)}
             n = int(mask_of(first).sum())
             ours, theirs = one[held, index], two[held, index]
             binary = _binary(sheet, ours, theirs, independent=n == len(ours))
@@ -156,7 +158,7 @@ def contrast(
                 test="McNemar, exact" if binary else "randomisation",
                 n=n,
                 documents=len(ours),
-                draws=first.draws,
+                draws=first.draws if {first.draws} != own else (),
             )
     return result
 

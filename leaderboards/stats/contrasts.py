@@ -11,7 +11,8 @@ from dataclasses import replace
 
 from leaderboards.board import Difference, RawColumn, RawSection
 from leaderboards.stats.averages import Averages
-from leaderboards.stats.columns import open_column, score_column
+from leaderboards.stats.columns import score_column
+from leaderboards.stats.opened import open_column
 from leaderboards.stats.significance import holm
 
 

@@ -29,12 +29,14 @@ def decompose(
     Tasks without a ranking twin, or whose twin has no metric in common with them,
     have no parts.
     """
-    written = {raw.column.task: raw for raw in columns if raw.column.in_average}
+    written = [raw for raw in columns if raw.column.in_average]
     parts: dict[str, list[Part]] = {}
     for twin in columns:
-        task = written.get(twin.column.rank_of)
-        if task is None:
+        tasks = [raw for raw in written if raw.column.task == twin.column.rank_of]
+        if not tasks:
             continue
+        # A twin may stand in a suite of its own.
+        task = next((t for t in tasks if t.column.suite == twin.column.suite), tasks[0])
         for label, part in _task_parts(task, twin, others, resamples).items():
             parts.setdefault(label, []).append(part)
     return {label: tuple(found) for label, found in parts.items()}

@@ -140,7 +140,8 @@ class Unseen:
         """The same as a standard error of the mean over `count` tasks."""
         if not self.tasks:
             return 0.0
-        return max(self.below, self.above) * unseen_share(self.tasks * self.fewest) / count / Z
+        share = float(unseen_share(self.tasks * self.fewest))
+        return max(self.below, self.above) * share / count / Z
 
 
 @cache

@@ -43,7 +43,8 @@ class Answers:
     @property
     def asked(self) -> Mask:
         """Which items the model was asked, answered or not."""
-        return self.documents != NOWHERE
+        asked: Mask = self.documents != NOWHERE
+        return asked
 
 
 @dataclass(frozen=True)

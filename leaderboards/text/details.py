@@ -5,17 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import stdev
 
-from leaderboards.board import Difference, Row, Section
+from leaderboards.board import Average, Cell, Difference, Row, Section
 from leaderboards.text.grids import (
     FEW_MODELS,
     NOTHING,
     Grid,
     compared,
     difference,
+    places,
     points,
     probability,
+    score,
+    share_of_tasks,
     task_name,
 )
+from leaderboards.text.marks import row_name
+
+INTERVALS_ABREAST = 3  # tasks whose scores stand beside their ranks
 
 # What a row's cost counts, in the order shown.
 COSTS = {
@@ -30,8 +36,10 @@ COSTS = {
 def detail_grids(section: Section) -> list[Grid]:
     """What Markdown shows beneath a section's own tables."""
     grids = [_tests(section, row) for row in section.rows if compared(row)]
-    if 1 < len(section.rows) <= FEW_MODELS:
-        grids.append(_to_best(section))
+    if len(section.rows) > FEW_MODELS:
+        grids += _intervals(section)
+    elif len(section.rows) > 1:
+        grids += [_to_best(section), _ranks(section)]
     if any(cell and len(cell.by_draw) > 1 for row in section.rows for cell in row.cells):
         grids.append(_draws(section))
     return [*grids, _costs(section)]
@@ -55,7 +63,7 @@ def _tests(section: Section, row: Row) -> Grid:
     for column, cell in zip(section.columns, row.cells, strict=True):
         if cell is not None and cell.clean is not None:
             name = task_name(column, section.columns)
-            lines.append(_test_line(f"{name}, without {cell.leaked} leaked", cell.clean))
+            lines.append(_test_line(f"{name}, without {_leaked(cell)} leaked", cell.clean))
     others = {cell.difference.other for cell in row.cells if cell and cell.difference}
     header = ("task (metric)", "n", "difference", "p", "p (Holm)", "detectable", "test")
     title = f"{section.title}: {row.label} against {', '.join(sorted(others))}"
@@ -74,23 +82,76 @@ def _test_line(name: str, found: Difference) -> tuple[str, ...]:
     )
 
 
+def _leaked(cell: Cell) -> int:
+    """How many items of a comparison are leaked to either of the two."""
+    assert cell.difference is not None
+    assert cell.clean is not None
+    return cell.difference.n - cell.clean.n
+
+
 def _to_best(section: Section) -> Grid:
-    """A row per task: every model against the best of that task."""
+    """A row per task: every model against the best of that task; several where they tie."""
     lines = []
     for number, column in enumerate(section.columns):
         cells = [row.cells[number] for row in section.rows]
-        best = {cell.to_best.other for cell in cells if cell and cell.to_best}
+        best = _best(section, cells)
         if best:
             shown = [difference(cell.to_best if cell else None) for cell in cells]
-            lines.append((task_name(column, section.columns), *best, *shown))
+            lines.append((task_name(column, section.columns), best, *shown))
     strong: frozenset[int] = frozenset()
-    means = [row.average.to_best if row.average else None for row in section.rows]
-    best = {found.other for found in means if found}
+    means = [row.average for row in section.rows]
+    best = _best(section, means)
     if best:
         strong = frozenset({len(lines)})
-        lines.append(("average", *best, *(difference(found) for found in means)))
-    header = ("task", "best", *(row.label for row in section.rows))
+        gaps = (difference(average.to_best if average else None) for average in means)
+        lines.append(("average", best, *gaps))
+    header = ("task", "best", *(row_name(row) for row in section.rows))
     return Grid(f"{section.title}: against the best", header, tuple(lines), strong)
+
+
+def _best(section: Section, entries: Sequence[Cell | Average | None]) -> str:
+    """The rows that no ranked row is better than; "" where nothing is ranked."""
+    names = [
+        row.label
+        for row, entry in zip(section.rows, entries, strict=True)
+        if entry is not None and entry.rank is not None and entry.to_best is None
+    ]
+    ranked = sum(entry is not None and entry.rank is not None for entry in entries)
+    tied = f"{' = '.join(names)}" if len(names) < ranked else f"all {ranked} equal"
+    return names[0] if len(names) == 1 else tied if names else ""
+
+
+def _ranks(section: Section) -> Grid:
+    """A row per task: the places each model may hold."""
+    lines = [
+        (
+            task_name(column, section.columns),
+            *(places(cell.rank if (cell := row.cells[number]) else None) for row in section.rows),
+        )
+        for number, column in enumerate(section.columns)
+        if any((cell := row.cells[number]) and cell.rank for row in section.rows)
+    ]
+    header = ("task", *(row_name(row) for row in section.rows))
+    return Grid(f"{section.title}: ranks", header, tuple(lines))
+
+
+def _intervals(section: Section) -> list[Grid]:
+    """Every score of many models with its interval and rank, some tasks at once."""
+    grids = []
+    for start in range(0, len(section.columns), INTERVALS_ABREAST):
+        numbers = range(start, min(start + INTERVALS_ABREAST, len(section.columns)))
+        lines = []
+        for row in section.rows:
+            line = [row_name(row)]
+            for number in numbers:
+                cell = row.cells[number]
+                line += [score(cell), places(cell.rank if cell else None)]
+            lines.append(tuple(line))
+        names = [task_name(section.columns[number], section.columns) for number in numbers]
+        header = ("model", *(part for name in names for part in (name, "rank")))
+        title = f"{section.title}: scores and ranks, tasks {numbers[0] + 1} to {numbers[-1] + 1}"
+        grids.append(Grid(title, header, tuple(lines)))
+    return grids
 
 
 def _draws(section: Section) -> Grid:
@@ -116,7 +177,13 @@ def _draws(section: Section) -> Grid:
 def _costs(section: Section) -> Grid:
     names = [name for name in COSTS if any(name in row.cost for row in section.rows)]
     lines = [
-        (row.label, *(f"{row.cost[name]:,}" if name in row.cost else NOTHING for name in names))
-        for row in section.rows
+        (row_name(row), *(_cost(row, name, section) for name in names)) for row in section.rows
     ]
     return Grid(f"{section.title}: cost", ("model", *(COSTS[name] for name in names)), tuple(lines))
+
+
+def _cost(row: Row, name: str, section: Section) -> str:
+    if name not in row.cost:
+        return NOTHING
+    told = share_of_tasks(row, section.columns) if name == "generated_tokens" else ""
+    return f"{row.cost[name]:,}{told}"

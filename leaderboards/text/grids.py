@@ -11,6 +11,14 @@ from dataclasses import dataclass
 
 from harness.suites.metrics import Unit
 from leaderboards.board import Average, Board, Cell, Column, Difference, Interval, Row, Section
+from leaderboards.text.marks import (
+    LOWER,
+    explained,
+    gap_marks,
+    marks,
+    pair_draws,
+    row_name,
+)
 
 FEW_MODELS = 4  # models side by side in 100 columns
 TASKS_ABREAST = 6  # task columns beside a model's name in 100 columns
@@ -66,22 +74,24 @@ def probability(p: float) -> str:
     return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def score(cell: Cell | None) -> str:
-    """Score and interval; † marks a record with failed calls."""
+def score(cell: Cell | Average | None) -> str:
+    """Score, marks and interval; of a row without a rank, for what is missing, its bounds."""
     if cell is None:
         return NOTHING
-    mark = "" if cell.complete else "†"
-    shown = points(cell.score, unit=cell.unit)
-    return f"{shown}{mark} {limits(cell.interval, unit=cell.unit)}".strip()
+    shown = f"{points(cell.score, unit=cell.unit)}{marks(cell)}"
+    if cell.missing and cell.rank is None and cell.bounds is not None and cell.score is not None:
+        low, high = (points(end, unit=cell.unit) for end in (cell.bounds.low, cell.bounds.high))
+        return f"{shown} ({low} to {high})"
+    return f"{shown} {limits(cell.interval, unit=cell.unit)}".strip()
 
 
 def difference(found: Difference | None) -> str:
-    """Difference and interval; * marks a significant one."""
+    """Difference, marks and interval."""
     if found is None:
         return NOTHING
-    mark = "*" if found.significant else ""
-    gap = points(found.value, sign=True, unit=found.unit)
-    return f"{gap}{mark} {limits(found.interval, sign=True, unit=found.unit)}"
+    gap = f"{points(found.value, sign=True, unit=found.unit)}{gap_marks(found)}"
+    span = limits(found.interval, sign=True, unit=found.unit)
+    return f"{gap} {span}{pair_draws(found)}"
 
 
 def places(rank: tuple[int, int] | None) -> str:
@@ -113,15 +123,8 @@ def legend(board: Board) -> list[str]:
     }
     if own:
         lines.append(f"In their own units, and in no average: {', '.join(own)}.")
+    lines += explained(board)
     if any(compared(row) for row in rows):
-        lines.append(
-            "* differs from its base: p < 0.05 in a paired test, corrected (Holm) for all"
-            " comparisons of the table."
-        )
-        lines.append(
-            "An interval is for one difference alone, p is corrected for all: where the two"
-            " disagree, believe p."
-        )
         lines.append(
             "Detectable: the smallest true difference found in 80% of cases with this many"
             " documents; what is smaller may be there unseen."
@@ -138,8 +141,8 @@ def legend(board: Board) -> list[str]:
         lines.append(
             "Knowledge: gain where labels are ranked and no format can help. Format: the rest."
         )
-    if any(cell and not cell.complete for row in rows for cell in row.cells):
-        lines.append("† some calls failed: scored on the others.")
+    if any(row.missing and row.unparseable is not None for row in rows):
+        lines.append("(2/10 tasks): a share or a count of these tasks alone, not of all.")
     return lines
 
 
@@ -149,14 +152,37 @@ def compared(row: Row) -> bool:
 
 
 def task_name(column: Column, columns: Sequence[Column]) -> str:
-    """The task; with version and decoding where it stands in several columns."""
+    """The task; with suite, version and decoding where it stands in several columns.
+
+    ↓ marks a task of which less is better.
+    """
     same = [other for other in columns if other.task == column.task]
-    if len(same) == 1:
-        return column.task
-    if len({other.version for other in same}) == len(same):
-        return f"{column.task} v{column.version}"
-    settings = ", ".join(f"{key}={value}" for key, value in sorted(column.decoding.items()))
-    return f"{column.task} v{column.version} ({settings})"
+    name = column.task
+    if len({other.suite for other in same}) > 1:
+        name = f"{column.suite}/{name}"
+        same = [other for other in same if other.suite == column.suite]
+    if len(same) > 1:
+        name += f" v{column.version}"
+        if len({other.version for other in same}) < len(same):
+            name += f" ({_told_apart(column, same)})"
+    return name if column.higher_is_better else f"{name} {LOWER}"
+
+
+def _told_apart(column: Column, same: Sequence[Column]) -> str:
+    """What of a column's decoding is not that of all others of its task."""
+    keys = sorted({key for other in same for key in other.decoding})
+    shown = [
+        f"{key}={column.decoding.get(key, 'none')}"
+        for key in keys
+        if len({repr(other.decoding.get(key)) for other in same}) > 1
+    ]
+    return ", ".join(shown)
+
+
+def share_of_tasks(row: Row, columns: Sequence[Column]) -> str:
+    """ " (2/10 tasks)" beside a number that is of fewer tasks than the table's; else ""."""
+    counted = sum(column.in_average for column in columns)
+    return f" ({counted - len(row.missing)}/{counted} tasks)" if row.missing else ""
 
 
 def _n(cells: Sequence[Cell | None]) -> str:
@@ -169,8 +195,8 @@ def _n(cells: Sequence[Cell | None]) -> str:
 def _by_task(section: Section) -> Grid:
     rows = section.rows
     special = [row for row in rows if compared(row)]
-    header = ["task", "n", *(row.label for row in rows)]
-    header += ["difference" if len(special) == 1 else f"{row.label} − base" for row in special]
+    header = ["task", "n", *(row_name(row) for row in rows)]
+    header += ["difference" if len(special) == 1 else f"{row_name(row)} − base" for row in special]
     lines: list[list[str]] = []
     strong: set[int] = set()
     rules: set[int] = set()
@@ -195,6 +221,9 @@ def _by_task(section: Section) -> Grid:
         lines.append(_average_line(averages, gaps))
         if any(average and average.beyond for average in averages):
             lines.append(_beyond_line(averages, gaps))
+        if any(average and average.rank for average in averages):
+            ranks = [places(average.rank) if average else NOTHING for average in averages]
+            lines.append(["  rank", "", *ranks, *[""] * len(special)])
         if any(gap and gap.detectable for gap in gaps):
             smallest = [points(gap.detectable) if gap else "" for gap in gaps]
             lines.append(["  detectable", "", *[""] * len(rows), *smallest])
@@ -202,7 +231,9 @@ def _by_task(section: Section) -> Grid:
     task_lines([n for n in range(len(section.columns)) if n not in counted])
     rules.add(len(lines))
     if any(row.unparseable is not None for row in rows):
-        shares = [points(row.unparseable) for row in rows]
+        shares = [
+            f"{points(row.unparseable)}{share_of_tasks(row, section.columns)}" for row in rows
+        ]
         lines.append(["unparseable, %", "", *shares, *[""] * len(special)])
     body = tuple(map(tuple, lines))
     return Grid(section.title, tuple(header), body, frozenset(strong), frozenset(rules))
@@ -212,9 +243,7 @@ def _average_line(
     averages: Sequence[Average | None], gaps: Sequence[Difference | None]
 ) -> list[str]:
     line = ["average", ""]
-    for average in averages:
-        line.append(f"{points(average.score)} {limits(average.interval)}" if average else NOTHING)
-    return line + [difference(gap) for gap in gaps]
+    return [*line, *map(score, averages), *map(difference, gaps)]
 
 
 def _beyond_line(
@@ -233,11 +262,11 @@ def _overview(section: Section) -> Grid:
         have = counted - len(row.missing)
         lines.append(
             (
-                row.label,
+                row_name(row),
                 places(average.rank if average else None),
-                f"{points(average.score)} {limits(average.interval)}" if average else NOTHING,
+                score(average),
                 difference(average.difference if average else None),
-                points(row.unparseable),
+                f"{points(row.unparseable)}{share_of_tasks(row, section.columns)}",
                 f"{have}/{counted}",
             )
         )
@@ -251,13 +280,13 @@ def _matrices(section: Section) -> list[Grid]:
         numbers = range(start, min(start + TASKS_ABREAST, len(section.columns)))
         lines = []
         for row in section.rows:
-            line = [row.label]
+            line = [row_name(row)]
             for number in numbers:
                 cell = row.cells[number]
-                mark = "*" if cell and cell.difference and cell.difference.significant else ""
-                failed = "" if cell is None or cell.complete else "†"
-                shown = points(cell.score, unit=cell.unit) if cell else NOTHING
-                line.append(f"{shown}{failed}{mark}")
+                shown = f"{points(cell.score, unit=cell.unit)}{marks(cell)}" if cell else NOTHING
+                line.append(
+                    shown + (gap_marks(cell.difference) if cell and cell.difference else "")
+                )
             lines.append(tuple(line))
         names = [task_name(section.columns[number], section.columns) for number in numbers]
         title = f"{section.title}: tasks {numbers[0] + 1} to {numbers[-1] + 1}"

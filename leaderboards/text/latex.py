@@ -21,6 +21,10 @@ _WRITTEN = {
     ">": r"\textgreater{}",
     "*": r"\textsuperscript{*}",
     "†": r"\textsuperscript{\dag}",
+    "‡": r"\textsuperscript{\ddag}",
+    "≈": r"$\approx$",
+    "§": r"\S{}",
+    "↓": r"$\downarrow$",
     "−": r"$-$",
     "–": "--",
 }

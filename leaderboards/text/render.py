@@ -53,12 +53,23 @@ _CSV = (
     "test",
     "detectable",
     "n_paired",
+    "paired_draws",
+    "unlike",
+    "clean_difference",
+    "clean_p_holm",
     "best",
     "to_best",
     "to_best_low",
     "to_best_high",
     "to_best_p_holm",
     "origin",
+    "suite",
+    "unit",
+    "higher_is_better",
+    "missing",
+    "if_wrong",
+    "if_right",
+    "leaked",
     *COSTS,
 )
 
@@ -75,7 +86,8 @@ def render_terminal(board: Board) -> RenderableType:
         parts.append(
             Text(f"Published, not run here: {row.model}, {row.what}: {row.value} ({row.source}).")
         )
-    lines = [*legend(board), *board.notes]
+    left_out = [f"Left out: {line}" for line in board.refused]
+    lines = [*legend(board), *left_out, *board.notes]
     parts += [Padding(Text(line, style="dim"), (0, 0, 0, 2)) for line in lines]
     return Group(*parts)
 
@@ -125,6 +137,8 @@ def render_markdown(board: Board) -> str:
         " demonstrations, one use of the chat template and one item limit. Draws of"
         " demonstrations are pooled.",
     ]
+    if board.refused:
+        lines += ["", "## Left out", "", *(f"- {escaped(line)}" for line in board.refused)]
     if board.notes:
         lines += ["", "## Notes", "", *(f"- {escaped(note)}" for note in board.notes)]
     return "\n".join(lines) + "\n"
@@ -143,7 +157,7 @@ def _markdown_table(grid: Grid) -> list[str]:
 
 def render_json(board: Board) -> str:
     """The board with all its numbers; ASCII, so that no mark in a name reorders or hides text."""
-    return json.dumps(as_json(board), indent=1, sort_keys=True) + "\n"
+    return json.dumps(as_json(board), indent=1, sort_keys=True, allow_nan=False) + "\n"
 
 
 def render_csv(board: Board) -> str:
@@ -181,9 +195,19 @@ def render_csv(board: Board) -> str:
                     "best_rank": cell.rank[0] if cell.rank else None,
                     "worst_rank": cell.rank[1] if cell.rank else None,
                     "origin": row.origin,
+                    "suite": column.suite,
+                    "unit": column.unit,
+                    "higher_is_better": column.higher_is_better,
+                    "missing": cell.missing,
+                    "if_wrong": cell.bounds.low if cell.bounds else None,
+                    "if_right": cell.bounds.high if cell.bounds else None,
+                    "leaked": cell.leaked,
                     **row.cost,
                 }
                 line |= _difference_fields(cell.difference) if cell.difference else {}
+                if cell.clean:
+                    line["clean_difference"] = cell.clean.value
+                    line["clean_p_holm"] = cell.clean.p_holm
                 line |= _best_fields(cell.to_best) if cell.to_best else {}
                 table.writerow({key: plain_cell(value) for key, value in line.items()})
     return out.getvalue()
@@ -200,6 +224,8 @@ def _difference_fields(found: Difference) -> dict[str, object]:
         "test": found.test,
         "detectable": found.detectable,
         "n_paired": found.n,
+        "paired_draws": " ".join(map(str, found.draws)),
+        "unlike": "; ".join(found.unlike),
     }
 
 

@@ -5,7 +5,6 @@ import random
 import numpy as np
 import pytest
 
-from harness.errors import UserErrors
 from leaderboards.build import build
 from leaderboards.spec import BoardSpec
 from leaderboards.text.render import render_csv, render_json, render_markdown
@@ -72,7 +71,11 @@ def test_failed_calls_have_no_score_and_mark_the_record():
     assert (cell.n, cell.n_scored, cell.n_error, cell.n_unparseable) == (5, 4, 1, 1)
     assert not cell.complete
     notes = build(records, SPEC).notes
-    assert notes == ("tiny on one, 0-shot: incomplete, 1 of 5 items failed and have no score.",)
+    assert notes == (
+        "tiny on one, 0-shot: incomplete, 1 of 5 items failed and have no score.",
+        "tiny on one, 0-shot: 20.0 % of the answers are missing, more than 2 %: not ranked. "
+        "With all of them wrong the score is 40.0, with all right 60.0.",
+    )
 
 
 def test_a_difference_uses_only_items_both_models_answered():
@@ -111,8 +114,13 @@ def test_versions_and_decodings_never_share_a_column():
     columns = board.sections[0].columns
     assert [column.version for column in columns] == ["9", "10", "10"]
     assert sum(column.in_average for column in columns) == 1
-    assert not columns[0].in_average  # version 10 is newer than 9
-    assert "one: versions 10 and 9 stand apart; the newest counts." in board.notes
+    assert columns[0].in_average  # two rows have it, each of the others one
+    assert (
+        "one: versions 10 and 9 stand apart; one v9 (max_gen_toks=8) counts, which most models have."
+        in (board.notes)
+    )
+    newer = build(records[1:], SPEC).sections[0].columns
+    assert [column.in_average for column in newer] == [False, True, False]  # of equals, 10
     pinned = build(records, BoardSpec("made_up", versions={"one": "9"}, resamples=400))
     assert [column.version for column in pinned.sections[0].columns] == ["9"]
     assert pinned.notes == (
@@ -142,13 +150,17 @@ def test_a_specialised_model_is_compared_with_the_base_of_its_own_numerics():
 
 
 def test_two_records_of_one_run_are_refused_by_name():
-    with pytest.raises(UserErrors, match=r"two records claim to be tiny on one@0\.0"):
-        build([*pair(), record("tiny", "one", [1] * 8)], SPEC)
+    board = build([*pair(), record("tiny", "one", [1] * 8)], SPEC)
+    (told,) = board.refused
+    assert told.startswith("two records claim to be tiny on one@0.0")
+    assert [entry.label for entry in board.sections[0].rows] == ["selfspec-tiny"]
 
 
 def test_a_metric_no_record_has_is_refused_and_names_what_there_is():
-    with pytest.raises(UserErrors, match=r"no metric 'f1'.*it has: accuracy"):
-        build(pair(), BoardSpec("made_up", metrics={"one": "f1"}))
+    board = build(pair(), BoardSpec("made_up", metrics={"one": "f1"}))
+    assert board.sections == ()
+    assert len(board.refused) == 2
+    assert all("no metric 'f1'" in told and "it has: accuracy" in told for told in board.refused)
 
 
 def test_draws_are_pooled():

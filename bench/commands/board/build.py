@@ -14,7 +14,7 @@ from bench.commands.board import gate as board_gate
 from bench.commands.board import import_ as board_import
 from bench.commands.board import publish as board_publish
 from bench.commands.board import serve as board_serve
-from bench.commands.options import board_format, board_name, output_options, workspace_of
+from bench.commands.options import board_format, board_name, output_options, told_refused, workspace_of
 
 if TYPE_CHECKING:
     from harness.types import Record
@@ -51,9 +51,10 @@ def options(sub: argparse.ArgumentParser) -> None:
 
 def call(args: argparse.Namespace) -> int:
     workspace = workspace_of(args)
-    out, records = workspace.out, workspace.records()
+    refused: list[str] = []
+    out, records = workspace.out, workspace.records(refused)
     spec = workspace.board_spec(args.name, records)
-    return write_board_of(args, records, spec, out, args.name)
+    return write_board_of(args, records, spec, out, args.name, refused)
 
 
 def write_board_of(
@@ -62,8 +63,14 @@ def write_board_of(
     spec: BoardSpec,
     out: Path,
     name: str = "",
+    refused: Sequence[str] = (),
 ) -> int:
-    """Write a board's files and pages, and print it as asked; "" is the default board."""
+    """Write a board's files and pages, and print it as asked; "" is the default board.
+
+    Args:
+        refused: why records could not be read; they are told with those that cannot be
+            shown, and the exit code is then 1.
+    """
     from leaderboards.folder import board_folder, write_costs, write_folder
     from leaderboards.text.render import render_json, render_markdown, render_terminal
 
@@ -80,4 +87,4 @@ def write_board_of(
         Console().print(render_terminal(board))
         print(f"Page to open: {page}")
         print(f"Also as Markdown, JSON, CSV and LaTeX in {folder}; seconds in {out / 'costs.csv'}")
-    return 0
+    return told_refused([*refused, *board.refused])

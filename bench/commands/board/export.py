@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from bench.commands.options import board_name, folder_options, workspace_of
+from bench.commands.options import board_name, folder_options, told_refused, workspace_of
 from bench.workspace import Workspace
 from harness.errors import UserError
 
@@ -38,27 +38,32 @@ def call(args: argparse.Namespace) -> int:
     from harness.files import write_text
 
     workspace = workspace_of(args)
-    files = dict(_files(args, workspace))
+    refused: list[str] = []
+    files = dict(_files(args, workspace, refused))
     if not files:
         raise UserError(f"{workspace.out / 'runs'}: nothing to write as {args.format}.")
     for name, text in files.items():
         write_text(args.to / name, text)
     if not args.quiet:
         print(f"{len(files)} files in {args.to}")
-    return 0
+    return told_refused(refused)
 
 
-def _files(args: argparse.Namespace, workspace: Workspace) -> Iterable[tuple[str, str]]:
+def _files(
+    args: argparse.Namespace, workspace: Workspace, refused: list[str]
+) -> Iterable[tuple[str, str]]:
     from leaderboards.build import build
     from leaderboards.exchange import eval_results, every_eval_ever, lm_eval_export, model_index
-    from leaderboards.gather import select
+    from leaderboards.gather import gather, shown
 
     records = workspace.records()
     spec = workspace.board_spec(args.name, records)
     if args.format == "lm-eval":
-        return lm_eval_export.result_files(select(records, spec))
+        sections = gather(records, spec, refused)
+        return lm_eval_export.result_files(shown(sections))
     cards = workspace.cards()
     board = build(records, spec)
+    refused += board.refused
     if args.format == "model-index":
         return model_index.result_files(board, cards)
     if args.format == "every-eval-ever":

@@ -8,14 +8,16 @@ docs/statistics.md are these.
 import numpy as np
 import pytest
 
-from leaderboards.board import Cell, Column
-from leaderboards.stats.averages import averages
-from leaderboards.stats.columns import ScoredColumn
+from leaderboards.board import Column, RawColumn
+from leaderboards.stats.averages import Averages
+from leaderboards.stats.columns import score_column
 from leaderboards.stats.compare import contrast, documents_of, estimate, resample
-from leaderboards.stats.resampling import bootstrap_weights, interval
+from leaderboards.stats.opened import open_column
+from leaderboards.stats.resampling import interval
 from leaderboards.stats.sheet import Answers, Sheet, paired_views, whole_view
 from leaderboards.stats.significance import holm
 from tasks.resample import summands
+from tests.leaderboards.records import record
 
 BATCHES, SETS, RESAMPLES = 20, 100, 1_000  # 2,000 data sets: standard error of a coverage 0.5%
 DOCUMENTS = 60
@@ -28,13 +30,13 @@ def sheet_of(name, aggregation, data, documents=None):
         label: Answers(
             (0,),
             summands(aggregation, np.asarray(values))[None],
+            np.arange(n) if documents is None else documents,
             np.ones(n, bool),
             np.zeros(n, bool),
         )
         for label, values in data.items()
     }
-    index = np.arange(n) if documents is None else documents
-    return Sheet(name, aggregation, tuple(f"{i:05}" for i in range(n)), index, answers)
+    return Sheet(name, aggregation, tuple(f"{i:05}" for i in range(n)), answers)
 
 
 def accuracy(rng, abilities):
@@ -95,7 +97,7 @@ def test_intervals_of_scores_cover_the_truth(kind):
         views = [whole_view(sheet, label) for label in sheet.answers]
         samples = resample(sheet, views, RESAMPLES)
         for view in views:
-            found = interval(samples[view], estimate(sheet, view), documents_of(sheet, view))
+            found = interval(samples[view], estimate(sheet, view), documents_of(view))
             covered.append(found.low <= truth(0.4) <= found.high)
     print(kind, "coverage of a score", np.mean(covered))
     assert 0.93 <= np.mean(covered) <= 0.97
@@ -142,29 +144,51 @@ def test_a_table_of_equal_models_rarely_has_any_significant_cell():
 TASKS, ITEMS, SPREAD = 10, 40, 0.15
 
 
-def suite(rng, name):
-    """Ten tasks drawn from a population of tasks whose mean score is 0.5."""
-    levels = 0.5 + SPREAD * rng.uniform(-1, 1, TASKS) * np.sqrt(3)
-    columns, scored = [], []
-    for task, level in enumerate(levels):
-        columns.append(
-            Column(f"t{task}", "1", "accuracy", {}, "", "", True, "", "", ITEMS, True, True)
+def averaged(name, answers):
+    """The averages of a table of `answers`: label -> task -> 0/1 values; b is compared with a."""
+    opened = []
+    for task in range(len(answers["a"])):
+        cells = {
+            label: {0: record(label, f"{name} {task}", values[task].tolist(), draw=0)}
+            for label, values in answers.items()
+        }
+        column = Column(
+            f"{name} {task}", "1", "accuracy", {}, "", "", True, "", "", ITEMS, True, True
         )
-        values = (rng.random(ITEMS) < level).astype(float)
-        weights = bootstrap_weights(f"{name} {task}", ITEMS, 0, RESAMPLES)
-        mean = values.mean()
-        cell = Cell(mean, None, ITEMS, ITEMS, 0, 0, 0, True, (0,), (mean,), ITEMS)
-        scored.append(ScoredColumn({"m": cell}, {"m": weights @ values / ITEMS}, {}))
-    return levels, averages(columns, scored, {}, RESAMPLES)["m"]
+        opened.append(open_column(RawColumn(column, cells)))
+    others = {"b": "a"} if "b" in answers else {}
+    means = Averages(opened, others, RESAMPLES)
+    for column in opened:
+        means.add(score_column(column, others, RESAMPLES, means.pairs))
+    return means.result()
 
 
 def test_the_averages_two_intervals_cover_their_two_truths():
+    """Ten tasks drawn from a population of tasks whose mean score is 0.5."""
     rng = np.random.default_rng(7)
     these, like_these = [], []
     for number in range(500):
-        levels, average = suite(rng, f"suite {number}")
+        levels = 0.5 + SPREAD * rng.uniform(-1, 1, TASKS) * np.sqrt(3)
+        values = [(rng.random(ITEMS) < level).astype(int) for level in levels]
+        average = averaged(f"suite {number}", {"a": values})["a"]
         these.append(average.interval.low <= levels.mean() <= average.interval.high)
         like_these.append(average.beyond.low <= 0.5 <= average.beyond.high)
     print("coverage of an average: these tasks", np.mean(these), "like these", np.mean(like_these))
     assert 0.93 <= np.mean(these) <= 0.97
     assert 0.93 <= np.mean(like_these) <= 0.97
+
+
+@pytest.mark.parametrize(("items", "level"), [(24, 0.03), (24, 0.01), (8, 0.05), (24, 0.97)])
+def test_tasks_without_variance_leave_an_averages_interval_as_wide_as_it_must_be(items, level):
+    """Many of the tasks have 0 right (or all): resampling them shows no spread."""
+    rng = np.random.default_rng(11)
+    covered, gaps = [], []
+    for number in range(300):
+        one, two = ([(rng.random(items) < level).astype(int) for _ in range(10)] for _ in "ab")
+        found = averaged(f"still {items} {level} {number}", {"a": one, "b": two})
+        covered.append(found["a"].interval.low <= level <= found["a"].interval.high)
+        gap = found["b"].difference.interval
+        gaps.append(gap.low <= 0 <= gap.high)
+    print(items, level, "coverage of an average", np.mean(covered), "difference", np.mean(gaps))
+    assert np.mean(covered) >= 0.95 - 2 * 0.0126
+    assert np.mean(gaps) >= 0.95 - 2 * 0.0126

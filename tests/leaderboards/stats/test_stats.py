@@ -1,7 +1,5 @@
 """Statistics against simulation with a known truth, and against other implementations."""
 
-import math
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,7 +7,8 @@ from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 from statsmodels.stats.multitest import multipletests
 
-from leaderboards.stats.resampling import bootstrap_weights, coin_flips, interval
+from leaderboards.board import Interval
+from leaderboards.stats.resampling import Unseen, bootstrap_weights, coin_flips, interval
 from leaderboards.stats.significance import (
     detectable,
     holm,
@@ -101,20 +100,44 @@ def test_detectable_is_what_a_z_test_finds_in_80_percent():
     assert detectable(np.zeros(10)) is None
 
 
+def pairs_of(estimates, samples):
+    """Every pair's difference and its standard error, from resamples."""
+    values = np.asarray(estimates)
+    errors = (samples[:, None] - samples[None, :]).std(axis=-1)
+    return values[:, None] - values[None, :], errors
+
+
 def test_ranks_tie_where_nothing_is_significant():
     rng = np.random.default_rng(0)
     noise = rng.normal(0, 0.02, (4, 4_000))
     estimates = [0.5, 0.51, 0.9, 0.1]
-    samples = np.array(estimates)[:, None] + noise
-    assert rank_ranges(estimates, samples) == [(2, 3), (2, 3), (1, 1), (4, 4)]
+    gaps, errors = pairs_of(estimates, np.array(estimates)[:, None] + noise)
+    assert rank_ranges(gaps, errors, 100) == [(2, 3), (2, 3), (1, 1), (4, 4)]
 
 
 def test_ranks_compare_paired_models_by_their_difference():
     shared = np.random.default_rng(0).normal(0, 0.2, 4_000)
     own = np.random.default_rng(1).normal(0, 0.001, 4_000)
-    assert rank_ranges([0.5, 0.52], np.stack([0.5 + shared, 0.52 + shared + own])) == [
-        (2, 2),
-        (1, 1),
-    ]
-    assert rank_ranges([0.5], np.zeros((1, 9))) == [(1, 1)]
-    assert rank_ranges([0.5, 0.5], np.zeros((2, 9))) == [(1, 2), (1, 2)]
+    gaps, errors = pairs_of([0.5, 0.52], np.stack([0.5 + shared, 0.52 + shared + own]))
+    assert rank_ranges(gaps, errors, 100) == [(2, 2), (1, 1)]
+    assert rank_ranges(np.zeros((1, 1)), np.zeros((1, 1)), 100) == [(1, 1)]
+    assert rank_ranges(np.zeros((2, 2)), np.zeros((2, 2)), 100) == [(1, 2), (1, 2)]
+
+
+@pytest.mark.parametrize(("documents", "sure"), [(1, False), (5, False), (6, True), (100, True)])
+def test_a_pair_without_spread_is_ranked_by_what_its_documents_can_show(documents, sure):
+    """All right against all wrong: the exact p is 2^(1 - n), 0.0625 of 5 and 0.031 of 6."""
+    gaps = np.array([[0.0, 1.0], [-1.0, 0.0]])
+    found = rank_ranges(gaps, np.zeros((2, 2)), documents)
+    assert found == ([(1, 1), (2, 2)] if sure else [(1, 2), (1, 2)])
+
+
+def test_tasks_that_stand_still_widen_a_mean_as_one_task_of_all_their_documents():
+    still = Unseen()
+    for _ in range(10):
+        still.add(0.0, 24, 0.0, 1.0)
+    found = still.widened(Interval(0.0, 0.0), 0.0, 10)
+    z2 = scipy_stats.norm.ppf(0.975) ** 2
+    assert found.low == 0.0
+    assert found.high == pytest.approx(z2 / (240 + z2))  # Wilson's for 0 of 240
+    assert Unseen().widened(Interval(0.1, 0.3), 0.2, 10) == Interval(0.1, 0.3)

@@ -1,20 +1,28 @@
-"""What a reader must know beside the numbers, as sentences."""
+"""What the records of a board say beside their numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from harness.errors import did_you_mean
 from harness.types import Record
 from leaderboards.board import RawColumn, RawSection
 from leaderboards.spec import BoardSpec
+from leaderboards.text.escape import listed
+from leaderboards.text.grids import task_name
 
 
 def board_notes(
-    sections: Sequence[RawSection], left_out: Sequence[Record], spec: BoardSpec
-) -> tuple[str, ...]:
-    """Stand-ins, limits, failed calls, cut prompts, tasks and models without a record.
+    sections: Sequence[RawSection],
+    left_out: Sequence[Record],
+    records: Sequence[Record],
+    spec: BoardSpec,
+) -> list[str]:
+    """Stand-ins, limits, failed calls, cut prompts, what is declared and has no record.
 
-    `left_out`: records of another task version than the board declares.
+    Args:
+        left_out: records of another task version than the board declares.
+        records: all there are, shown or not.
     """
     placed = [
         (section, raw, label, record)
@@ -29,10 +37,7 @@ def board_notes(
         for raw in section.columns
         if raw.column.stand_in
     ]
-    if any(0 < record.manifest["limit"] < record.manifest["n_full"] for *_, record in placed):
-        notes.append(
-            "Only the first items of each task were run: these are no full test-set scores."
-        )
+    notes += _limits(placed)
     notes += [note for section in sections for note in _several_versions(section)]
     origins = sorted(
         {(label, o) for *_, label, record in placed if (o := record.manifest.get("origin"))}
@@ -43,13 +48,53 @@ def board_notes(
         where = f"{label} on {raw.column.task}, {section.setting[0]}-shot"
         notes += _faults(where, record)
     notes += sorted({_of_another_version(record, spec) for record in left_out})
-    tasks = {raw.column.task for _, raw, _, _ in placed}
-    models = {record.manifest["model"] for *_, record in placed}
+    notes += _absent(placed, records, spec)
+    return notes
+
+
+Placed = tuple[RawSection, RawColumn, str, Record]
+
+
+def _limits(placed: Sequence[Placed]) -> Iterator[str]:
+    """Which tasks were not asked whole."""
+    cut = {
+        raw.column.task: record.manifest["limit"] < record.manifest["n_full"]
+        for _, raw, _, record in placed
+        if record.manifest["limit"]
+    }
+    some = sorted(task for task, shortened in cut.items() if shortened)
+    if some:
+        what = "each task" if all(cut.values()) else listed(some)
+        yield f"Only the first items of {what} were run: these are no full test-set scores."
+
+
+def _absent(placed: Sequence[Placed], records: Sequence[Record], spec: BoardSpec) -> Iterator[str]:
+    """What the board's declaration names and no record shown has."""
+    shown = {key: {str(r.manifest[key]) for *_, r in placed} for key in ("task", "model", "shots")}
+    there = {
+        key: {str(r.manifest.get(key)) for r in records}
+        for key in ("suite", "task", "model", "shots")
+    }
+    if spec.suite and spec.suite not in there["suite"]:
+        known = ", ".join(sorted(there["suite"])) or "no suite"
+        yield (
+            f"suite {spec.suite}: declared for this board, no record found (there are records of "
+            f"{known}).{did_you_mean(spec.suite, there['suite'])}"
+        )
     baseline = [spec.baseline] if spec.baseline else []
-    absent = [name for name in spec.tasks if name not in tasks]
-    absent += [name for name in [*spec.models, *baseline] if name not in models]
-    notes += [f"{name}: declared for this board, no record found." for name in absent]
-    return tuple(dict.fromkeys(notes))
+    for key, told, names in (
+        ("task", "", spec.tasks),
+        ("model", "", [*spec.models, *baseline]),
+        ("shots", "shots ", map(str, spec.shots)),
+        ("task", "[metrics] ", spec.metrics),
+        ("task", "[versions] ", spec.versions),
+    ):
+        for name in names:
+            if name not in shown[key]:
+                yield (
+                    f"{told}{name}: declared for this board, no record found."
+                    f"{did_you_mean(name, there[key])}"
+                )
 
 
 def _of_another_version(record: Record, spec: BoardSpec) -> str:
@@ -63,10 +108,15 @@ def _of_another_version(record: Record, spec: BoardSpec) -> str:
 
 def _several_versions(section: RawSection) -> Iterator[str]:
     columns = [raw.column for raw in section.columns]
-    for task in dict.fromkeys(column.task for column in columns):
-        versions = sorted({column.version for column in columns if column.task == task})
-        if len(versions) > 1:
-            yield f"{task}: versions {' and '.join(versions)} stand apart; the newest counts."
+    for suite, task in dict.fromkeys((column.suite, column.task) for column in columns):
+        same = [column for column in columns if (column.suite, column.task) == (suite, task)]
+        if len(same) < 2:
+            continue
+        versions = sorted({column.version for column in same})
+        counts = [task_name(column, columns) for column in same if column.in_average]
+        what = f"versions {' and '.join(versions)}" if len(versions) > 1 else "decodings"
+        which = f"{counts[0]} counts, which most models have" if counts else "none counts"
+        yield f"{task}: {what} stand apart; {which}."
 
 
 def _words(raw: RawColumn) -> Iterator[str]:

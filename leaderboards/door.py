@@ -1,0 +1,142 @@
+"""What a record must hold to be shown: numbers where numbers belong.
+
+A board is a function of its records, and anybody's record may be given to it. What is
+no number (NaN, null, an infinity, a text) or of another width than its metric is named
+with its file, line and item, and the record is left out: no number of it is shown.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from harness.record import UNSCORED
+from harness.types import Record
+from tasks.aggregation import AGGREGATIONS
+
+_MANIFEST = (
+    "model", "base", "specializer", "artifact", "artifact_facts", "model_digest", "model_kind",
+    "suite", "task", "task_title", "task_kind", "task_version", "rank_of", "stand_in", "shots",
+    "draw", "limit", "n_full", "chat", "decoding", "numerics", "packages", "main_metric",
+    "metrics", "redistribute",
+)  # fmt: skip
+_SUMMARY = ("n", "n_scored", "n_unparseable", "n_error", "n_cut", "complete", "metrics")
+_ITEM = ("id", "status", "metrics", "document", "responses")
+_STATUSES = ("ok", "unparseable", *UNSCORED)
+# Aggregation -> how many numbers an item has; None where it depends on the task's labels.
+_WIDTHS: dict[str, int | None] = {
+    "mean": 1,
+    "mean_score": 1,
+    "micro_f1": 3,
+    "macro_f1": 2,
+    "macro_f1_counts": None,
+}
+assert set(_WIDTHS) == set(AGGREGATIONS)
+
+
+def file_of(record: Record, name: str = "items.jsonl") -> str:
+    """A record's file, for a message; of a record that is not on disk, where it would be."""
+    manifest = record.manifest
+    place = f"{manifest.get('model')}/{manifest.get('task')}@{manifest.get('shots')}"
+    folder = str(record.folder) if record.folder else f"{place}.{manifest.get('draw')}"
+    return f"{folder}/{name}"
+
+
+def lacking(record: Record) -> str:
+    """Which keys a record lacks, as one message; "" where it has all."""
+    absent = [f"manifest.{key}" for key in _MANIFEST if key not in record.manifest]
+    absent += [f"summary.{key}" for key in _SUMMARY if key not in record.summary]
+    if not absent:
+        return ""
+    return (
+        f"{file_of(record, 'record.json')}: lacks {', '.join(absent)}, which every record of this "
+        "format has. It is left out; run 'bench run' again."
+    )
+
+
+def unfit(records: Sequence[Record], metric: str) -> dict[int, str]:
+    """Which of a column's records cannot be shown: place in `records` -> what is wrong.
+
+    The first fault of each record is named, with the number of those after it.
+    """
+    width = _usual_width(records, metric)
+    found = {}
+    for place, record in enumerate(records):
+        faults = _faults(record, metric, width)
+        first = next(faults, None)
+        if first is not None:
+            more = sum(1 for _ in faults)
+            tail = f" So have {more} more." if more else ""
+            found[place] = f"{first}{tail} The record is left out; run its task again."
+    return found
+
+
+def in_unit_range(records: Iterable[Record], metric: str) -> bool:
+    """Whether every item's plain number is in 0..1."""
+    return all(
+        not isinstance(value, int | float) or 0 <= value <= 1
+        for record in records
+        for item in record.items
+        if (value := item["metrics"].get(metric)) is not None
+    )
+
+
+def _usual_width(records: Sequence[Record], metric: str) -> int | None:
+    """How many counts most items have, where the aggregation alone does not say."""
+    widths: Counter[int] = Counter()
+    for record in records:
+        if record.manifest["metrics"].get(metric, {}).get("aggregation") == "macro_f1_counts":
+            for item in record.items:
+                value = item.get("metrics", {}).get(metric)
+                if isinstance(value, list | tuple):
+                    widths[len(value)] += 1
+    return max(widths, key=lambda width: (widths[width], -width)) if widths else None
+
+
+def _faults(record: Record, metric: str, usual: int | None) -> Iterator[str]:
+    facts = record.manifest["metrics"].get(metric, {})
+    stated = record.summary["metrics"].get(metric)
+    if stated is not None and not _number(stated):
+        yield (
+            f"{file_of(record, 'record.json')}: summary.metrics.{metric} is {stated!r:.60}, "
+            "expected a finite number."
+        )
+    aggregation = str(facts.get("aggregation"))
+    for line, item in enumerate(record.items, 1):
+        where = f"{file_of(record)}:{line}"
+        absent = [key for key in _ITEM if key not in item]
+        if absent:
+            yield f"{where}: item {item.get('id')!r} lacks {', '.join(absent)}."
+            continue
+        where += f": item '{item['id']}'"
+        if item["status"] not in _STATUSES:
+            yield f"{where} has status {item['status']!r}, expected {', '.join(_STATUSES)}."
+        elif not isinstance(item["metrics"], Mapping):
+            yield f"{where} has metrics {item['metrics']!r:.60}, expected an object."
+        elif item["status"] not in UNSCORED and metric in item["metrics"]:
+            told = _unfit_value(item["metrics"][metric], aggregation, usual)
+            if told:
+                yield f"{where} has {metric} {item['metrics'][metric]!r:.60}, expected {told}."
+
+
+def _unfit_value(value: Any, aggregation: str, usual: int | None) -> str:
+    """What was expected in the place of a value that does not fit; "" for one that does."""
+    if aggregation not in _WIDTHS:
+        return ""  # shown as the record states it
+    width = _WIDTHS[aggregation]
+    if width == 1:
+        return "" if _number(value) else "a finite number"
+    size = width or usual or 3
+    fits = isinstance(value, list | tuple) and len(value) == size and all(map(_number, value))
+    if aggregation == "macro_f1":
+        fits = fits and all(part == int(part) for part in value) and value[0] >= 0
+        return "" if fits else "[expected label, given label] as whole numbers"
+    if not fits or any(part < 0 for part in value):
+        return f"{size} finite counts, 0 or more"
+    return ""
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)

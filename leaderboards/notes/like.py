@@ -1,0 +1,159 @@
+"""Like with like: what rows of one table do not have in common, said.
+
+A table holds what was asked in one way, but a record can differ in more than that:
+where the instruction stood, the words of the prompts, the expected answers, the
+documents, the engine, numerics and packages. Such rows stay beside each other, and
+the difference is told.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from harness.types import Record
+from leaderboards.board import RawColumn, RawSection
+from leaderboards.text.escape import listed
+
+_NUMERICS = ("engine", "dtype", "quantisation")
+
+
+def chat_forms(raw: RawSection) -> dict[str, str]:
+    """Row -> where its instruction stood, if rows of the table differ in it."""
+    forms: dict[str, set[str]] = defaultdict(set)
+    for label, record in _placed(raw):
+        forms[label].add(str(record.manifest.get("chat_instruction", "") or "unstated"))
+    if len({form for found in forms.values() for form in found}) < 2:
+        return {}
+    return {
+        label: f"instruction: {' and '.join(sorted(found))} turn" for label, found in forms.items()
+    }
+
+
+def like_notes(raw: RawSection, title: str) -> list[str]:
+    """What a table's rows differ in beside what it compares."""
+    forms = {label: {form} for label, form in chat_forms(raw).items()}
+    notes = _told(title, "asked alike", forms)
+    for key in _NUMERICS:
+        found: dict[str, set[str]] = defaultdict(set)
+        for label, record in _placed(raw):
+            value = record.manifest["numerics"].get(key)
+            found[label].add(f"{key} {value or 'none'}" if value is not None else "")
+        notes += _told(title, "run alike", found)
+    packages: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for label, record in _placed(raw):
+        for name, version in record.manifest["packages"].items():
+            packages[name][label].add(f"{name} {version}")
+    for name in sorted(packages):
+        notes += _told(title, "run with the same packages", packages[name])
+    for column in raw.columns:
+        notes += _texts(column)
+    return notes
+
+
+def _placed(raw: RawSection) -> Iterator[tuple[str, Record]]:
+    for column in raw.columns:
+        for label, draws in column.cells.items():
+            for record in draws.values():
+                yield label, record
+
+
+def _told(title: str, what: str, found: Mapping[str, set[str]]) -> list[str]:
+    """One note of who has which value; [] if all that say one have the same."""
+    by_value: dict[str, list[str]] = defaultdict(list)
+    for label, values in sorted(found.items()):
+        stated = sorted(values - {""})
+        if stated:
+            by_value[" and ".join(stated)].append(label)
+    if len(by_value) < 2:
+        return []
+    parts = "; ".join(f"{value}: {listed(labels)}" for value, labels in sorted(by_value.items()))
+    return [f"{title}: not all rows were {what}. {parts}."]
+
+
+Read = Callable[[Mapping[str, Any]], object]
+
+
+def _target(item: Mapping[str, Any]) -> object:
+    return item.get("target")
+
+
+def _document(item: Mapping[str, Any]) -> object:
+    return item["document"]
+
+
+def _prompt(item: Mapping[str, Any]) -> object:
+    """None for a prompt that was cut to fit: it differs on purpose."""
+    return None if item.get("cut_tokens") else item.get("prompt_sha256")
+
+
+def _texts(raw: RawColumn) -> Iterator[str]:
+    """Rows whose items, expected answers, documents or prompts are not the others'."""
+    task, every = raw.column.task, list(raw.cells)
+    for what, read in (("expected answers", _target), ("documents", _document)):
+        for label, differing, shared in _apart(raw, every, read):
+            yield (
+                f"{label} on {task}: {differing} of {shared} {what} are not those of the other "
+                "rows; it may be another test set."
+            )
+    counts = {
+        label: len({item["id"] for record in draws.values() for item in record.items})
+        for label, draws in raw.cells.items()
+    }
+    most = max(counts.values())
+    for label, count in counts.items():
+        if count < most:
+            yield f"{label} on {task}: {count} items, where others were asked {most}."
+    for labels in _asked_alike(raw):
+        for label, differing, shared in _apart(raw, labels, _prompt):
+            yield (
+                f"{label} on {task}: {differing} of {shared} prompts are not those of the other "
+                "rows."
+            )
+
+
+def _asked_alike(raw: RawColumn) -> list[list[str]]:
+    """Own rows whose prompts must be equal.
+
+    A template wraps prompts in a model's own marks: with one, only rows over the same
+    weights are compared. A specializer that rewrites prompts changes them on purpose.
+    """
+    groups: dict[object, list[str]] = defaultdict(list)
+    for label, draws in raw.cells.items():
+        manifest = next(iter(draws.values())).manifest
+        rewrites = manifest["specializer"] and "training" not in manifest["artifact_facts"]
+        if not manifest.get("origin") and not rewrites:
+            form = (manifest["model_digest"], manifest.get("chat_instruction"))
+            groups[form if manifest["chat"] else ""].append(label)
+    return list(groups.values())
+
+
+def _apart(raw: RawColumn, labels: Sequence[str], read: Read) -> Iterator[tuple[str, int, int]]:
+    """Row, on how many items it has another value than most rows, on how many it has one.
+
+    Of values that equally many have, the first row's is the usual one.
+    """
+    columns = {
+        (label, draw): [(item["id"], read(item)) for item in record.items]
+        for label in labels
+        for draw, record in raw.cells[label].items()
+    }
+    first: dict[int, list[tuple[str, object]]] = {}
+    if all(values == first.setdefault(draw, values) for (_, draw), values in columns.items()):
+        return
+    seen: dict[tuple[int, str], Counter[str]] = defaultdict(Counter)
+    for (_, draw), values in columns.items():
+        for name, value in values:
+            if value is not None:
+                seen[draw, name][repr(value)] += 1
+    usual = {place: counts.most_common(1)[0][0] for place, counts in seen.items()}
+    for label in labels:
+        found = [
+            repr(value) == usual[draw, name]
+            for draw in raw.cells[label]
+            for name, value in columns[label, draw]
+            if value is not None
+        ]
+        if not all(found):
+            yield label, found.count(False), len(found)

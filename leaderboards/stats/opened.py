@@ -1,0 +1,184 @@
+"""A column before its models are compared: answers aligned, scores, what may be ranked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from harness.leaks.report import LEAKED
+from harness.record import UNSCORED
+from harness.suites.metrics import Unit
+from leaderboards.board import ByDraw, Cell, Column, RawColumn
+from leaderboards.gather import resampled
+from leaderboards.spec import MOST_MISSING
+from leaderboards.stats.compare import by_draw, documents_of, estimate
+from leaderboards.stats.missing import bounds, missing_share
+from leaderboards.stats.sheet import (
+    Answers,
+    Sheet,
+    View,
+    paired_views,
+    sheet,
+    summands_of,
+    whole_view,
+)
+
+TIE = 1e-12  # scores this near are equal: the rounding of sums
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class OpenColumn:
+    """A column before its models are compared.
+
+    Attributes:
+        cells: counts, scores, shares of missing and leaked items.
+        whole: row -> all it answered; without rows that have no score.
+        scores: of these rows, over all that each answered.
+        ranked: the rows that may be put in an order.
+    """
+
+    raw: RawColumn
+    table: Sheet | None
+    cells: Mapping[str, Cell]
+    whole: Mapping[str, View]
+    scores: Mapping[str, float]
+    ranked: tuple[str, ...]
+
+    @property
+    def sign(self) -> int:
+        """1 where higher is better, else -1."""
+        return 1 if self.raw.column.higher_is_better else -1
+
+    def best(self) -> tuple[str, ...]:
+        """The ranked rows with the best score: several where they tie."""
+        top = max((self.sign * self.scores[label] for label in self.ranked), default=0.0)
+        return tuple(r for r in self.ranked if self.sign * self.scores[r] >= top - TIE)
+
+    def unlikeness(self, label: str, other: str) -> float:
+        """How far two rows' answers differ; -1 where they share none."""
+        assert self.table is not None
+        views = paired_views(self.table, label, other)
+        if views is None:
+            return -1.0
+        first, second = (summands_of(self.table, view) for view in views)
+        return float(np.square(first - second).sum())
+
+
+def open_column(raw: RawColumn, most_missing: float = MOST_MISSING) -> OpenColumn:
+    """Align a column's answers; say what has a score and what may be ranked."""
+    column = raw.column
+    counts = {label: _cell(draws, column) for label, draws in raw.cells.items()}
+    table = None
+    if resampled(raw):
+        readable = {label: draws for label, draws in raw.cells.items() if _distinct(draws)}
+        table = sheet(readable, column.metric, column.rank_of or column.task) if readable else None
+    if table is None:
+        return OpenColumn(raw, None, counts, {}, {}, ())
+    cells, whole, scores, ranked = dict(counts), {}, {}, []
+    for label in table.answers:
+        counted = counts[label]
+        share = missing_share(table.answers[label])
+        cell = replace(counted, missing=share, bounds=bounds(table, label) if share else None)
+        view = whole_view(table, label)
+        if view is None or cell.untested:
+            cells[label] = replace(cell, score=None, by_draw=())
+            continue
+        if not _agrees(table, view, raw):
+            continue  # the record's own score stands, without an interval
+        whole[label], scores[label] = view, estimate(table, view)
+        cells[label] = replace(
+            cell,
+            score=scores[label],
+            by_draw=tuple(float(value) for value in by_draw(table, view)),
+            documents=documents_of(view),
+        )
+        if share <= most_missing:
+            ranked.append(label)
+    return OpenColumn(raw, table, cells, whole, scores, tuple(ranked))
+
+
+def _distinct(draws: ByDraw) -> bool:
+    """Whether a row's items can be told apart by their ids."""
+    return all(len({i["id"] for i in r.items}) == len(r.items) for r in draws.values())
+
+
+def _agrees(table: Sheet, view: View, raw: RawColumn) -> bool:
+    """Whether the sheet gives the score that each whole record of a row states.
+
+    Records name an aggregation; one that another function of that name made must
+    not be computed anew into another number.
+    """
+    for record, score in zip(raw.cells[view.model].values(), by_draw(table, view), strict=True):
+        stated = record.summary["metrics"].get(raw.column.metric)
+        whole = bool(record.summary["complete"]) and stated is not None
+        if whole and abs(float(stated) - score) > _ROUNDING * max(1.0, abs(score)):
+            return False
+    return True
+
+
+def bounds_of(unit: Unit, *models: Answers) -> tuple[float, float]:
+    """The least and greatest value that a score of these models can have.
+
+    A share's are 0 and 1. Of a mean of other numbers, those of the items; no other
+    aggregation of these can be resampled.
+    """
+    if unit == "share":
+        return 0.0, 1.0
+    values = [answers.summands[:, answers.present, 0] for answers in models]
+    return min(float(v.min()) for v in values), max(float(v.max()) for v in values)
+
+
+def most_unlike(label: str, best: Sequence[str], columns: Sequence[OpenColumn]) -> str:
+    """Of several rows with one score, the one whose answers differ most from a row's.
+
+    Where rows tie no name decides which is the best; this is the most cautious to test.
+    """
+    if len(best) == 1:
+        return best[0]
+    return max(sorted(best), key=lambda o: sum(c.unlikeness(label, o) for c in columns))
+
+
+def _cell(draws: ByDraw, column: Column) -> Cell:
+    """Counts of a cell, and the records' own score, which cannot be resampled."""
+    summaries = [record.summary for record in draws.values()]
+    values = [summary["metrics"].get(column.metric) for summary in summaries]
+    known = [float(value) for value in values if value is not None]
+    leaked = {
+        item["id"]
+        for record in draws.values()
+        for item in record.items
+        if LEAKED in item.get("flags", ())
+    }
+    items = {item["id"] for record in draws.values() for item in record.items}
+    unscored = {
+        item["id"]
+        for record in draws.values()
+        for item in record.items
+        if item["status"] in UNSCORED or column.metric not in item["metrics"]
+    }
+    # What a model was made from holds every item: it was not tested.
+    whole = bool(known) and len(known) == len(values) and leaked != items
+
+    def total(key: str) -> int:
+        return sum(int(summary[key]) for summary in summaries)
+
+    return Cell(
+        score=sum(known) / len(known) if whole else None,
+        interval=None,
+        n=total("n"),
+        n_scored=total("n_scored"),
+        n_unparseable=total("n_unparseable"),
+        n_error=total("n_error"),
+        n_cut=total("n_cut"),
+        complete=all(bool(summary["complete"]) for summary in summaries),
+        draws=tuple(draws),
+        by_draw=tuple(known) if whole else (),
+        documents=0,
+        leaked=len(leaked),
+        untested=bool(items) and leaked == items,
+        missing=len(unscored) / len(items) if items else 0.0,
+        unit=column.unit,
+    )

@@ -1,0 +1,88 @@
+"""The signs beside a number, and what each means where it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from leaderboards.board import Average, Board, Cell, Difference, Row
+
+SIGNIFICANT, MISSING, LEAKED, UNLIKE, ASKED, LOWER = "*", "†", "‡", "≈", "§", "↓"
+
+
+def marks(found: Cell | Average | None) -> str:
+    """† and the share of missing answers, ‡ and the number of leaked items."""
+    if found is None:
+        return ""
+    missing = f"{MISSING}{100 * found.missing:.1f}%" if found.missing else ""
+    # A call that failed in a record whose items cannot be counted.
+    if isinstance(found, Cell) and not found.complete and not missing:
+        missing = MISSING
+    return missing + (f"{LEAKED}{found.leaked}" if found.leaked else "")
+
+
+def gap_marks(found: Difference) -> str:
+    """* for a significant difference, ≈ for one of rows that were not run alike."""
+    return (SIGNIFICANT if found.significant else "") + (UNLIKE if found.unlike else "")
+
+
+def pair_draws(found: Difference) -> str:
+    """The draws a difference is of, where it has not all that the two scores have."""
+    if not found.draws:
+        return ""
+    return f" (draw{'s' if len(found.draws) > 1 else ''} {', '.join(map(str, found.draws))})"
+
+
+def row_name(row: Row) -> str:
+    """The row's label; § where it was asked in another way than other rows."""
+    return f"{row.label} {ASKED}" if row.asked else row.label
+
+
+def explained(board: Board) -> Iterator[str]:
+    """What the signs that stand on this board mean, in sentences."""
+    rows = [row for section in board.sections for row in section.rows]
+    cells = [cell for row in rows for cell in row.cells if cell is not None]
+    entries: list[Cell | Average] = [*cells, *(row.average for row in rows if row.average)]
+    found = [gap for entry in entries for gap in (entry.difference, entry.to_best) if gap]
+    if any(gap.significant for gap in found):
+        yield (
+            f"{SIGNIFICANT} differs from its base, or from the best: p < 0.05 in a paired test, "
+            "corrected (Holm) for all comparisons of that kind in the table."
+        )
+    if found:
+        yield (
+            "An interval is for one difference alone, p is corrected for all: where the two "
+            "disagree, believe p."
+        )
+    unlike = {
+        f"{row.label} against {gap.other}: {', '.join(gap.unlike)}": None
+        for row in rows
+        for cell in row.cells
+        if cell is not None and (gap := cell.difference) is not None and gap.unlike
+    }
+    if unlike:
+        yield (
+            f"{UNLIKE} compared with the nearest base there is, which was not run alike "
+            f"({'; '.join(unlike)})."
+        )
+    if any(marks(entry).startswith(MISSING) for entry in entries):
+        limit = f"{100 * board.most_missing:g} %"
+        yield (
+            f"{MISSING} that share of the answers is missing (failed or refused calls): scored on "
+            f"the others. Above {limit} a row has no rank, and ( ) holds its score with all of "
+            "them wrong and with all right."
+        )
+    if any(entry.leaked for entry in entries):
+        yield (
+            f"{LEAKED} so many items were found in what the model was made from; a task of which "
+            "all were has no score. Differences without such items stand beneath."
+        )
+    asked = [f"{row.label}: {row.asked}" for row in rows if row.asked]
+    if asked:
+        yield f"{ASKED} not asked in the same form as all rows ({'; '.join(dict.fromkeys(asked))})."
+    if any(gap.draws for gap in found):
+        yield "A difference with draws named is of these alone: the two share no others."
+    if any(not c.higher_is_better for section in board.sections for c in section.columns):
+        yield (
+            f"{LOWER} lower is better: a negative difference is a gain. Such a task counts in no "
+            "average."
+        )
