@@ -12,8 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from harness.record import UNSCORED
-from harness.types import Record
+from harness.types import UNSCORED, Record
 from tasks.aggregation import AGGREGATIONS
 
 _MANIFEST = (

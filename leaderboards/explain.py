@@ -22,7 +22,7 @@ from harness.errors import UserErrors
 from harness.leaks.report import LEAKED
 from harness.types import UNSCORED, Json, Record
 from leaderboards.pages.items import item_value
-from leaderboards.text.grids import points
+from leaderboards.shown import points
 
 FORMAT = 1
 # For answers without right and wrong (ROUGE-L of a long answer): a smaller step is

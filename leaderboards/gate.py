@@ -3,7 +3,8 @@
 A score fell if even the upper end of the difference's interval, paired on the
 same items, lies more than epsilon below zero. Only what was asked in the same
 way is compared: another task version, decoding, item limit, chat template or
-number of demonstrations is said, not compared.
+number of demonstrations is said, not compared. Nor is a score of which too many
+answers are missing on either side: what failed may be what fell.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ from harness.errors import UserErrors
 from harness.suites.metrics import Unit, unit_of
 from harness.types import Record
 from leaderboards.board import ByDraw, Interval
-from leaderboards.gather import select
+from leaderboards.gather import gather, select
+from leaderboards.shown import limits, points
 from leaderboards.spec import BoardSpec
 from leaderboards.stats.compare import documents_of, estimate, resample
 from leaderboards.stats.opened import bounds_of
 from leaderboards.stats.resampling import interval
-from leaderboards.stats.sheet import paired_views, sheet
+from leaderboards.stats.sheet import Sheet, paired_views, sheet
 from leaderboards.text.escape import escaped
-from leaderboards.text.grids import limits, points
 from tasks.aggregation import AGGREGATIONS
 
 Verdict = Literal["fell", "rose", "same", "not comparable", "missing", "new"]
@@ -70,9 +71,20 @@ def compare_with(
     Args:
         spec: which records and metrics count, as on the board.
         epsilon: a fall by less is let pass, 0..1.
+    Raises:
+        UserErrors: records that cannot be shown, or that claim to be the same.
     """
-    before, now = (_by_place(select(side, spec)) for side in (baseline, records))
+    before, now = (_by_place(_fit(side, spec)) for side in (baseline, records))
     return tuple(_finding(place, before, now, spec, epsilon) for place in sorted({*before, *now}))
+
+
+def _fit(records: Iterable[Record], spec: BoardSpec) -> list[Record]:
+    refused: list[str] = []
+    records = list(records)
+    gather(records, spec, refused)
+    if refused:
+        raise UserErrors(refused)
+    return select(records, spec)
 
 
 def _by_place(records: Sequence[Record]) -> dict[Place, dict[int, Record]]:
@@ -133,11 +145,32 @@ def _finding(
         verdict = "fell"
     elif (found.low if sign > 0 else -found.high) > epsilon:
         verdict = "rose"
+    unanswered = _unanswered(table, spec.missing)
+    if unanswered and verdict != "fell":
+        verdict = "not comparable"
     return Finding(
         *place, verdict, metric, values[1], values[0], found, n,
-        prompts=_other_prompts(sides["before"], sides["now"]), reason=_beside(sides, n),
+        prompts=_other_prompts(sides["before"], sides["now"]),
+        reason="; ".join(filter(None, [unanswered, _beside(sides, n)])),
         unit=unit,
     )  # fmt: skip
+
+
+def _unanswered(table: Sheet, most: float) -> str:
+    """Which side misses more answers than a board ranks; "" if none does.
+
+    What the baseline answered is missing now if it has no answer, asked again or not.
+    """
+    before, now = table.answers["before"], table.answers["now"]
+    told = []
+    for when, wanted, present in (
+        ("in the baseline", before.asked, before.present),
+        ("now", now.asked | before.present, now.present),
+    ):
+        missing, n = int((wanted & ~present).sum()), int(wanted.sum())
+        if missing > most * n:
+            told.append(f"{missing} of {n} answers are missing {when}, more than {100 * most:g} %")
+    return "; ".join(told)
 
 
 def _missing(place: Place, now: Mapping[Place, Any]) -> str:

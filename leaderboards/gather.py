@@ -10,6 +10,7 @@ out and named (`leaderboards.door`).
 
 from __future__ import annotations
 
+import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -184,7 +185,7 @@ def _column(group: Sequence[Record], metric: str, labels: Mapping[str, str]) -> 
 def _place(column: Column, spec: BoardSpec) -> tuple[object, ...]:
     """Declared order, ranking tasks last, then names, suites and versions."""
     declared = spec.tasks.index(column.task) if column.task in spec.tasks else len(spec.tasks)
-    order = digest([column.metric, column.decoding])
+    order = json.dumps([column.metric, column.decoding], sort_keys=True)
     name = (column.task, column.suite)
     return bool(column.rank_of), declared, *name, _natural(column.version), order
 
@@ -200,14 +201,14 @@ def _averaged(columns: Sequence[RawColumn]) -> tuple[RawColumn, ...]:
     Ranking tasks ask the same questions again and do not count, nor does what is no
     share (a perplexity and an accuracy have no mean), of which less is better, or what
     cannot be resampled. Of a task's several versions or decodings the one that most
-    models have counts, then the newest: one model asked otherwise takes no other's
-    average away.
+    models have counts, then the newest, then the first of the columns: one model asked
+    otherwise takes no other's average away.
     """
     best: dict[tuple[str, str], RawColumn] = {}
     for raw in columns:
         name = (raw.column.suite, raw.column.task)
         held = best.get(name)
-        if held is None or _standing(raw) >= _standing(held):
+        if held is None or _standing(raw) > _standing(held):
             best[name] = raw
     counted = {id(raw) for raw in best.values()}
     return tuple(

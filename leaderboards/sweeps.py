@@ -21,8 +21,9 @@ from harness.types import Json, Record
 from leaderboards.board import Average, Cell, Difference, Interval, Row, Section
 from leaderboards.build import build
 from leaderboards.pages.plots import Curve
+from leaderboards.shown import NOTHING, limits, points
 from leaderboards.spec import BoardSpec
-from leaderboards.text.grids import NOTHING, difference, limits, points
+from leaderboards.text.grids import difference
 
 FORMAT = 1
 AVERAGE = "average"

@@ -8,9 +8,8 @@ from dataclasses import replace
 from harness.types import Record
 from leaderboards.board import RawSection, Section
 from leaderboards.gather import gather, select
+from leaderboards.shown import listed, probability
 from leaderboards.spec import BoardSpec
-from leaderboards.text.escape import listed
-from leaderboards.text.grids import probability
 
 
 def family_notes(

@@ -14,7 +14,7 @@ from typing import Any
 
 from harness.types import Record
 from leaderboards.board import RawColumn, RawSection
-from leaderboards.text.escape import listed
+from leaderboards.shown import listed
 
 _NUMERICS = ("engine", "dtype", "quantisation")
 

@@ -7,9 +7,8 @@ from collections.abc import Iterator, Sequence
 from harness.errors import did_you_mean
 from harness.types import Record
 from leaderboards.board import RawColumn, RawSection
+from leaderboards.shown import listed, task_name
 from leaderboards.spec import BoardSpec
-from leaderboards.text.escape import listed
-from leaderboards.text.grids import task_name
 
 
 def board_notes(

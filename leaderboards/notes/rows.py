@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from leaderboards.board import Row, Section
-from leaderboards.text.escape import listed
-from leaderboards.text.grids import points, task_name
+from leaderboards.shown import listed, points, task_name
 
 
 def missing_notes(section: Section, most: float) -> Iterator[str]:

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from leaderboards.board import Average, Cell, Row, Section, in_points
 from leaderboards.pages.plots import Bar, Curve, Stack, curves, forest, stacks
 from leaderboards.pages.provenance import SweepCurves
-from leaderboards.text.grids import limits, points
+from leaderboards.shown import limits, points
 
 MOST_CURVES = 6  # that a reader can tell apart
 MOST_BARS = 40  # a longer plot is no picture any more; the table has the rest

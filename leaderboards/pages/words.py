@@ -8,8 +8,8 @@ from typing import Any
 
 from harness.types import Json
 from leaderboards.board import Average, Cell, Difference, Section
+from leaderboards.shown import limits, points, probability
 from leaderboards.text.escape import visible
-from leaderboards.text.grids import limits, points, probability
 
 
 def bar(cell: Cell | Average | None) -> str:

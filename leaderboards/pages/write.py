@@ -31,9 +31,10 @@ from leaderboards.pages.items import Nearest, task_scripts
 from leaderboards.pages.nearest import Near, WordIndex, read_explained
 from leaderboards.pages.provenance import EXAMPLES_SHOWN, Kept, SweepCurves, read_kept, read_sweeps
 from leaderboards.pages.words import bar, breakable, fact, gap_bar, meaning, reach, tone, verdicts
+from leaderboards.shown import limits, places, points, probability
 from leaderboards.spec import BoardSpec
 from leaderboards.text.escape import visible
-from leaderboards.text.grids import difference, legend, limits, places, points, probability
+from leaderboards.text.grids import difference, legend
 
 FOLDER = Path(__file__).parent / "templates"
 EXAMPLES_A_PAGE = 50

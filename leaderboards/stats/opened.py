@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from harness.leaks.report import LEAKED
-from harness.record import UNSCORED
 from harness.suites.metrics import Unit
+from harness.types import UNSCORED
 from leaderboards.board import ByDraw, Cell, Column, RawColumn
 from leaderboards.gather import resampled
 from leaderboards.spec import MOST_MISSING

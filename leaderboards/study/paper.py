@@ -11,13 +11,13 @@ from typing import Any
 from leaderboards.board import Row
 from leaderboards.pages.figures import average_differences, gain_parts, sweep_curves
 from leaderboards.pages.plots import Bar, forest
+from leaderboards.shown import points
 from leaderboards.study import tables
 from leaderboards.study.domains import crosses
 from leaderboards.study.figures import picture
 from leaderboards.study.sources import Published, Table, compared, read_published
 from leaderboards.study.spec import StudySpec
 from leaderboards.text.escape import escaped
-from leaderboards.text.grids import points
 from leaderboards.text.verdict import BETTER, judged, told
 
 TEMPLATE = "paper.md"

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Sequence
 
 from harness.types import Json
 from leaderboards.board import Cell, Column, Difference, Interval, Row
+from leaderboards.shown import NOTHING, limits, points, probability
 from leaderboards.study.domains import Cross
 from leaderboards.study.sources import Published, Table
 from leaderboards.sweeps import AVERAGE
 from leaderboards.text.escape import escaped
-from leaderboards.text.grids import NOTHING, difference, limits, points, probability
+from leaderboards.text.grids import difference
 from leaderboards.text.verdict import judged, verdict
 
 

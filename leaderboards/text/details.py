@@ -6,19 +6,8 @@ from collections.abc import Sequence
 from statistics import stdev
 
 from leaderboards.board import Average, Cell, Difference, Row, Section
-from leaderboards.text.grids import (
-    FEW_MODELS,
-    NOTHING,
-    Grid,
-    compared,
-    difference,
-    places,
-    points,
-    probability,
-    score,
-    share_of_tasks,
-    task_name,
-)
+from leaderboards.shown import NOTHING, places, points, probability, task_name
+from leaderboards.text.grids import FEW_MODELS, Grid, compared, difference, score, share_of_tasks
 from leaderboards.text.marks import row_name
 
 INTERVALS_ABREAST = 3  # tasks whose scores stand beside their ranks

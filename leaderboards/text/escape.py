@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
 # Characters that hide or reorder text, and those no page may hold.
 _UNSEEN = re.compile(
@@ -34,9 +33,3 @@ def plain_cell(value: object) -> object:
         text = visible(value)
         return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
     return value
-
-
-def listed(names: Sequence[str], most: int = 12) -> str:
-    """Names with commas; of many the first, and how many more."""
-    shown = ", ".join(names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.suites.metrics import Unit
-from leaderboards.board import Average, Board, Cell, Column, Difference, Interval, Row, Section
+from leaderboards.board import Average, Board, Cell, Column, Difference, Row, Section
+from leaderboards.shown import NOTHING, limits, places, points, task_name
 from leaderboards.text.marks import (
-    LOWER,
     explained,
     gap_marks,
     marks,
@@ -22,7 +21,6 @@ from leaderboards.text.marks import (
 
 FEW_MODELS = 4  # models side by side in 100 columns
 TASKS_ABREAST = 6  # task columns beside a model's name in 100 columns
-NOTHING = "–"
 
 
 @dataclass(frozen=True)
@@ -37,41 +35,6 @@ class Grid:
     rows: tuple[tuple[str, ...], ...]
     strong: frozenset[int] = frozenset()
     rules: frozenset[int] = frozenset()
-
-
-def points(value: float | None, *, sign: bool = False, unit: Unit = "share") -> str:
-    """0.123 -> "12.3"; with `sign` "+12.3" and a true minus. What is no share stays as it is."""
-    if value is None:
-        return NOTHING
-    if unit != "share":
-        return _plain(value, sign=sign, unit=unit)
-    text = f"{100 * value:+.1f}" if sign else f"{100 * value:.1f}"
-    return text.replace("-", "−").replace("+0.0", "0.0").replace("−0.0", "0.0")
-
-
-def limits(found: Interval | None, *, sign: bool = False, unit: Unit = "share") -> str:
-    """An interval in points, without decimals where it is wider than 10 points."""
-    if found is None:
-        return ""
-    if unit != "share":
-        low, high = (_plain(end, sign=sign, unit=unit) for end in (found.low, found.high))
-        return f"[{low}, {high}]"
-    digits = 0 if found.high - found.low >= 0.1 else 1
-    form = f"{{:{'+' if sign else ''}.{digits}f}}"
-    low, high = (form.format(100 * end).replace("-", "−") for end in (found.low, found.high))
-    return f"[{low}, {high}]"
-
-
-def _plain(value: float, *, sign: bool, unit: Unit) -> str:
-    """58.187 -> "58.19", 0.3739 -> "0.3739": lm-eval's number, shorter."""
-    size = abs(value)
-    form = ".4g" if size >= 1e5 else ".2f" if size >= 10 or unit == "points" else ".4f"
-    return format(value, f"{'+' if sign and value else ''}{form}").replace("-", "−")
-
-
-def probability(p: float) -> str:
-    """A p-value to three digits."""
-    return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def score(cell: Cell | Average | None) -> str:
@@ -92,13 +55,6 @@ def difference(found: Difference | None) -> str:
     gap = f"{points(found.value, sign=True, unit=found.unit)}{gap_marks(found)}"
     span = limits(found.interval, sign=True, unit=found.unit)
     return f"{gap} {span}{pair_draws(found)}"
-
-
-def places(rank: tuple[int, int] | None) -> str:
-    """A range of ranks."""
-    if rank is None:
-        return NOTHING
-    return str(rank[0]) if rank[0] == rank[1] else f"{rank[0]}–{rank[1]}"
 
 
 def section_grids(section: Section) -> list[Grid]:
@@ -149,34 +105,6 @@ def legend(board: Board) -> list[str]:
 def compared(row: Row) -> bool:
     """Whether a row has a difference to a base anywhere."""
     return any(cell and cell.difference for cell in row.cells)
-
-
-def task_name(column: Column, columns: Sequence[Column]) -> str:
-    """The task; with suite, version and decoding where it stands in several columns.
-
-    ↓ marks a task of which less is better.
-    """
-    same = [other for other in columns if other.task == column.task]
-    name = column.task
-    if len({other.suite for other in same}) > 1:
-        name = f"{column.suite}/{name}"
-        same = [other for other in same if other.suite == column.suite]
-    if len(same) > 1:
-        name += f" v{column.version}"
-        if len({other.version for other in same}) < len(same):
-            name += f" ({_told_apart(column, same)})"
-    return name if column.higher_is_better else f"{name} {LOWER}"
-
-
-def _told_apart(column: Column, same: Sequence[Column]) -> str:
-    """What of a column's decoding is not that of all others of its task."""
-    keys = sorted({key for other in same for key in other.decoding})
-    shown = [
-        f"{key}={column.decoding.get(key, 'none')}"
-        for key in keys
-        if len({repr(other.decoding.get(key)) for other in same}) > 1
-    ]
-    return ", ".join(shown)
 
 
 def share_of_tasks(row: Row, columns: Sequence[Column]) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from leaderboards.board import Average, Board, Cell, Difference, Row
+from leaderboards.shown import LOWER
 
-SIGNIFICANT, MISSING, LEAKED, UNLIKE, ASKED, LOWER = "*", "†", "‡", "≈", "§", "↓"
+SIGNIFICANT, MISSING, LEAKED, UNLIKE, ASKED = "*", "†", "‡", "≈", "§"
 
 
 def marks(found: Cell | Average | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from leaderboards.board import Difference
-from leaderboards.text.grids import limits, points, probability
+from leaderboards.shown import limits, points, probability
 
 BETTER, WORSE = "better", "worse"
 NONE_SHOWN = "no difference shown"

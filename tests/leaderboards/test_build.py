@@ -115,10 +115,9 @@ def test_versions_and_decodings_never_share_a_column():
     assert [column.version for column in columns] == ["9", "10", "10"]
     assert sum(column.in_average for column in columns) == 1
     assert columns[0].in_average  # two rows have it, each of the others one
-    assert (
-        "one: versions 10 and 9 stand apart; one v9 (max_gen_toks=8) counts, which most models have."
-        in (board.notes)
-    )
+    told = "one: versions 10 and 9 stand apart; one v9 (max_gen_toks=8) counts, "
+    told += "which most models have."
+    assert told in board.notes
     newer = build(records[1:], SPEC).sections[0].columns
     assert [column.in_average for column in newer] == [False, True, False]  # of equals, 10
     pinned = build(records, BoardSpec("made_up", versions={"one": "9"}, resamples=400))

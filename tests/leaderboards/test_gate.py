@@ -82,10 +82,35 @@ def test_other_shots_are_said():
 
 
 def test_another_metric_is_not_compared():
-    now = record("tiny", "one", GOOD)
-    now.manifest["metrics"]["accuracy"]["aggregation"] = "macro_f1"
+    now = record("tiny", "one", GOOD, aggregation="mean")
     (found,) = compare([record("tiny", "one", GOOD)], [now])
     assert found.reason == "metric accuracy is computed in another way"
+
+
+@pytest.mark.parametrize(("failing", "verdict"), [(0, "same"), (2, "same"), (3, "not comparable")])
+def test_more_missing_answers_than_a_board_ranks_never_pass(failing, verdict):
+    """46 of 100 failed calls were "no score fell": what failed may be what fell."""
+    before = [1] * 80 + [0] * 20
+    now = [None] * failing + before[failing:]
+    (found,) = compare([record("tiny", "one", before)], [record("tiny", "one", now)])
+    assert found.verdict == verdict
+    assert bool(failed([found])) == (failing == 3)
+    if failing == 3:
+        assert found.reason.startswith("3 of 100 answers are missing now, more than 2 %")
+    (back,) = compare([record("tiny", "one", now)], [record("tiny", "one", before)])
+    assert back.verdict == verdict
+
+
+def test_a_fall_on_what_was_answered_is_a_fall_whatever_failed():
+    now = [None] * 10 + [0] * 30
+    (found,) = compare([record("tiny", "one", GOOD)], [record("tiny", "one", now)])
+    assert found.verdict == "fell"
+
+
+def test_a_record_that_cannot_be_shown_is_named():
+    now = record("tiny", "one", [1, float("nan"), 1, 0])
+    with pytest.raises(UserErrors, match=r"items.jsonl:2: item 'i0001' has accuracy nan"):
+        compare([record("tiny", "one", [1, 1, 1, 0])], [now])
 
 
 def test_a_model_that_vanished_closes_the_gate_and_a_new_one_does_not():
@@ -100,7 +125,8 @@ def test_only_items_of_both_sides_are_compared_and_other_prompts_are_told():
     (found,) = compare([record_of("tiny", "one", before)], [record_of("tiny", "one", now)])
     assert (found.n, found.prompts) == (5, 5)
     assert (
-        found.reason == "5 items before are not scored in both; 10 items now are not scored in both"
+        found.reason == "5 of 20 answers are missing now, more than 2 %; "
+        "5 items before are not scored in both; 10 items now are not scored in both"
     )
     assert "5 prompts differ" in summary([found], 0.01, "main")
 

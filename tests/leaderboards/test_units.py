@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from harness.suites.metrics import aggregation_name, metric_facts, unit_of
 from leaderboards.board import as_json
 from leaderboards.build import build
+from leaderboards.shown import points
 from leaderboards.spec import BoardSpec
-from leaderboards.text.grids import legend, points, score, section_grids
+from leaderboards.text.grids import legend, score, section_grids
 from tests.leaderboards.records import record
 
 

@@ -14,7 +14,13 @@ from bench.commands.board import gate as board_gate
 from bench.commands.board import import_ as board_import
 from bench.commands.board import publish as board_publish
 from bench.commands.board import serve as board_serve
-from bench.commands.options import board_format, board_name, output_options, told_refused, workspace_of
+from bench.commands.options import (
+    board_format,
+    board_name,
+    output_options,
+    told_refused,
+    workspace_of,
+)
 
 if TYPE_CHECKING:
     from harness.types import Record
