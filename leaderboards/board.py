@@ -72,7 +72,8 @@ class Cell:
         by_draw: the score with each: their spread is how much the choice of
             demonstrations matters.
         rank: the range of places the model may hold; None where too much is missing.
-        to_best: the difference to the task's best model; the best have none.
+        best: whether no ranked row has a better score; several where they tie.
+        to_best: the difference to the task's best model, of rows that are not the best.
         leaked: items found in what the model was made from.
         clean: the difference without items found in what either of the two was made
             from, where there are any.
@@ -99,6 +100,7 @@ class Cell:
     clean: Difference | None = None
     unit: Unit = "share"
     untested: bool = False
+    best: bool = False
     missing: float = 0.0
     bounds: Interval | None = None
 
@@ -120,6 +122,7 @@ class Average:
     rank: tuple[int, int] | None
     difference: Difference | None
     to_best: Difference | None
+    best: bool = False
     unit: Unit = "share"  # nothing else is averaged
     missing: float = 0.0
     bounds: Interval | None = None

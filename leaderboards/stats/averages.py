@@ -83,7 +83,7 @@ class Averages:
         self._resamples = resamples
         totals = {r: float(np.mean([c.scores[r] for c in counted])) for r in self._ranked}
         top = max(totals.values(), default=0.0)
-        best = [label for label in self._ranked if totals[label] >= top - TIE]
+        best = self._best = [label for label in self._ranked if totals[label] >= top - TIE]
         self._to_best = {
             label: most_unlike(label, best, counted)
             for label in self.labels
@@ -165,6 +165,7 @@ class Averages:
                 rank=ranks.get(label),
                 difference=gaps.get("difference"),
                 to_best=gaps.get("to_best"),
+                best=label in self._best,
                 missing=max(cell.missing for cell in cells),
                 bounds=_bounds(cells),
                 leaked=sum(cell.leaked for cell in cells),

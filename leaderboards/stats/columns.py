@@ -87,6 +87,7 @@ def score_column(
         cells[label] = replace(
             cell,
             difference=told(base, views) if base in views else None,
+            best=label in best,
             to_best=told(top, views) if top in views else None,
             clean=told(base, clean) if base in clean else None,
         )
@@ -141,5 +142,4 @@ def corrected(columns: Sequence[Mapping[str, Cell]]) -> list[dict[str, Cell]]:
 
 def tied(entries: Mapping[str, Cell] | Mapping[str, Average]) -> int:
     """How many rows are the best beside the first that is."""
-    best = [e for e in entries.values() if e.rank is not None and e.to_best is None]
-    return max(0, len(best) - 1)
+    return max(0, sum(entry.best for entry in entries.values()) - 1)

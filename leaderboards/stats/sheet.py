@@ -106,7 +106,8 @@ def sheet(cells: Mapping[str, ByDraw], metric: str, seed: str) -> Sheet | None:
         return None
     # All models' sums have one shape: that of the widest row of any (the highest label
     # of `macro_f1`), which stands in for the items left out and adds nothing.
-    widest = max(known.values(), key=lambda value: value[0])
+    every = (v for draws in values.values() for scored in draws.values() for v in scored.values())
+    widest = max(every, key=lambda value: value[0])
     ids = sorted(set().union(*documents.values()))
     named = sorted({document for own in documents.values() for document in own.values()})
     numbers = {name: number for number, name in enumerate(named)}

@@ -103,7 +103,7 @@ def _best(section: Section, entries: Sequence[Cell | Average | None]) -> str:
     names = [
         row.label
         for row, entry in zip(section.rows, entries, strict=True)
-        if entry is not None and entry.rank is not None and entry.to_best is None
+        if entry is not None and entry.best
     ]
     ranked = sum(entry is not None and entry.rank is not None for entry in entries)
     tied = f"{' = '.join(names)}" if len(names) < ranked else f"all {ranked} equal"
