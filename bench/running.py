@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from bench.scoring import Asking, Scorer, load_tasks, planned
 from bench.workspace import Recipe, Workspace
-from harness.errors import UserError
+from harness.errors import Unfinished, UserError, UserErrors
 
 if TYPE_CHECKING:
     from bench.config import Config
@@ -44,6 +44,7 @@ def record(
 
     Raises:
         UserError: what cannot be run, before anything is computed where it can be told then.
+        Unfinished: some tasks or jobs could not be run; it has the records of the others.
     """
     from harness.executors.base import LocalExecutor
 
@@ -51,7 +52,12 @@ def record(
         raise UserError("--address and --storage go with --executor ray; add it or leave them out.")
     resolved = workspace.resolve_all(models)
     tasks, jobs = planned(workspace, asking, resolved)
-    worker = RunWorker(workspace, recipe, jobs, tasks)
+    left_out = workspace.suites.told_of(asking.tasks)
+    worker = RunWorker(workspace, recipe, jobs, tasks, left_out)
+    jobs = [job for job in jobs if worker.can(job)]
+    tasks = [task for task in tasks if any(job.task == task for job in jobs)]
+    if not jobs:
+        raise UserErrors(list(dict.fromkeys(left_out)))
     made = [item for item in resolved if item.specializer and not item.adapter]
     if recipe.domain or made:
         for item in made or resolved:
@@ -60,7 +66,13 @@ def record(
     executor: Executor = LocalExecutor(worker)
     if place.executor == "ray":
         executor = _over_ray(workspace, resolved, recipe, place, jobs, tasks)
-    return executor.run(specialised, jobs)
+    try:
+        records = executor.run(specialised, jobs)
+    except Unfinished as error:
+        raise Unfinished([*left_out, *error.messages], error.done) from error
+    if left_out:
+        raise Unfinished(list(dict.fromkeys(left_out)), records)
+    return records
 
 
 def _over_ray(
@@ -100,16 +112,29 @@ class RunWorker:
     """Makes artifacts and records jobs; see `harness.executors.base.Worker`.
 
     Everything that can be wrong with the tasks is told when it is made.
+
+    Args:
+        left_out: takes the messages of tasks that cannot be built, which then are left out.
     """
 
     def __init__(
-        self, workspace: Workspace, recipe: Recipe, jobs: Sequence[Job], tasks: Sequence[str]
+        self,
+        workspace: Workspace,
+        recipe: Recipe,
+        jobs: Sequence[Job],
+        tasks: Sequence[str],
+        left_out: list[str] | None = None,
     ) -> None:
-        built = load_tasks(workspace, jobs, tasks)
+        built = load_tasks(workspace, jobs, tasks, left_out)
+        self._built = built
         self._workspace, self._recipe = workspace, recipe
         runs = workspace.out / "runs"
         self._scorer = Scorer(workspace, recipe, built, workspace.cards(), runs)
         self._artifacts: dict[str, Artifact | None] = {}
+
+    def can(self, job: Job) -> bool:
+        """Whether the job's task could be built."""
+        return job.task in self._built[job.shots, job.draw]
 
     def specialise(self, model: str) -> None:
         self._artifact(model)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from harness.leaks.index import LeakIndex
     from harness.leaks.report import LeakReport
     from harness.registry import Resolved
+    from harness.suites.index import SuiteIndex
     from harness.types import Artifact, Job, PromptSpecializer, Record
     from tasks.cards import Card
 
@@ -25,7 +26,8 @@ class Asking:
 
     Args:
         tasks: names of tasks, groups or suites.
-        shots: numbers of few-shot examples; () is what bench.toml says, else 0.
+        shots: numbers of few-shot examples; () is what bench.toml says, else the YAML's
+            num_fewshot, else 0.
         draws: how many choices of few-shot examples each task is asked with.
         limit: the first items of each task only; 0 is all.
         chat: whether prompts go through the chat template; "auto" is each model's own way.
@@ -46,11 +48,15 @@ def planned(
 
     index = workspace.suites
     tasks = index.expand(asking.tasks)
+    asked = asking.shots or workspace.config.defaults.shots or ()
+    passed_over = [m for faults in index.left_out.values() for m in faults.values()]
+    for line in [*(f"left out: {one}" for one in passed_over), *_overridden(index, tasks, asked)]:
+        workspace.progress.say(line)
     jobs = plan_jobs(
         [(model.name, model.model.name, model.specializer) for model in models],
         tasks,
         suite_of=lambda task: index.place(task).suite,
-        shots=asking.shots or workspace.config.defaults.shots or (0,),
+        shots_of=lambda task: shots_of(index.shots_of(task), asked),
         draws=asking.draws,
         limit=asking.limit,
         chat=asking.chat,
@@ -58,14 +64,51 @@ def planned(
     return tasks, jobs
 
 
+def shots_of(own: int | None, asked: Sequence[int]) -> tuple[int, ...]:
+    """How many demonstrations a task is asked with, by lm-eval's rule.
+
+    Args:
+        own: what its YAML says (`num_fewshot`), which holds where nothing is asked; 0 always holds.
+        asked: for on the command line or in bench.toml.
+    """
+    if own == 0 or not asked:
+        return (own or 0,)
+    return tuple(dict.fromkeys(asked))
+
+
+def _overridden(index: SuiteIndex, tasks: Sequence[str], asked: Sequence[int]) -> list[str]:
+    """What is told where a task's own number of demonstrations and the one asked for differ."""
+    own = {task: index.shots_of(task) for task in tasks}
+    pinned = [task for task, k in own.items() if k == 0 and any(asked)]
+    other = [f"{task} ({k})" for task, k in own.items() if k and asked and (k,) != tuple(asked)]
+    told = []
+    if pinned:
+        told.append(f"num_fewshot: 0 of the YAML holds, asked without shots: {', '.join(pinned)}.")
+    if other:
+        wanted = ", ".join(map(str, asked))
+        told.append(f"shots {wanted} take the place of the YAML's num_fewshot: {', '.join(other)}.")
+    return told
+
+
 def load_tasks(
-    workspace: Workspace, jobs: Sequence[Job], tasks: Sequence[str]
+    workspace: Workspace,
+    jobs: Sequence[Job],
+    tasks: Sequence[str],
+    left_out: list[str] | None = None,
 ) -> dict[tuple[int, int], dict[str, Any]]:
-    """lm-eval tasks by (shots, draw) of the jobs, then by name."""
-    return {
-        (k, draw): workspace.suites.load(tasks, shots=k, draw=draw, data=workspace.data)
-        for k, draw in dict.fromkeys((job.shots, job.draw) for job in jobs)
-    }
+    """lm-eval tasks by (shots, draw) of the jobs, then by name.
+
+    Args:
+        left_out: takes the messages of tasks that cannot be built, which then are left out.
+    """
+    built = {}
+    for k, draw in dict.fromkeys((job.shots, job.draw) for job in jobs):
+        wanted = {job.task for job in jobs if (job.shots, job.draw) == (k, draw)}
+        named = [task for task in tasks if task in wanted]
+        built[k, draw] = workspace.suites.load(
+            named, shots=k, draw=draw, data=workspace.data, left_out=left_out
+        )
+    return built
 
 
 def record_jobs(
@@ -157,9 +200,17 @@ class Scorer:
 
 
 def _summary_line(record: Record) -> str:
+    from harness.suites.metrics import unit_of
+
     main, summary = record.manifest["main_metric"], record.summary
     value = summary["metrics"].get(main)
-    shown = "no score" if value is None else f"{main} {100 * value:.1f}"
+    facts = record.manifest["metrics"].get(main, {})
+    if value is None:
+        shown = f"no score ({facts['fault']})" if facts.get("fault") else "no score"
+    elif unit_of([facts]) == "share":
+        shown = f"{main} {100 * value:.1f}"
+    else:
+        shown = f"{main} {value:.4g}"
     told = [f"{shown}, n {summary['n']}, unparseable {summary['n_unparseable']}"]
     if ended := summary.get("n_reasoning"):
         told.append(f"{ended} ended inside the model's reasoning")

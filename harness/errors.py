@@ -27,6 +27,18 @@ class UserErrors(UserError):
         super().__init__("\n".join(self.messages))
 
 
+class Unfinished(UserErrors):
+    """Parts of a run that could not be done; all others were, and are kept.
+
+    Attributes:
+        done: what the others gave.
+    """
+
+    def __init__(self, messages: Sequence[str], done: Sequence[object]) -> None:
+        super().__init__(messages)
+        self.done = tuple(done)
+
+
 class MissingExtra(UserError):
     """A part of the distribution that is not installed."""
 

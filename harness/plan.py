@@ -13,7 +13,7 @@ def plan_jobs(
     tasks: Sequence[str],
     *,
     suite_of: Callable[[str], str],
-    shots: Sequence[int],
+    shots_of: Callable[[str], Sequence[int]],
     draws: int = 1,
     limit: int = 0,
     chat: Literal["auto", "on", "off"] = "auto",
@@ -27,6 +27,7 @@ def plan_jobs(
     Args:
         models: (name, base, specializer) of each model.
         suite_of: task -> suite.
+        shots_of: task -> the numbers of demonstrations it is asked with.
     """
     bases = list(dict.fromkeys(base for _, base, _ in models))
     ordered = sorted(
@@ -35,7 +36,8 @@ def plan_jobs(
     return [
         Job(name, base, specializer, suite_of(task), task, k, draw, limit, chat)
         for name, base, specializer in ordered
-        for k in shots
+        for k in dict.fromkeys(k for task in tasks for k in shots_of(task))
         for task in tasks
+        if k in shots_of(task)
         for draw in range(draws if k else 1)
     ]

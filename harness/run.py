@@ -212,6 +212,7 @@ def _manifest(
         "main_metric": main,
         "metrics": dict(scored.facts),
         **({"corrections": corrections} if corrections else {}),
+        **({"groups": groups} if (groups := getattr(task, "bench_groups", {})) else {}),
     }
 
 

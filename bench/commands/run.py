@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from bench.commands.board.build import write_board_of
 from bench.commands.options import (
@@ -16,8 +17,10 @@ from bench.commands.options import (
     task_options,
     workspace_of,
 )
+from harness.errors import Unfinished
 
 if TYPE_CHECKING:
+    from bench.workspace import Workspace
     from harness.types import Record
 
 NAME = "run"
@@ -36,10 +39,27 @@ def options(sub: argparse.ArgumentParser) -> None:
 
 
 def call(args: argparse.Namespace) -> int:
+    workspace = workspace_of(args)
+    unfinished: Unfinished | None = None
+    try:
+        records = _records(args, workspace)
+    except Unfinished as error:
+        unfinished, records = error, cast("Sequence[Record]", error.done)
+    workspace.progress.say(_work_line(records))
+    # The board is of all records there, as `bench board` would rebuild it.
+    everything = workspace.records()
+    code = write_board_of(args, everything, workspace.board_spec("", everything), workspace.out)
+    if unfinished is None:
+        return code
+    print(f"bench: not everything could be run ({len(records)} records):", file=sys.stderr)
+    print(unfinished, file=sys.stderr)
+    return 1
+
+
+def _records(args: argparse.Namespace, workspace: Workspace) -> Sequence[Record]:
     from bench.api import run
 
-    workspace = workspace_of(args)
-    runs = run(
+    return run(
         args.models,
         args.tasks,
         shots=args.shots or (),
@@ -51,11 +71,7 @@ def call(args: argparse.Namespace) -> int:
         address=args.address,
         storage=args.storage,
         workspace=workspace,
-    )
-    workspace.progress.say(_work_line(runs.records))
-    # The board is of all records there, as `bench board` would rebuild it.
-    everything = workspace.records()
-    return write_board_of(args, everything, workspace.board_spec("", everything), workspace.out)
+    ).records
 
 
 def _work_line(records: Sequence[Record]) -> str:

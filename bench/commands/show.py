@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from bench.commands.options import count, data_options, trust_options, workspace_of
+from bench.scoring import shots_of
 from harness.errors import UserError
 
 NAME = "show"
@@ -13,7 +14,7 @@ HELP = "print the prompt of one item"
 
 def options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("task")
-    sub.add_argument("--shots", type=count, default=0)
+    sub.add_argument("--shots", type=count, help="default: the YAML's num_fewshot")
     sub.add_argument("--draw", type=count, default=0)
     sub.add_argument("--item", type=count, default=0)
     data_options(sub)
@@ -29,6 +30,8 @@ def call(args: argparse.Namespace) -> int:
     if others:
         members = ", ".join([name, *others])
         raise UserError(f"'{args.task}' is {1 + len(others)} tasks; show one of: {members}.")
-    loaded = index.load([name], shots=args.shots, draw=args.draw, data=workspace.data)
-    print(render(loaded[name], args.shots, args.item, args.draw))
+    asked = () if args.shots is None else (args.shots,)
+    (shots,) = shots_of(index.shots_of(name), asked)
+    loaded = index.load([name], shots=shots, draw=args.draw, data=workspace.data)
+    print(render(loaded[name], shots, args.item, args.draw))
     return 0

@@ -65,9 +65,11 @@ _MANIFEST_MORE: Kinds = {
     "origin": WORDS,
     "withheld": YES_NO,
     "chat_instruction": WORDS,
+    "corrections": listing(WORDS, limits.KEYS),
+    "groups": mapping(TABLE),
 }
 _METRIC: Kinds = {"aggregation": WORDS, "higher_is_better": YES_NO}
-_METRIC_MORE: Kinds = {"unit": one_of("share", "points", "number")}
+_METRIC_MORE: Kinds = {"unit": one_of("share", "points", "number"), "fault": WORDS}
 _LEAK: Kinds = {
     **dict.fromkeys(("flagged", "items", "texts", "touched", "unchecked"), count()),
     "share": NUMBER,
@@ -99,6 +101,7 @@ _ITEM_MORE: Kinds = {
     "cut_tokens": count(),
     "flags": listing(WORDS, limits.KEYS),
     "leak": maybe(TABLE),
+    "asked_sha256": WORDS,
 }
 _RESPONSE: Kinds = {
     "tokens": maybe(count()),

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from harness.errors import Unfinished, UserError, UserErrors
 from harness.types import Job, Progress, Record
 
 # Told of each model call when it is on disk: the store's folder, and the call's line.
@@ -41,7 +42,11 @@ class Executor(Protocol):
     """Does a whole run."""
 
     def run(self, specialised: Sequence[str], jobs: Sequence[Job]) -> list[Record]:
-        """Make the specialised models, then record the jobs; one record a job, in order."""
+        """Make the specialised models, then record the jobs; one record a job, in order.
+
+        Raises:
+            Unfinished: some jobs could not be done; it has the records of the others.
+        """
         ...
 
 
@@ -105,7 +110,17 @@ class LocalExecutor:
     def run(self, specialised: Sequence[str], jobs: Sequence[Job]) -> list[Record]:
         for model in specialised:
             self._worker.specialise(model)
-        return [
-            self._worker.record(job, label(number, len(jobs), job))
-            for number, job in enumerate(jobs, 1)
-        ]
+        records: list[Record] = []
+        faults: list[str] = []
+        for number, job in enumerate(jobs, 1):
+            try:
+                records.append(self._worker.record(job, label(number, len(jobs), job)))
+            except UserErrors as error:
+                faults += error.messages
+            except UserError as error:
+                faults.append(str(error))
+        if faults and not records:
+            raise UserErrors(list(dict.fromkeys(faults)))
+        if faults:
+            raise Unfinished(list(dict.fromkeys(faults)), records)
+        return records

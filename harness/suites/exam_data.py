@@ -10,7 +10,7 @@ wherever their files are, and what is missing is told at once.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -55,11 +55,19 @@ def _told(tasks: list[str], dataset: str, part: str, reason: str) -> str:
     )
 
 
-def load_own(manager: Any, name: str, yaml: Path, data: Path | None) -> Any:
+def load_own(
+    manager: Any,
+    name: str,
+    yaml: Path,
+    data: Path | None,
+    keys: Mapping[str, Any] | None = None,
+) -> Any:
     """Build a task of lm-eval's own.
 
     Args:
         manager: lm-eval's TaskManager.
+        name: what its results stand under; another than the file's where `keys` win over it.
+        keys: what a group says of its member.
         yaml: the task's file, which names its data set.
         data: folder of a local mirror, or None for BENCH_DATA.
     Raises:
@@ -68,12 +76,14 @@ def load_own(manager: Any, name: str, yaml: Path, data: Path | None) -> Any:
     from lm_eval.tasks._yaml_loader import load_yaml
 
     config = load_yaml(yaml)
+    if keys:
+        config |= {**keys, "task": name}
     path, part = config.get("dataset_path", ""), config.get("dataset_name")
     folder = mirrored(path, data) if path else None
     away = path and folder is None and _hub_is_away()
     if away:
         folder = cached(path)
-    spec = {**config, "dataset_path": str(folder)} if folder else name
+    spec = {**config, "dataset_path": str(folder)} if folder else config if keys else name
     try:
         with _offline(bool(away)):
             return manager.load(spec)["tasks"][name]

@@ -81,6 +81,15 @@ def begin(task: Any, draw: int) -> None:
     task.set_fewshot_seed(seed=SAMPLER_SEED + draw)
 
 
+def demonstrations(task: Any) -> int:
+    """How many an item can have: itself is none of them."""
+    docs = task.fewshot_docs()
+    count = len(docs) if docs is not None else 0
+    tested = task.eval_docs
+    shared = count and len(tested) and any(doc == tested[0] for doc in docs)
+    return count - 1 if shared else count
+
+
 class _OthersOnly:
     """A sampler of lm-eval's that never shows an item among its own demonstrations.
 

@@ -233,8 +233,6 @@ def plain(value: Any) -> Any:
         return value
     if hasattr(value, "tolist"):  # numpy's numbers and arrays
         return plain(value.tolist())
-    if isinstance(value, Mapping):
-        return {str(key): plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
         return [plain(part) for part in value]
     if isinstance(value, set | frozenset):

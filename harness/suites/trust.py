@@ -269,37 +269,50 @@ def refuse_code(task: str, suite: str, code: list[str]) -> UserErrors:
 
 
 def build(
-    reading: Reading, place: Path, metadata: Mapping[str, Any], harmless: Collection[str]
+    reading: Reading,
+    place: Path,
+    metadata: Mapping[str, Any],
+    harmless: Collection[str] | None,
 ) -> Any:
     """lm-eval's task out of what was judged; its files are not read again.
 
     Args:
-        reading: one that `wanted_code` found to be data alone.
+        reading: one that `wanted_code` found to be data alone, or of a suite that is trusted.
         place: the task's file, which lm-eval keeps as its source.
         metadata: what goes to functions that read rows.
-        harmless: the functions that may be in it.
+        harmless: the functions that may be in it; None: it is trusted, and any may.
     """
     from lm_eval.api.task import ConfigurableTask
 
     config = {
-        key: _resolved(value, harmless)
+        key: resolved(value, harmless)
         for key, value in reading.config.items()
         if key not in ("tag", "group", "task_list")  # lm-eval drops them as well
     }
     own = config.get("metadata") or {}
     config["metadata"] = {**own, **metadata, "config_source": str(place)}
+    if "class" in config:
+        return config["class"](config=config)
     return ConfigurableTask(config=config)
 
 
-def _resolved(value: Any, harmless: Collection[str]) -> Any:
-    """Names of functions -> the functions, of installed modules; all else copied."""
+def resolved(value: Any, harmless: Collection[str] | None) -> Any:
+    """Names of functions -> the functions, of installed modules; all else copied.
+
+    Args:
+        harmless: those that may be there; None: any, also of a module beside the file.
+    """
+    if isinstance(value, Function) and harmless is None:
+        from lm_eval.tasks._yaml_loader import _import_func_in_yml
+
+        return _import_func_in_yml(value.name, value.file.parent)
     if isinstance(value, Function):
-        if value.name not in harmless:
+        if harmless is None or value.name not in harmless:
             raise AssertionError(f"{value.name} was not judged")
         module, _, name = value.name.rpartition(".")
         return getattr(importlib.import_module(module), name)
     if isinstance(value, dict):
-        return {key: _resolved(part, harmless) for key, part in value.items()}
+        return {key: resolved(part, harmless) for key, part in value.items()}
     if isinstance(value, list):
-        return [_resolved(part, harmless) for part in value]
+        return [resolved(part, harmless) for part in value]
     return value

@@ -4,8 +4,14 @@ from harness.plan import plan_jobs
 
 
 def jobs(models, **options):
-    options = {"shots": (0,), **options}
+    shots = options.pop("shots", (0,))
+    options = {"shots_of": lambda _: shots, **options}
     return plan_jobs(models, ["t1", "t2"], suite_of=lambda _: "s", **options)
+
+
+def test_each_task_is_asked_with_its_own_shots():
+    found = jobs([("a", "a", "")], shots_of={"t1": (3,), "t2": (0, 3)}.get)
+    assert [(job.task, job.shots) for job in found] == [("t1", 3), ("t2", 3), ("t2", 0)]
 
 
 def test_each_base_is_loaded_once():

@@ -1,0 +1,126 @@
+"""Why a task cannot be built, told by file, line and key as far as that can be found."""
+
+from __future__ import annotations
+
+import csv
+import glob
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from harness.doors.text import plain
+from harness.suites.reading import Reading, read_task
+
+_MOST = 5  # faults told of one file
+_SPLITS = ("training_split", "validation_split", "test_split", "fewshot_split")
+
+
+def why_not(name: str, yaml: Path | None, reading: Reading | None, error: Exception) -> list[str]:
+    """The messages for a task that lm-eval could not build."""
+    config = reading.config if reading is not None else read_task(yaml, None).config if yaml else {}
+    rows = list(faulty_rows(config))
+    if rows:
+        return [f"task '{name}': {one}" for one in rows]
+    said = " ".join(str(error).split())[:300]
+    if isinstance(error, KeyError) and (key := _split(config, error)):
+        return [
+            f"{plain(yaml)}: {key}: found {plain(repr(config[key]))}, which is no split of the "
+            f"task's rows. Correct it, or name the file in dataset_kwargs.data_files."
+        ]
+    return [
+        f"{plain(yaml)}: task '{name}' cannot be built ({type(error).__name__}: {plain(said)}). "
+        "Correct its keys as lm-eval's task guide has them; docs/suites.md shows a suite."
+    ]
+
+
+def _split(config: Mapping[str, Any], error: KeyError) -> str:
+    return next((key for key in _SPLITS if config.get(key) in error.args), "")
+
+
+def faulty_rows(config: Mapping[str, Any]) -> Iterator[str]:
+    """Lines of a task's own files of rows that its reader cannot take; the first few of each."""
+    loader = config.get("dataset_path")
+    kwargs = config.get("dataset_kwargs")
+    if loader not in ("json", "csv") or not isinstance(kwargs, Mapping):
+        return
+    folder = Path(str(kwargs.get("data_dir") or "."))
+    for pattern in _files(kwargs.get("data_files")):
+        paths = sorted(glob.glob(str(folder / pattern), recursive=True))
+        if not paths:
+            yield f"{plain(folder / pattern)}: no such file; dataset_kwargs.data_files names it."
+        for path in paths:
+            found = _json_faults(Path(path)) if loader == "json" else _csv_faults(Path(path))
+            for number, fault in zip(range(_MOST), found, strict=False):
+                del number
+                yield fault
+
+
+def _files(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping | list):
+        for part in value.values() if isinstance(value, Mapping) else value:
+            yield from _files(part)
+
+
+def _json_faults(path: Path) -> Iterator[str]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        yield f"{plain(path)}: byte {error.start} is no UTF-8. Write the file again as UTF-8."
+        return
+    except OSError as error:
+        yield f"{plain(path)}: cannot be read ({error.strerror})."
+        return
+    if text.lstrip().startswith("["):
+        try:
+            json.loads(text)
+        except ValueError as error:
+            yield f"{plain(path)}:{_place(error)}. Expected a list of rows, or a row a line."
+        return
+    keys: dict[str, type] = {}
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            column = getattr(error, "colno", 1)
+            yield (
+                f"{plain(path)}:{number}:{column}: found {plain(line.strip()[:60])!r}, which is no "
+                f"JSON ({getattr(error, 'msg', error)}); expected a row a line. Mend that line."
+            )
+            continue
+        if not isinstance(row, dict):
+            yield f"{plain(path)}:{number}: found {type(row).__name__}; expected a row of keys."
+            continue
+        for key, value in row.items():
+            if value is None:
+                continue
+            kind = float if isinstance(value, int) and not isinstance(value, bool) else type(value)
+            if keys.setdefault(key, kind) is not kind:
+                yield (
+                    f"{plain(path)}:{number}: '{plain(key)}': found {type(value).__name__}, rows "
+                    f"before have {keys[key].__name__}; expected one kind of value in a column."
+                )
+
+
+def _place(error: ValueError) -> str:
+    line, column = getattr(error, "lineno", 1), getattr(error, "colno", 1)
+    return f"{line}:{column}: no JSON ({getattr(error, 'msg', error)})"
+
+
+def _csv_faults(path: Path) -> Iterator[str]:
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.reader(file)
+            header = next(reader, [])
+            for row in reader:
+                if row and len(row) != len(header):
+                    yield (
+                        f"{plain(path)}:{reader.line_num}: found {len(row)} values, the header "
+                        f"has {len(header)}; expected one for each column."
+                    )
+    except (UnicodeDecodeError, csv.Error, OSError) as error:
+        yield f"{plain(path)}: cannot be read as CSV ({plain(str(error)[:120])})."

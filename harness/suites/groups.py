@@ -1,0 +1,197 @@
+"""What a group's name stands for: its tasks, as it asks them, and its own score.
+
+lm-eval's rules: a member is a task, a group or a tag by name, or one written out inside the
+group; a member's own keys, and those of the group itself, win over the task's. Results of
+a task with such keys, or of one that is written inside a group, stand under the name
+`group::task`, since other prompts and metrics make another task of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.errors import UserError
+from harness.suites.reading import Reading
+from harness.types import Json
+
+# Keys of a group that say something of the group, and not of its members.
+_OF_GROUP = frozenset(
+    {"group", "group_alias", "task", "aggregate_metric_list", "metadata", "include", "tag"}
+)
+_OF_MEMBER = frozenset({"task", "group", "task_alias", "group_alias"})
+_DEEPEST = 32
+
+
+@dataclass(frozen=True)
+class Member:
+    """A task as it is asked.
+
+    Attributes:
+        name: what its results stand under. task: the registered one, "" for one written out.
+        keys: what wins over the task's own. sources: of the groups that say so.
+    """
+
+    name: str
+    task: str
+    keys: Mapping[str, Any] = field(default_factory=dict)
+    sources: tuple[Reading, ...] = ()
+
+
+@dataclass(frozen=True)
+class Group:
+    """A group's own score: an average of its tasks', as `aggregate_metric_list` says."""
+
+    name: str
+    alias: str
+    version: str
+    tasks: tuple[str, ...]
+    metrics: tuple[Json, ...]
+
+    def facts(self) -> Json:
+        """As records of its tasks keep it."""
+        return {
+            "alias": self.alias,
+            "version": self.version,
+            "tasks": list(self.tasks),
+            "metrics": [dict(metric) for metric in self.metrics],
+        }
+
+
+@dataclass(frozen=True)
+class Found:
+    """The tasks of a name, in order, and every group met on the way."""
+
+    members: tuple[Member, ...]
+    groups: tuple[Group, ...] = ()
+
+
+@dataclass(frozen=True)
+class Known:
+    """What names stand for.
+
+    Attributes:
+        kind: name -> "task", "group", "tag", or "" for none.
+        tagged: tag -> its tasks, sorted.
+        read: name of a group -> its file, read.
+    """
+
+    kind: Callable[[str], str]
+    tagged: Callable[[str], Sequence[str]]
+    read: Callable[[str], Reading]
+
+
+def members(name: str, known: Known) -> Found:
+    """The tasks that a registered name stands for.
+
+    Raises:
+        UserError: a member that is defined nowhere, or groups that hold each other.
+    """
+    if known.kind(name) == "tag":
+        return Found(tuple(Member(task, task) for task in known.tagged(name)))
+    if known.kind(name) != "group":
+        return Found((Member(name, name),))
+    reading = known.read(name)
+    return _group(name, reading.config, {}, (reading,), known, (name,))
+
+
+def _group(
+    name: str,
+    config: Mapping[str, Any],
+    above: Mapping[str, Any],
+    sources: tuple[Reading, ...],
+    known: Known,
+    path: tuple[str, ...],
+) -> Found:
+    if len(path) > _DEEPEST or name in path[:-1]:
+        raise UserError(
+            f"group '{path[0]}': it holds itself ({' > '.join(path[:6])}); expected tasks in the "
+            "end. Remove one of its members."
+        )
+    keys = {**{k: v for k, v in config.items() if k not in _OF_GROUP}, **above}
+    listed = config.get("task") or []
+    found: list[Found] = []
+    for entry in [listed] if isinstance(listed, str | dict) else listed:
+        found.append(_member(name, entry, keys, sources, known, path))
+    tasks = tuple(one for part in found for one in part.members)
+    inner = tuple(one for part in found for one in part.groups)
+    own = _score_of(name, config, [one.name for one in tasks])
+    return Found(tasks, (*inner, *([own] if own else [])))
+
+
+def _member(
+    group: str,
+    entry: Any,
+    keys: Mapping[str, Any],
+    sources: tuple[Reading, ...],
+    known: Known,
+    path: tuple[str, ...],
+) -> Found:
+    if isinstance(entry, str):
+        entry = {"task": entry}
+    if not isinstance(entry, Mapping) or not ({"task", "group"} & entry.keys()):
+        raise UserError(
+            f"group '{group}': found the member {entry!r:.80}; expected a task's name, or a table "
+            "with the key 'task' or 'group'. Correct it."
+        )
+    own = {**keys, **{k: v for k, v in entry.items() if k not in _OF_MEMBER}}
+    if "group" in entry:
+        name = str(entry["group"])
+        if known.kind(name) == "group":
+            own.pop("aggregate_metric_list", None)
+            reading = known.read(name)
+            return _group(name, reading.config, own, (*sources, reading), known, (*path, name))
+        inline = f"{group}::{name}"
+        return _group(inline, entry, keys, sources, known, (*path, inline))
+    name = str(entry["task"])
+    kind = known.kind(name)
+    if kind == "group":
+        reading = known.read(name)
+        return _group(name, reading.config, own, (*sources, reading), known, (*path, name))
+    if kind == "tag":
+        tagged = known.tagged(name)
+        return Found(tuple(_asked(group, task, own, sources) for task in tagged))
+    if not kind:
+        if not own:
+            raise UserError(
+                f"group '{group}': its member '{name}' is defined nowhere. Correct the name."
+            )
+        return Found((Member(f"{group}::{name}", "", own, sources),))
+    return Found((_asked(group, name, own, sources),))
+
+
+def _asked(group: str, task: str, keys: Mapping[str, Any], sources: tuple[Reading, ...]) -> Member:
+    if not keys:
+        return Member(task, task)
+    return Member(f"{group}::{task}", task, dict(keys), sources)
+
+
+def _score_of(name: str, config: Mapping[str, Any], tasks: Sequence[str]) -> Group | None:
+    listed = config.get("aggregate_metric_list")
+    if not listed:
+        return None
+    metrics: list[Json] = []
+    for entry in [listed] if isinstance(listed, Mapping) else listed:
+        if not isinstance(entry, Mapping) or not isinstance(entry.get("metric"), str):
+            raise UserError(
+                f"group '{name}': aggregate_metric_list: found {entry!r:.80}; expected a table "
+                "with the key 'metric'. Correct it."
+            )
+        if entry.get("aggregation", "mean") != "mean":
+            raise UserError(
+                f"group '{name}': aggregate_metric_list: aggregation: found "
+                f"{entry['aggregation']!r:.60}; expected mean, the only one that lm-eval has."
+            )
+        filters = entry.get("filter_list")
+        metrics.append(
+            {
+                "metric": entry["metric"],
+                "filters": [filters] if isinstance(filters, str) else filters,
+                "weight_by_size": bool(entry.get("weight_by_size", True)),
+            }
+        )
+    metadata = config.get("metadata") or {}
+    version = metadata.get("version", "N/A") if isinstance(metadata, Mapping) else "N/A"
+    alias = str(config.get("group_alias") or name)
+    return Group(name, alias, str(version), tuple(tasks), tuple(metrics))
