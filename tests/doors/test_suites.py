@@ -129,7 +129,7 @@ def handed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def load(folder: Path, *, trusted: bool = False) -> None:
     index = SuiteIndex({"mine": folder / "suite"}, ["mine"], ["mine"] if trusted else [], HARMLESS)
-    index.load(index.task_names, shots=0, draw=0, data=None)
+    index.load(index.expand(["mine"]), shots=0, draw=0, data=None)
 
 
 @pytest.mark.timeout(2 * 3600 if TIMES > 1 else 600)
