@@ -1,12 +1,13 @@
 """Tell the user how far a long step is.
 
-A terminal gets rich bars with rate and time left; a pipe or log gets a plain
-line every few seconds; `--quiet` gets nothing. Steps that end within a second
-draw nothing.
+A terminal gets rich bars with rate and time left, a notebook one line that is
+rewritten; a pipe or log gets a plain line every few seconds; `--quiet` gets nothing.
+Steps that end within a second draw nothing.
 """
 
 from __future__ import annotations
 
+import html
 import sys
 import time
 from types import TracebackType
@@ -115,10 +116,64 @@ class RichProgress:
         self._console.print(line, markup=False, highlight=False)
 
 
+class NotebookProgress:
+    """One line below the cell that is rewritten: label, bar, done/total, rate, time left."""
+
+    def __init__(self) -> None:
+        self._label, self._unit, self._total, self._done = "", "", 0, 0
+        self._began = self._drawn = 0.0
+        self._shown: Any = None
+
+    def start(self, label: str, total: int, unit: str) -> None:
+        self.finish()
+        self._label, self._unit, self._total, self._done = label, unit, total, 0
+        self._began = self._drawn = time.monotonic()
+
+    def advance(self, count: int) -> None:
+        self._done += count
+        now = time.monotonic()
+        # The first second draws nothing, then at most four a second.
+        if now - self._began >= 1 and now - self._drawn >= 0.25:
+            self._drawn = now
+            self._draw(now - self._began)
+
+    def _draw(self, seconds: float) -> None:
+        from IPython.display import HTML, display
+
+        rate = self._done / seconds
+        left = f", {max(self._total - self._done, 0) / rate:.0f} s left" if rate else ""
+        line = HTML(
+            f"{html.escape(self._label)} <progress max='{self._total}' value='{self._done}'>"
+            f"</progress> {self._done}/{self._total} {html.escape(self._unit)} "
+            f"({rate:.1f}/s{left})"
+        )
+        if self._shown is None:
+            self._shown = display(line, display_id=True)
+        else:
+            self._shown.update(line)
+
+    def finish(self) -> None:
+        if self._shown is not None:
+            self._draw(max(time.monotonic() - self._began, 1e-9))
+            self._shown = None
+
+    def say(self, line: str) -> None:
+        print(line, flush=True)
+
+
+def _in_notebook() -> bool:
+    """Whether this is the kernel of a notebook, whose cells show more than text."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return type(shell).__name__ == "ZMQInteractiveShell"
+
+
 def open_progress(quiet: bool) -> Progress:
-    """The progress display that suits where stderr goes."""
+    """The progress display that suits a notebook, or where stderr goes."""
     if quiet:
         return NullProgress()
+    if _in_notebook():
+        return NotebookProgress()
     return RichProgress() if sys.stderr.isatty() else PlainProgress()
 
 

@@ -23,12 +23,15 @@ Call = list[tuple[int, Response]]
 class ScoreRequest:
     """Ask for log p(continuation | context). Token ids; the continuation is not empty.
 
-    Over-long inputs are cut on the left, as lm-eval does:
-    `(context + continuation)[-(max_length + 1):]`.
+    Over-long inputs are cut on the left, as lm-eval does.
     """
 
     context: tuple[int, ...]
     continuation: tuple[int, ...]
+
+    def sequence(self, max_length: int) -> tuple[int, ...]:
+        """Context and continuation as they fit: the last token is never an input."""
+        return (self.context + self.continuation)[-(max_length + 1) :]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,11 @@ class GenerateRequest:
 
     prompt: tuple[int, ...]
     decoding: Decoding
+
+    def input(self, max_length: int) -> tuple[int, ...]:
+        """The prompt as it fits; () where the decoding's tokens leave no room for one."""
+        room = max_length - self.decoding.max_tokens
+        return self.prompt[-room:] if room > 0 else ()
 
 
 @dataclass

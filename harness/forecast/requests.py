@@ -108,9 +108,7 @@ class Counting:
     ) -> Iterator[Call]:
         """Count the scores that are not answered."""
         inputs = [
-            (r.context + r.continuation)[-(self.max_length + 1) :][:-1]
-            for i, r in enumerate(requests)
-            if i not in answered
+            r.sequence(self.max_length)[:-1] for i, r in enumerate(requests) if i not in answered
         ]
         self._add(len(requests), len(answered), inputs)
         yield _unanswered(len(requests), answered, "loglikelihood")
@@ -123,7 +121,7 @@ class Counting:
     ) -> Iterator[Call]:
         """Count the generations that are not answered."""
         left = [r for i, r in enumerate(requests) if i not in answered]
-        inputs = [r.prompt[-(self.max_length - r.decoding.max_tokens) :] for r in left]
+        inputs = [r.input(self.max_length) for r in left]
         self._add(len(requests), len(answered), inputs)
         rooms = (len(t) + r.decoding.max_tokens for t, r in zip(inputs, left, strict=True))
         self.longest = max(self.longest, *rooms, 0)

@@ -14,19 +14,13 @@ from typing import Any
 from specializers.training.examples import TEMPLATES
 from specializers.training.params import TrainParams
 
-PAPER: dict[str, Any] = {
+# What no budget varies; `--set` still does.
+COMMON: dict[str, Any] = {
     "seed": 0,
     "rounds": 1,  # P: answers may be written anew by the model of the previous round
     # -- instructions
-    "examples": 5000,  # R
-    "max_calls": 20_000,  # ours: a bound, so that a weak model ends with what it has
-    "calls_per_round": 256,  # ours: how often the filters are asked whether there is enough
     "surplus": 0.15,  # ours: accepted beyond `examples`, since some answers will be dropped
     "demonstrations": 3,  # M
-    "demonstration_kinds": "mixed",  # M: drawn at random; "one" shows seeds of one task type
-    "wish": "none",  # M: topics are listed; "topic" or "kind+topic" name one for the next task
-    "tasks_per_call": 0,  # C: as many as fit; 0 = until instruction_tokens
-    "instruction_tokens": 1024,  # ours
     "temperature": 1.0,  # M
     "top_p": 0.98,  # M
     "model_sampling": True,  # ours: models.toml may name what suits a model better
@@ -35,23 +29,13 @@ PAPER: dict[str, Any] = {
     "max_words": 150,  # C
     "max_sentences": 3,  # ours: M asks for one or two; seeds that list labels need a third
     "min_input_words": 4,  # ours: M asks for a substantial input
-    "max_input_words": 400,  # ours
-    "novelty": "instruction",  # C
     "novelty_threshold": 0.7,  # C: ROUGE-L F1
     "semantic_threshold": 0.0,  # ours: off; above 0, the largest cosine to an earlier task
     "label_share": 0.3,  # ours: no short answer makes up more of the short answers
-    "label_floor": 25,  # ours: before this many of it the share is not asked
     # -- responses
     "retrieval": "bm25",  # R, P; BM25 from a secondary source
     "embedding": "minilm",  # ours: for dense and hybrid; named or path:FOLDER, hf:OWNER/NAME@REV
-    "passages": 3,  # U: the paper's k is not known
-    "passage_words": 120,  # ours
-    "retrieve_for": "all",  # P: for responses; "open": tasks without a text of their own
     "retrieval_input_words": 40,  # ours: for "open", an input longer than this answers for itself
-    "response_demonstrations": 5,  # M
-    "demonstration_choice": "draw",  # M; "nearest" takes the seeds with the likest instruction
-    "response_tokens": 512,  # ours
-    "responses_per_round": 256,  # ours
     "agreement_samples": 0,  # ours: off; so many sampled answers are compared with the greedy one
     "agreement_share": 0.5,  # ours: of the samples
     "agreement_rouge": 0.5,  # ours: ROUGE-L F1 at which two answers of over 3 words agree
@@ -63,12 +47,33 @@ PAPER: dict[str, Any] = {
     "lora_dropout": 0.0,  # ours
     "target_modules": "all-linear",  # M
     "learning_rate": 3e-4,  # M
-    "warmup_steps": 10,  # ours
     "schedule": "cosine",  # ours
     "epochs": 3,  # M
-    "batch": 32,  # M
     "micro_batch": 4,  # ours: the largest that fits; changes no result but rounding
     "row_tokens": 2048,  # ours: packing without cross-talk; changes no result but rounding
+}
+
+PAPER: dict[str, Any] = {
+    **COMMON,
+    "examples": 5000,  # R
+    "max_calls": 20_000,  # ours: a bound, so that a weak model ends with what it has
+    "calls_per_round": 256,  # ours: how often the filters are asked whether there is enough
+    "demonstration_kinds": "mixed",  # M: drawn at random; "one" shows seeds of one task type
+    "wish": "none",  # M: topics are listed; "topic" or "kind+topic" name one for the next task
+    "tasks_per_call": 0,  # C: as many as fit; 0 = until instruction_tokens
+    "instruction_tokens": 1024,  # ours
+    "max_input_words": 400,  # ours
+    "novelty": "instruction",  # C
+    "label_floor": 25,  # ours: before this many of it the share is not asked
+    "passages": 3,  # U: the paper's k is not known
+    "passage_words": 120,  # ours
+    "retrieve_for": "all",  # P: for responses; "open": tasks without a text of their own
+    "response_demonstrations": 5,  # M
+    "demonstration_choice": "draw",  # M; "nearest" takes the seeds with the likest instruction
+    "response_tokens": 512,  # ours
+    "responses_per_round": 256,  # ours
+    "warmup_steps": 10,  # ours
+    "batch": 32,  # M
     "max_length": 1024,  # ours: tokens; longer examples lose the beginning of their prompt
     "quantisation": "nf4",  # U
     "gradient_checkpointing": True,  # ours

@@ -71,7 +71,7 @@ class Generation:
         return self.max_length - request.decoding.max_tokens
 
     def _prompt(self, request: GenerateRequest) -> tuple[int, ...]:
-        return request.prompt[-self._room(request) :]
+        return request.input(self.max_length)
 
     def _writing(self, index: int) -> Writing:
         request = self.requests[index]

@@ -71,7 +71,7 @@ class Scoring:
     def _inputs(self, request: ScoreRequest) -> tuple[int, ...]:
         if not request.context:
             raise ValueError("a score request needs a context (at least the prefix token)")
-        return (request.context + request.continuation)[-(self.max_length + 1) :][:-1]
+        return request.sequence(self.max_length)[:-1]
 
     def run(self, answered: Set[int] = frozenset()) -> Iterator[Call]:
         """Yield the finished requests of each pass; passes nobody waits for are not made."""

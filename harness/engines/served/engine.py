@@ -141,7 +141,7 @@ class OpenAIEngine:
             UserError: the server gives no (or wrong) log-probabilities of a prompt.
         """
         _refuse_adapter(adapter)
-        sequences = [(r.context + r.continuation)[-(self.max_length + 1) :] for r in requests]
+        sequences = [r.sequence(self.max_length) for r in requests]
         if len(answered) < len(requests) and not self._scores:
             self._check_scoring()
 

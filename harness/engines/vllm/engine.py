@@ -61,9 +61,7 @@ class Tally:
     def __init__(self, requests: Mapping[int, ScoreRequest], max_length: int) -> None:
         self._requests = requests
         self._max_length = max_length
-        self._whole = {
-            i: (r.context + r.continuation)[-(max_length + 1) :] for i, r in requests.items()
-        }
+        self._whole = {i: r.sequence(max_length) for i, r in requests.items()}
         self._missing = {i: len(r.continuation) for i, r in requests.items()}
         self._totals = dict.fromkeys(requests, 0.0)
         self._greedy = dict.fromkeys(requests, True)
