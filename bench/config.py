@@ -39,6 +39,7 @@ class Defaults:
     data: Path | None = None
     corpus: Path | None = None
     shots: tuple[int, ...] | None = None
+    developer: str | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ _DEFAULT_KEYS: dict[str, Kind] = {
     "out": PATH,
     "data": PATH,
     "corpus": PATH,
+    "developer": TEXT,
     "shots": Kind(
         "a list of whole numbers, 0 or more",
         lambda v: isinstance(v, list) and bool(v) and all(type(k) is int and k >= 0 for k in v),

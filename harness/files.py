@@ -14,15 +14,21 @@ from typing import Any
 from platformdirs import user_cache_dir
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write `data` to a temporary file beside `path`, fsync it, rename it into place."""
+def write_bytes(path: Path, data: bytes, *, synced: bool = True) -> None:
+    """Write `data` to a temporary file beside `path`, fsync it, rename it into place.
+
+    Args:
+        synced: False for what is compared and written anew by the next run: after a power
+            loss such a file may be empty. Thousands of small files take a minute to sync.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            if synced:
+                os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except BaseException as error:

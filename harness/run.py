@@ -28,7 +28,7 @@ from harness.suites.prompts import Asked, as_at_first, build_requests
 from harness.suites.rewriting import rewrite_prompts
 from harness.suites.scoring import Answers, Scored, score
 from harness.suites.window import fit_demonstrations, fit_prompt
-from harness.types import Artifact, Job, Json, LocalModel, Record, Response
+from harness.types import Artifact, Job, Json, LocalModel, ModelSpec, Record, Response
 
 # What can change a score: named in every record.
 PACKAGES = ("selfspec-bench", "lm-eval", "transformers", "torch", "peft", "tokenizers")
@@ -213,7 +213,15 @@ def _manifest(
         "metrics": dict(scored.facts),
         **({"corrections": corrections} if corrections else {}),
         **({"groups": groups} if (groups := getattr(task, "bench_groups", {})) else {}),
+        **_model_facts(local.spec),
     }
+
+
+def _model_facts(spec: ModelSpec) -> Json:
+    """What is said of the weights, where it is: for a board's pages and other formats."""
+    facts = {key: getattr(spec, key) for key in ("developer", "licence", "parameters")}
+    said = {key: value for key, value in facts.items() if value}
+    return {"model_facts": said} if said else {}
 
 
 @cache

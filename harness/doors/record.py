@@ -63,13 +63,18 @@ _MANIFEST: Kinds = {
 _MANIFEST_MORE: Kinds = {
     "leak": TABLE,
     "origin": WORDS,
+    "model_facts": mapping(WORDS),
     "withheld": YES_NO,
     "chat_instruction": WORDS,
     "corrections": listing(WORDS, limits.KEYS),
     "groups": mapping(TABLE),
 }
 _METRIC: Kinds = {"aggregation": WORDS, "higher_is_better": YES_NO}
-_METRIC_MORE: Kinds = {"unit": one_of("share", "points", "number"), "fault": WORDS}
+_METRIC_MORE: Kinds = {
+    "unit": one_of("share", "points", "number"),
+    "stderr": NUMBER,
+    "fault": WORDS,
+}
 _LEAK: Kinds = {
     **dict.fromkeys(("flagged", "items", "texts", "touched", "unchecked"), count()),
     "share": NUMBER,

@@ -29,6 +29,7 @@ _KEYS: dict[str, Kind] = {
     "parts": Kind(
         "a list of strings", lambda v: isinstance(v, list) and all(isinstance(p, str) for p in v)
     ),
+    "developer": TEXT,
     "licence": TEXT,
     "accept": TEXT,
     "parameters": TEXT,

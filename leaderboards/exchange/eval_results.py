@@ -27,21 +27,35 @@ class EvalResults:
     left_out: tuple[str, ...]
 
 
-def result_files(board: Board, cards: Mapping[str, Card], dataset: str) -> EvalResults:
+@dataclass(frozen=True)
+class Source:
+    """Who states the results: `url` is where they can be read; without one the hub names nobody."""
+
+    date: str  # of the export, ISO 8601
+    url: str = ""
+    name: str = ""
+    organization: str = ""
+
+
+def result_files(
+    board: Board, cards: Mapping[str, Card], dataset: str, source: Source
+) -> EvalResults:
     """Shares in points of 100, other values as they are, with interval and setting in the notes.
 
     Args:
         dataset: OWNER/NAME of the data set for tasks that are of none on the hub; "" leaves
             those out.
     """
-    found = list(_entries(board, cards, dataset))
+    found = list(_entries(board, cards, dataset, source))
     return EvalResults(
         tuple((name, text) for name, text in found if text),
         tuple(sorted({name for name, text in found if not text})),
     )
 
 
-def _entries(board: Board, cards: Mapping[str, Card], dataset: str) -> Iterator[tuple[str, str]]:
+def _entries(
+    board: Board, cards: Mapping[str, Card], dataset: str, source: Source
+) -> Iterator[tuple[str, str]]:
     """(file, text), or (task, "") for a task that is left out."""
     from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
 
@@ -61,11 +75,20 @@ def _entries(board: Board, cards: Mapping[str, Card], dataset: str) -> Iterator[
                     task_id=column.task,
                     value=round(in_points(cell.score, cell.unit), 4),
                     dataset_revision=hub[1] or None,
+                    date=source.date,
+                    **_source(source),
                     notes=notes,
                 )
                 name = _safe(f"{column.task}-v{column.version}-{section.title}")
                 text = yaml.safe_dump(eval_result_entries_to_yaml([entry]), sort_keys=False)
                 yield f"{_safe(row.label)}/.eval_results/{name}.yaml", text
+
+
+def _source(source: Source) -> dict[str, str]:
+    if not source.url:
+        return {}
+    told = {"source_url": source.url, "source_name": source.name, "source_org": source.organization}
+    return {key: value for key, value in told.items() if value}
 
 
 def _interval(cell: Cell) -> str:

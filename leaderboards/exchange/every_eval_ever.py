@@ -19,7 +19,7 @@ from uuid import UUID
 
 from harness.types import Json
 from leaderboards.board import Board, Cell, Column, Row, Section, rounded
-from leaderboards.exchange.origin import hub_dataset
+from leaderboards.exchange.origin import UNKNOWN, hub_dataset
 from leaderboards.stats.resampling import CONFIDENCE
 from tasks.cards import Card
 
@@ -31,13 +31,18 @@ _UNSAFE = re.compile(r"[^\w.-]+")
 
 
 def result_files(
-    board: Board, cards: Mapping[str, Card], timestamp: int, organization: str
+    board: Board,
+    cards: Mapping[str, Card],
+    timestamp: int,
+    organization: str,
+    developers: Mapping[str, str],
 ) -> Iterator[tuple[str, str]]:
     """Name and text of each file, in the format's own layout (`data/BOARD/DEVELOPER/MODEL/`).
 
     Args:
         timestamp: seconds since 1970 of the export.
         organization: who ran the models.
+        developers: who made them, by the model's name.
     Raises:
         jsonschema.ValidationError: a fault of this exporter.
     """
@@ -47,10 +52,11 @@ def result_files(
     for section in board.sections:
         for row in section.rows:
             content = _content(board, section, row, cards, timestamp, organization)
+            content["model_info"] = _model(row, developers.get(row.model, UNKNOWN))
             if not content["evaluation_results"]:
                 continue
             validator.validate(content)
-            developer, model = content["model_info"]["developer"], _safe(row.label)
+            developer, model = _safe(content["model_info"]["developer"]), _safe(row.label)
             stem = _uuid([board.name, section.title, row.label])
             text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
             yield f"data/{_safe(board.name)}/{developer}/{model}/{stem}.json", text
@@ -80,7 +86,6 @@ def _content(
             "version": version("selfspec-bench"),
             "additional_details": {"origin": row.origin} if row.origin else {},
         },
-        "model_info": _model(row),
         "evaluation_results": [
             rounded(_result(board, section, row, column, cell, cards.get(column.task)))
             for column, cell in zip(section.columns, row.cells, strict=True)
@@ -89,13 +94,13 @@ def _content(
     }
 
 
-def _model(row: Row) -> Json:
+def _model(row: Row, developer: str) -> Json:
     facts = {"base": row.base, "specializer": row.specializer, "artifact": row.artifact}
     numerics = {f"numerics_{key}": str(value) for key, value in row.numerics.items()}
     return {
         "name": row.label,
-        "id": f"unknown/{_safe(row.label)}",
-        "developer": "unknown",
+        "id": f"{_safe(developer)}/{_safe(row.label)}",
+        "developer": developer,
         "inference_engine": {"name": str(row.numerics.get("engine", "unknown"))},
         "additional_details": {
             "deployment_type": "unknown" if row.origin else "self_deployed",

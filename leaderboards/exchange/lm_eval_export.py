@@ -1,12 +1,12 @@
-"""Records -> lm-eval's result files, for the tools that read those.
+"""Records -> lm-eval's result files, for the tools that read those, under lm-eval's own names.
 
 One folder a model, one results file for what was asked in one way:
 
-    MODEL/results_<shots>shot_draw<draw>[_chat][_limit<n>].json
-    MODEL/samples_<task>_<the same>.jsonl
+    MODEL/results_<date>.json
+    MODEL/samples_<task>_<date>.jsonl
 
-lm-eval puts a date there; a record has none, so that equal runs are equal.
-Prompts and choices are not in records: of a sample's `arguments` only the
+The date is that of the export, a microsecond later for each further file: records carry
+no clock. Prompts and choices are not in records: of a sample's `arguments` only the
 choice ranked first is known.
 """
 
@@ -15,36 +15,58 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
 from harness.types import UNSCORED, Json, Record
+from leaderboards.exchange.lm_eval_metrics import NO_ERROR, registered, standard_error
+
+EXPORTER = "selfspec-bench"
 
 
-def result_files(records: Iterable[Record]) -> Iterator[tuple[str, str]]:
-    """Name and text of each file."""
-    groups: dict[tuple[str, str], list[Record]] = defaultdict(list)
-    for record in records:
-        groups[record.manifest["model"], _setting(record.manifest)].append(record)
-    for (model, setting), members in sorted(groups.items()):
-        members.sort(key=lambda record: str(record.manifest["task"]))
-        results = _results(members)
+def result_files(records: Iterable[Record], now: datetime) -> Iterator[tuple[str, str]]:
+    """Name and text of each file.
+
+    Args:
+        now: of the export.
+    """
+    for number, (model, members) in enumerate(_files(records)):
+        date = (now.replace(microsecond=0) + timedelta(microseconds=number + 1)).isoformat()
+        stamp = date.replace(":", "-")
+        results = _results(members, now)
         yield (
-            f"{model}/results_{setting}.json",
+            f"{model}/results_{stamp}.json",
             json.dumps(results, indent=2, ensure_ascii=False, sort_keys=True) + "\n",
         )
         for record in members:
             lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in _samples(record))
-            yield f"{model}/samples_{record.manifest['task']}_{setting}.jsonl", "".join(lines)
+            yield f"{model}/samples_{record.manifest['task']}_{stamp}.jsonl", "".join(lines)
 
 
-def _setting(manifest: Mapping[str, Any]) -> str:
-    name = f"{manifest['shots']}shot_draw{manifest['draw']}"
-    name += "_chat" if manifest["chat"] else ""
-    return name + (f"_limit{manifest['limit']}" if manifest["limit"] else "")
+def _files(records: Iterable[Record]) -> Iterator[tuple[str, list[Record]]]:
+    """The model and the records of each results file.
+
+    In one file a task stands once: of another suite's task of that name, or of another
+    artifact of the model's name, the record goes into a further file.
+    """
+    settings: dict[tuple[Any, ...], list[list[Record]]] = defaultdict(list)
+    for record in records:
+        manifest = record.manifest
+        keys = ("model", "shots", "draw", "chat", "limit")
+        files = settings[tuple(manifest[key] for key in keys)]
+        for held in files:
+            if all(other.manifest["task"] != manifest["task"] for other in held):
+                held.append(record)
+                break
+        else:
+            files.append([record])
+    for setting, files in sorted(settings.items()):
+        for held in files:
+            yield setting[0], sorted(held, key=lambda record: str(record.manifest["task"]))
 
 
-def _results(records: Sequence[Record]) -> Json:
+def _results(records: Sequence[Record], now: datetime) -> Json:
     manifest = records[0].manifest
     by_task = {record.manifest["task"]: record for record in records}
     return {
@@ -71,13 +93,17 @@ def _results(records: Sequence[Record]) -> Json:
             "model_sha": manifest["model_digest"],
             "limit": manifest["limit"] or None,
         },
+        "date": now.timestamp(),
         "model_name": manifest["model"],
+        "model_name_sanitized": manifest["model"],
         "model_source": manifest["model_source"],
         "chat_template": "the model's own" if manifest["chat"] else None,
         "system_instruction": None,
         "lm_eval_version": manifest["packages"].get("lm-eval", ""),
         "transformers_version": manifest["packages"].get("transformers", ""),
-        "written_by": "selfspec-bench",
+        "written_by": EXPORTER,
+        # Calls that failed or were refused are in no sample: lm-eval knows no missing answer.
+        "unscored": {task: r.summary["n"] - r.summary["n_scored"] for task, r in by_task.items()},
     }
 
 
@@ -87,8 +113,21 @@ def _scores(record: Record) -> Json:
     for label, value in record.summary["metrics"].items():
         metric, _, filtered = label.partition(",")
         scores[f"{metric},{filtered or 'none'}"] = value
-        scores[f"{metric}_stderr,{filtered or 'none'}"] = "N/A"
+        scores[f"{metric}_stderr,{filtered or 'none'}"] = _error(record, label)
     return scores
+
+
+def _error(record: Record, label: str) -> float | str:
+    """The standard error: lm-eval's own where the record came from there."""
+    facts = record.manifest["metrics"][label]
+    if record.manifest.get("origin"):
+        return facts.get("stderr", NO_ERROR)  # type: ignore[no-any-return]
+    values = [
+        item["metrics"][label]
+        for item in record.items
+        if item["status"] not in UNSCORED and label in item["metrics"]
+    ]
+    return standard_error(facts["aggregation"], values)
 
 
 def _config(record: Record) -> Json:
@@ -96,7 +135,7 @@ def _config(record: Record) -> Json:
     listed = {
         label.partition(",")[0]: {
             "metric": label.partition(",")[0],
-            "aggregation": facts["aggregation"],
+            "aggregation": registered(facts["aggregation"]),
             "higher_is_better": facts["higher_is_better"],
         }
         for label, facts in manifest["metrics"].items()
@@ -128,10 +167,10 @@ def _samples(record: Record) -> Iterator[Json]:
     for number, item in enumerate(record.items):
         if item["status"] in UNSCORED:
             continue
-        by_filter: dict[str, Json] = defaultdict(dict)
+        # Values that are texts (a corpus' BLEU) are not in records; their row is.
+        by_filter: dict[str, Json] = {_filter(label): {} for label in record.manifest["metrics"]}
         for label, value in item["metrics"].items():
-            metric, _, filtered = label.partition(",")
-            by_filter[filtered or "none"][metric] = value
+            by_filter.setdefault(_filter(label), {})[label.partition(",")[0]] = value
         doc = {key: item[key] for key in ("id", "input", "target", "document") if key in item}
         target = ", ".join(map(str, item.get("target", ())))
         answers = [_response(response, kind) for response in item["responses"]]
@@ -155,6 +194,10 @@ def _samples(record: Record) -> Iterator[Json]:
                 "target_hash": sha256(target.encode("utf-8", "replace")).hexdigest(),
                 **values,
             }
+
+
+def _filter(label: str) -> str:
+    return label.partition(",")[2] or "none"
 
 
 def _response(response: Mapping[str, Any], kind: str) -> Any:

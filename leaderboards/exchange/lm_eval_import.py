@@ -1,33 +1,29 @@
-"""lm-eval result folders (`--output_path`, `--log_samples`) -> records.
+"""lm-eval result folders (`--output_path`, `--log_samples`) -> records, since lm-eval 0.4.3.
 
-So a model run elsewhere can stand on a board. What the samples do not say is
-not made up: a task without samples is refused, and a score that the samples do
-not give again is too. Where a record comes from is in its manifest ("origin")
-and on every board that shows it.
+So a model run elsewhere can stand on a board, with lm-eval's own numbers to the last
+digit. What the samples do not say is not made up: a task without samples is refused,
+and a score that the samples do not give again is too. Where a record comes from is in
+its manifest ("origin") and on every board that shows it.
 """
 
 from __future__ import annotations
 
-import json
 import math
-import re
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from harness.errors import UserError, UserErrors
-from harness.files import digest, read_jsonl
-from harness.record import Aggregation, summarise
+from harness.record import summarise
 from harness.types import Json
-from tasks.aggregation import AGGREGATIONS
+from leaderboards.exchange.lm_eval_export import EXPORTER
+from leaderboards.exchange.lm_eval_metrics import BYPASS, Function, stated_facts
+from leaderboards.exchange.lm_eval_runs import Run, find_runs, item_names, sample_rows
 from tasks.cards import Card
 
-# A rounded JSON number may differ in the last digits from our own sum.
+# Another processor, or another version's function of the same name, may add up differently.
 _TOLERANCE = 1e-6
-_NAME = re.compile(r"[^\w.+-]+")
-_FUNCTION = re.compile(r"def (\w+)\(")
 
 
 @dataclass(frozen=True)
@@ -39,111 +35,190 @@ class Imported:
     summary: Json
 
 
+@dataclass(frozen=True)
+class Results:
+    """What a folder gave: records, and in words why the rest is none."""
+
+    found: tuple[Imported, ...]
+    refused: tuple[str, ...]
+
+
 def read_results(
     folder: Path, cards: Mapping[str, Card], suite_of: Callable[[str], str], name: str = ""
-) -> list[Imported]:
-    """Every task of every `results_*.json` under a folder.
+) -> Results:
+    """Every task of every run under a folder.
 
     Args:
         cards: of the tasks known here; others are taken as lm-eval describes them.
         suite_of: the suite of a task that has a card.
         name: of the model; "" for the one lm-eval wrote.
     Raises:
-        UserErrors: no results, no samples, or samples that do not give the
-            results' scores; all at once.
+        UserErrors: no results, or none of which a record can be made; all reasons at once.
     """
-    files = sorted(folder.rglob("results_*.json"))
-    if not files:
-        raise UserError(
-            f"{folder}: no results_*.json. Name the folder that lm_eval wrote with "
-            "--output_path (and --log_samples)."
-        )
-    found, faults = [], []
-    for path in files:
-        try:
-            results = json.loads(path.read_text(encoding="utf-8"))
-            tasks = sorted(results["configs"])
-        except (ValueError, KeyError, TypeError) as error:
-            faults.append(f"{path}: not lm-eval's results ({type(error).__name__}: {error}).")
-            continue
-        for task in tasks:
+    found, refused = [], []
+    for run in find_runs(folder, name):
+        for task in run.tasks:
             try:
-                found.append(_imported(path, results, task, cards.get(task), suite_of, name))
+                found.append(_imported(run, task, cards.get(task), suite_of))
             except UserError as error:
-                faults.append(str(error))
-            except (KeyError, TypeError, ValueError) as error:
-                faults.append(
-                    f"{path}: task '{task}' cannot be read ({type(error).__name__}: {error}). "
-                    "Results of lm-eval 0.4.9 and newer are understood."
+                refused.append(str(error))
+            except (KeyError, TypeError, ValueError, IndexError) as error:
+                refused.append(
+                    f"{run.path}: task '{task}' cannot be read ({type(error).__name__}: {error}). "
+                    "Results of lm-eval 0.4.3 and newer are understood."
                 )
-    if faults:
-        raise UserErrors(faults)
-    return found
+    if not found:
+        raise UserErrors(refused)
+    return Results(tuple(found), tuple(refused))
 
 
-def _imported(
-    path: Path,
-    results: Json,
-    task: str,
-    card: Card | None,
-    suite_of: Callable[[str], str],
-    name: str,
-) -> Imported:
-    samples = path.with_name(f"samples_{task}_{path.stem.removeprefix('results_')}.jsonl")
-    if not samples.exists():
+def _imported(run: Run, task: str, card: Card | None, suite_of: Callable[[str], str]) -> Imported:
+    config, scores = run.results["configs"][task], run.results["results"][task]
+    labels = [key for key in scores if _is_score(key)]
+    if labels and all(label.partition(",")[0] == BYPASS for label in labels):
         raise UserError(
-            f"{path}: task '{task}' has no {samples.name} beside it, and a record is made of "
-            "items. Run lm_eval with --log_samples."
+            f"{run.path}: task '{task}' was run with --predict_only: nothing was scored. "
+            "Run lm_eval without it."
         )
-    rows: dict[int, list[Json]] = defaultdict(list)
-    for row in read_jsonl(samples):
-        rows[row["doc_id"]].append(row)
-    config = results["configs"][task]
-    items = tuple(_item(rows[doc], config["output_type"]) for doc in sorted(rows))
-    metrics = _metrics(results, task, items)
-    scores = results["results"][task]
-    summary = summarise(
-        items,
-        {label: _aggregation(facts, scores, label) for label, facts in metrics.items()},
-        int(results["n-samples"][task]["original"]),
-    )
-    for label, value in summary["metrics"].items():
-        stated = scores[_stated(label)]
-        if value is not None and not math.isclose(value, stated, abs_tol=_TOLERANCE):
+    rows = sample_rows(run, task)
+    if not rows:
+        raise UserError(f"{run.samples(task)}: no items of task '{task}'.")
+    items = _items(rows, config["output_type"])
+    facts = {}
+    for label in labels:
+        value = scores[label]
+        if type(value) not in (int, float) or not math.isfinite(value):
             raise UserError(
-                f"{path}: {task} states {label} {stated}, its samples give {value}. "
-                "Results and samples are not of one run, or were changed."
+                f"{run.path}: task '{task}' states {label} {value!r}, which is no number."
             )
-    manifest = _manifest(path, results, task, metrics, card, name)
+        short = _short(label)
+        values = _values(rows, *label.split(",", 1))
+        facts[short], function = _facts(run, task, label, values, value)
+        _check(run, task, label, values, function)
+    if not facts:
+        raise UserError(f"{run.path}: task '{task}' has no score.")
+    summary = summarise(items, {}, _counts(run, task, len(items))["original"])
+    summary["metrics"] = {_short(label): float(scores[label]) for label in labels}
+    manifest = _manifest(run, task, facts, card)
     if card is not None:
         manifest["suite"] = suite_of(task)
     return Imported(manifest, items, summary)
 
 
-def _item(rows: Sequence[Json], output_type: str) -> Json:
+def _is_score(key: str) -> bool:
+    """Whether an entry of a task's results is a score: "acc,none", not "alias"."""
+    return "," in key and not key.partition(",")[0].endswith("_stderr")
+
+
+def _short(label: str) -> str:
+    """A metric's name in a record: with its filter, where it has one."""
+    metric, _, filtered = label.partition(",")
+    return metric if filtered == "none" else label
+
+
+def _values(rows: Sequence[Sequence[Json]], metric: str, filtered: str) -> list[Any]:
+    """What the items gave for one metric, in the order lm-eval added them up."""
+    return [
+        row[metric]
+        for group in rows
+        for row in group
+        if row["filter"] == filtered and metric in row["metrics"]
+    ]
+
+
+def _facts(
+    run: Run, task: str, label: str, values: Sequence[Any], score: float
+) -> tuple[Json, Function | None]:
+    metric, _, filtered = label.partition(",")
+    listed = {
+        entry["metric"]: entry for entry in run.results["configs"][task].get("metric_list") or []
+    }
+    aggregation = listed.get(metric, {}).get("aggregation")
+    higher = run.results.get("higher_is_better", {}).get(task, {}).get(metric)
+    numbers = [value for value in values if type(value) in (int, float)]
+    facts, function = stated_facts(
+        metric, None if aggregation is None else str(aggregation), higher, [*numbers, score]
+    )
+    # Kept as it is: lm-eval resamples with other random numbers than anyone else.
+    error = run.results["results"][task].get(f"{metric}_stderr,{filtered}")
+    return facts | ({"stderr": error} if type(error) in (int, float) else {}), function
+
+
+def _check(
+    run: Run, task: str, label: str, values: Sequence[Any], function: Function | None
+) -> None:
+    """Refuse samples that give another score than the results state."""
+    if not values and run.results.get("written_by") != EXPORTER:
+        raise UserError(
+            f"{run.path}: task '{task}' states {label}, but its samples hold no such value. "
+            "Results and samples are not of one run, or were changed."
+        )
+    stated = float(run.results["results"][task][label])
+    if function is None or not values:
+        return
+    try:
+        value = float(function([_number(value) for value in values]))
+    except (TypeError, ValueError, IndexError):
+        return  # lm-eval wrote arrays as shortened text: they cannot be added up again
+    if not math.isclose(value, stated, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE):
+        raise UserError(
+            f"{run.path}: {task} states {_short(label)} {stated}, its samples give {value}. "
+            "Results and samples are not of one run, or were changed."
+        )
+
+
+def _items(rows: Sequence[Sequence[Json]], output_type: str) -> tuple[Json, ...]:
+    """The items in the order of the data; several processes write them in another."""
+    ordered = sorted(rows, key=lambda group: int(group[0]["doc_id"]))
+    names = item_names([(group[0]["doc_id"], _doc(group[0])) for group in ordered])
+    return tuple(
+        _item(group, name, output_type) for group, name in zip(ordered, names, strict=True)
+    )
+
+
+def _doc(row: Json) -> Mapping[str, Any]:
+    return row["doc"] if isinstance(row["doc"], Mapping) else {}
+
+
+def _item(rows: Sequence[Json], names: tuple[str, str], output_type: str) -> Json:
     """One item, from its row for each filter."""
     first = rows[0]
-    doc, values = first["doc"], {}
-    for row in rows:
-        for metric in row["metrics"]:
-            values[metric_label(metric, row["filter"])] = _number(row[metric])
+    doc = _doc(first)
+    values = {
+        _short(f"{metric},{row['filter']}"): number
+        for row in rows
+        for metric in row["metrics"]
+        if (number := _plain(row[metric])) is not None
+    }
     prompts = [list(arguments.values()) for arguments in first["arguments"].values()]
-    name = str(doc.get("id", first["doc_id"]))
     target = doc["target"] if isinstance(doc.get("target"), list) else [first["target"]]
     answer, responses = _answers(first["resps"], prompts, output_type)
     return {
-        "id": name,
+        "id": names[0],
         "status": "unparseable" if values.get("unparseable") else "ok",
         "input": str(doc.get("input", "")),
         "answer": answer,
         "target": [str(part) for part in target],
         "metrics": values,
-        "document": str(doc.get("document") or name),
+        "document": names[1],
         "cut_tokens": 0,
         "prompt_sha256": first["prompt_hash"],
         "responses": responses,
         "flags": [],
     }
+
+
+def _plain(value: Any) -> Any:
+    """A value that items may hold: a number or a list of them; None where it is neither."""
+    if isinstance(value, list):
+        parts = [_plain(part) for part in value]
+        return None if None in parts else parts
+    number = _number(value)
+    return number if isinstance(number, int | float) and math.isfinite(number) else None
+
+
+def _number(value: Any) -> Any:
+    return int(value) if isinstance(value, bool) else value
 
 
 def _answers(
@@ -163,69 +238,22 @@ def _answers(
     return answer, [{"loglikelihood": value, "greedy": greedy} for value, greedy in pairs]
 
 
-def _number(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_number(part) for part in value]
-    return int(value) if isinstance(value, bool) else value
+def _counts(run: Run, task: str, items: int) -> Json:
+    """Items in the whole set, and those asked."""
+    known = run.results.get("n-samples", {}).get(task, {})
+    return {"original": int(known.get("original", items)),
+            "effective": int(known.get("effective", items))}  # fmt: skip
 
 
-def metric_label(metric: str, filtered: str) -> str:
-    """A metric's name in a record: with its filter, where it has one."""
-    return metric if filtered == "none" else f"{metric},{filtered}"
-
-
-def _stated(label: str) -> str:
-    """The key of a record's metric in lm-eval's results."""
-    return label if "," in label else f"{label},none"
-
-
-def _metrics(results: Json, task: str, items: Sequence[Json]) -> dict[str, Json]:
-    """Aggregation and direction of each metric that the samples hold."""
-    higher = results["higher_is_better"].get(task, {})
-    named = {
-        entry["metric"]: str(entry.get("aggregation", "mean"))
-        for entry in results["configs"][task].get("metric_list", [])
-    }
-    metrics = {}
-    for label in dict.fromkeys(label for item in items for label in item["metrics"]):
-        metric = label.partition(",")[0]
-        # A task's own function is dumped as its source.
-        aggregation = named.get(metric, "mean")
-        function = _FUNCTION.match(aggregation)
-        better = higher.get(metric)
-        metrics[label] = {
-            "aggregation": function[1] if function else aggregation,
-            "higher_is_better": True if better is None else bool(better),
-        }
-    return metrics
-
-
-def _aggregation(facts: Mapping[str, Any], scores: Json, label: str) -> Aggregation:
-    """How the items give the score; for what we cannot compute, what lm-eval computed."""
-    known = AGGREGATIONS.get(facts["aggregation"])
-    if known is not None:
-        return known
-    return lambda _: float(scores[_stated(label)])
-
-
-def _manifest(
-    path: Path,
-    results: Json,
-    task: str,
-    metrics: Mapping[str, Json],
-    card: Card | None,
-    name: str,
-) -> Json:
+def _manifest(run: Run, task: str, metrics: Mapping[str, Json], card: Card | None) -> Json:
+    results, model = run.results, run.model
     setup, config = results["config"], results["configs"][task]
-    own = results.get("model_name") or str(setup["model"])
-    model = _NAME.sub("__", name or own).strip("_.") or "model"
-    count = results["n-samples"][task]
+    count = _counts(run, task, 0)
     decoding = dict(config.get("generation_kwargs") or {})
     if config["output_type"] != "generate_until":
         decoding = {}
     if results.get("system_instruction"):
         decoding["system_instruction"] = results["system_instruction"]
-    weights = {key: value for key, value in setup.items() if key.startswith("model")}
     version = results.get("lm_eval_version") or results.get("git_hash") or "of unknown version"
     return {
         "model": model,
@@ -233,12 +261,12 @@ def _manifest(
         "specializer": "",
         "suite": "lm-eval",
         "task": task,
-        "shots": int(results["n-shot"][task] or 0),
+        "shots": int(results.get("n-shot", {}).get(task) or config.get("num_fewshot") or 0),
         "draw": int((config.get("metadata") or {}).get("draw", 0)),
-        "limit": int(count["effective"]) if setup.get("limit") else 0,
+        "limit": count["effective"] if setup.get("limit") else 0,
         "model_kind": "not said",
-        "model_digest": digest({"name": own, **weights}),
-        "model_source": str(own),
+        "model_digest": run.digest,
+        "model_source": run.source,
         "artifact": "",
         "artifact_facts": {},
         "task_title": card.title if card else task,
@@ -247,7 +275,7 @@ def _manifest(
         "rank_of": card.rank_of if card else "",
         "stand_in": card.stand_in if card else "",
         "redistribute": bool(card and card.redistribute and card.origin.kind == "own"),
-        "n_full": int(count["original"]),
+        "n_full": count["original"],
         "chat": results.get("chat_template") is not None,
         "decoding": decoding,
         "numerics": {
@@ -265,7 +293,7 @@ def _manifest(
         "main_metric": _main_metric(card, metrics),
         "metrics": dict(metrics),
         "leak": {},
-        "origin": f"lm-eval {version}, {path.name}",
+        "origin": f"lm-eval {version}, {run.path.name}",
     }
 
 

@@ -1,12 +1,38 @@
-"""Which data set on the Hugging Face hub a task is of."""
+"""Where things come from, as other formats ask: a task's data set, a model's developer."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+
+from harness.types import Record
 from tasks.cards import Card
+
+UNKNOWN = "unknown"
+_HUB = re.compile(r"(?:hf:)?([\w-]+)/[\w.-]+(?:@.*)?")
 
 
 def hub_dataset(card: Card | None) -> tuple[str, str] | None:
-    """Name and revision of the set, or None if it does not come from the hub."""
+    """Name and revision of the set on the Hugging Face hub, or None if it is not from there."""
     if card is None or card.origin.kind != "hub":
         return None
     return card.origin.url, card.origin.revision
+
+
+def developers(records: Iterable[Record], own: str = "") -> dict[str, str]:
+    """Who made each model, by its name: as declared, else the owner of its repository on the hub.
+
+    Args:
+        own: who made the specialised models.
+    """
+    found = {}
+    for record in records:
+        manifest = record.manifest
+        declared = manifest.get("model_facts", {}).get("developer", "")
+        source = str(manifest.get("model_source", ""))
+        hub = _HUB.fullmatch(source) if source.startswith("hf:") or manifest.get("origin") else None
+        if manifest["specializer"]:
+            found[manifest["model"]] = own or UNKNOWN
+        else:
+            found[manifest["model"]] = declared or (hub[1] if hub else UNKNOWN)
+    return found

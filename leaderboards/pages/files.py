@@ -26,7 +26,8 @@ def script(key: str, value: Any) -> str:
 def write_site(out: Path, files: Iterable[tuple[str, str]]) -> list[str]:
     """Write (name, text) pairs under `out`; return the names.
 
-    Files that are there with the same content are left alone. Files of an earlier
+    Files that are there with the same content are left alone; that comparison also mends
+    what a power loss tore, so no file but the list is synced. Files of an earlier
     build that are not among these are removed, and folders this empties; nothing
     that no build wrote is ever touched.
     """
@@ -36,7 +37,7 @@ def write_site(out: Path, files: Iterable[tuple[str, str]]) -> list[str]:
         data = text.encode("utf-8", "replace")
         path = out / name
         if not path.is_file() or path.read_bytes() != data:
-            write_bytes(path, data)
+            write_bytes(path, data, synced=False)
         names.append(name)
     for name in sorted(earlier - set(names)):
         _remove(out, name)

@@ -29,7 +29,15 @@ def options(sub: argparse.ArgumentParser) -> None:
         help="eval-results: the hub's data set for tasks that are of none",
     )
     sub.add_argument(
-        "--organization", default="unknown", help="every-eval-ever: who ran the models"
+        "--organization",
+        default="",
+        help="every-eval-ever, eval-results: who ran the models (a name on the hub)",
+    )
+    sub.add_argument(
+        "--source",
+        default="",
+        metavar="URL",
+        help="eval-results: where the results can be read",
     )
     folder_options(sub)
 
@@ -52,25 +60,31 @@ def call(args: argparse.Namespace) -> int:
 def _files(
     args: argparse.Namespace, workspace: Workspace, refused: list[str]
 ) -> Iterable[tuple[str, str]]:
+    from datetime import UTC, datetime
+
     from leaderboards.build import build
     from leaderboards.exchange import eval_results, every_eval_ever, lm_eval_export, model_index
+    from leaderboards.exchange.origin import UNKNOWN, developers
     from leaderboards.gather import gather, shown
 
+    # Of the export, not of the runs, which carry no clock.
+    now = int(os.environ.get("SOURCE_DATE_EPOCH") or time.time())
     records = workspace.records()
     spec = workspace.board_spec(args.name, records)
     if args.format == "lm-eval":
         sections = gather(records, spec, refused)
-        return lm_eval_export.result_files(shown(sections))
+        return lm_eval_export.result_files(shown(sections), datetime.fromtimestamp(now))
     cards = workspace.cards()
     board = build(records, spec)
     refused += board.refused
     if args.format == "model-index":
         return model_index.result_files(board, cards)
     if args.format == "every-eval-ever":
-        # Of the export, not of the runs, which carry no clock.
-        now = int(os.environ.get("SOURCE_DATE_EPOCH") or time.time())
-        return every_eval_ever.result_files(board, cards, now, args.organization)
-    found = eval_results.result_files(board, cards, args.dataset)
+        makers = developers(records, workspace.config.defaults.developer or "")
+        return every_eval_ever.result_files(board, cards, now, args.organization or UNKNOWN, makers)
+    date = datetime.fromtimestamp(now, UTC).isoformat().replace("+00:00", "Z")
+    source = eval_results.Source(date, args.source, board.title, args.organization)
+    found = eval_results.result_files(board, cards, args.dataset, source)
     if found.left_out:
         print(
             f"bench: left out, of no data set on the hub: {', '.join(found.left_out)}. "

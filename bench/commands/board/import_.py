@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.commands.options import folder_options, workspace_of
 from harness.errors import UserErrors
+
+if TYPE_CHECKING:
+    from leaderboards.exchange.lm_eval_import import Imported
 
 NAME = "import"
 HELP = "take lm-eval result folders (written with --log_samples) as records"
@@ -25,29 +30,58 @@ def call(args: argparse.Namespace) -> int:
 
     workspace = workspace_of(args)
     out, index = workspace.out, workspace.suites
-    found = read_results(
+    results = read_results(
         args.folder,
         workspace.cards(),
         lambda task: index.place(task).suite,
         args.model,
     )
-    places: dict[Path, int] = {}
-    faults = []
-    for number, entry in enumerate(found):
+    places: dict[Path, Imported] = {}
+    faults = list(results.refused)
+    for entry in results.found:
         facts = {key: entry.manifest[key] for key in Job.__dataclass_fields__ if key != "chat"}
         place = record_folder(out / "runs", Job(**facts))
-        if place.exists() or place in places:
+        if place in places:
+            faults += _twice(place, places[place], entry)
+        elif place.exists() and not _same(place, entry):
             faults.append(
-                f"{place}: a record of this run is there already. Give the imported model another "
-                "name with --model, or remove that folder."
+                f"{place}: a record of this run is there already, and another one. Give the "
+                "imported model another name with --model, or remove that folder."
             )
-        places[place] = number
-    if faults:
+        else:
+            places[place] = entry
+    if not places:
         raise UserErrors(faults)
-    for place, number in places.items():
-        entry = found[number]
+    for place, entry in places.items():
         write_record(place, entry.manifest, entry.items, entry.summary, {})
     if not args.quiet:
-        models = ", ".join(sorted({entry.manifest["model"] for entry in found}))
-        print(f"{len(found)} records of {models} in {out / 'runs'}. Now: bench board")
-    return 0
+        models = ", ".join(sorted({entry.manifest["model"] for entry in places.values()}))
+        print(f"{len(places)} records of {models} in {out / 'runs'}. Now: bench board")
+    for fault in faults:
+        print(f"bench: left out: {fault}", file=sys.stderr)
+    return 1 if faults else 0
+
+
+def _twice(place: Path, first: Imported, second: Imported) -> list[str]:
+    """What is wrong with two runs of one model, task, shots and draw: nothing, if they agree."""
+    if (first.items, first.summary) == (second.items, second.summary):
+        return []
+    differing = [
+        f"{key} {first.manifest[key]!r} and {second.manifest[key]!r}"
+        for key in ("limit", "chat", "decoding", "task_version")
+        if first.manifest[key] != second.manifest[key]
+    ]
+    return [
+        f"{second.manifest['origin']} and {first.manifest['origin']} are both "
+        f"{place.parent.name} on {place.name} and do not agree "
+        f"({'; '.join(differing) or 'other answers'}). "
+        "The first is taken. Import the second from a folder of its own, with --model."
+    ]
+
+
+def _same(place: Path, entry: Imported) -> bool:
+    from harness.record import read_record
+
+    there = read_record(place)
+    manifest = {key: value for key, value in there.manifest.items() if key != "engine_report"}
+    return manifest == entry.manifest and there.items == entry.items

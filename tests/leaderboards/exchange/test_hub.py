@@ -15,12 +15,17 @@ import tasks
 from bench import cli
 from leaderboards.build import build
 from leaderboards.exchange import eval_results, every_eval_ever, model_index
+from leaderboards.exchange.origin import developers
 from leaderboards.spec import BoardSpec
 from tasks.cards import load_cards
 from tests.leaderboards.records import record, store
 
 CARDS = load_cards([Path(tasks.__file__).parent / "biomed"])
 HUB = next(name for name, card in sorted(CARDS.items()) if card.origin.kind == "hub")
+MADE_BY = {"tiny": "owner", "selfspec-tiny": "our lab"}
+SOURCE = eval_results.Source(
+    "2026-01-02T03:04:05Z", "https://example.org/board", "A board", "our-lab"
+)
 SPEC = BoardSpec("made up", title='<script>"\u202e\x00', resamples=200)
 
 
@@ -62,12 +67,12 @@ def safe_path(name):
 
 
 def test_every_eval_ever_holds_every_score_with_its_interval(board):
-    files = dict(every_eval_ever.result_files(board, CARDS, 1_700_000_000, "me"))
+    files = dict(every_eval_ever.result_files(board, CARDS, 1_700_000_000, "me", MADE_BY))
     assert len(files) == 2 * 2 + 2  # a file a model and table
     found = {}
     for name, text in files.items():
         assert safe_path(name), name
-        assert re.fullmatch(r"data/made-up/unknown/[^/]+/[0-9a-f-]{36}\.json", name)
+        assert re.fullmatch(r"data/made-up/(owner|our-lab|unknown)/[^/]+/[0-9a-f-]{36}\.json", name)
         content = json.loads(text)
         assert content["schema_version"] == "0.3.0"
         for result in content["evaluation_results"]:
@@ -90,7 +95,7 @@ def test_every_eval_ever_holds_every_score_with_its_interval(board):
 
 
 def test_every_eval_ever_names_the_hubs_data_set_and_its_revision(board):
-    files = dict(every_eval_ever.result_files(board, CARDS, 1, "me"))
+    files = dict(every_eval_ever.result_files(board, CARDS, 1, "me", MADE_BY))
     sources = [
         result["source_data"]
         for text in files.values()
@@ -106,7 +111,7 @@ def test_what_does_not_fit_the_schema_is_refused(board):
     schema = json.loads(every_eval_ever.SCHEMA.read_text())
     jsonschema.Draft7Validator.check_schema(schema)
     validator = jsonschema.Draft7Validator(schema)
-    text = next(iter(dict(every_eval_ever.result_files(board, CARDS, 1, "me")).values()))
+    text = next(iter(dict(every_eval_ever.result_files(board, CARDS, 1, "me", MADE_BY)).values()))
     for break_it in (
         lambda c: c.pop("model_info"),
         lambda c: c.update(more="field"),
@@ -122,7 +127,7 @@ def test_what_does_not_fit_the_schema_is_refused(board):
 
 
 def test_eval_results_read_back(board):
-    found = eval_results.result_files(board, CARDS, "me/suite")
+    found = eval_results.result_files(board, CARDS, "me/suite", SOURCE)
     assert found.left_out == ()
     wanted = cells(board)
     assert len(dict(found.files)) == len(found.files) == len(wanted)
@@ -137,7 +142,7 @@ def test_eval_results_read_back(board):
 
 
 def test_eval_results_leave_out_what_is_of_no_data_set_on_the_hub(board):
-    found = eval_results.result_files(board, CARDS, "")
+    found = eval_results.result_files(board, CARDS, "", SOURCE)
     assert found.left_out == ("own", "text")
     assert len(found.files) == 4
 
@@ -176,5 +181,39 @@ def test_the_command_writes_each_format(tmp_path, monkeypatch, capsys):
 
 def test_the_same_board_gives_the_same_files(board):
     again = replace(board)
-    first = list(every_eval_ever.result_files(board, CARDS, 1, "me"))
-    assert first == list(every_eval_ever.result_files(again, CARDS, 1, "me"))
+    first = list(every_eval_ever.result_files(board, CARDS, 1, "me", MADE_BY))
+    assert first == list(every_eval_ever.result_files(again, CARDS, 1, "me", MADE_BY))
+
+
+def test_every_eval_ever_says_who_made_a_model(board):
+    files = dict(every_eval_ever.result_files(board, CARDS, 1, "me", MADE_BY))
+    makers = {c["name"]: (c["developer"], c["id"]) for c in
+              (json.loads(text)["model_info"] for text in files.values())}  # fmt: skip
+    assert makers["tiny"] == ("owner", "owner/tiny")
+    assert makers["selfspec-tiny"] == ("our lab", "our-lab/selfspec-tiny")
+    assert makers["rolling"] == ("unknown", "unknown/rolling")
+
+
+@pytest.mark.parametrize(
+    ("changes", "own", "maker"),
+    [({"model_facts": {"developer": "google"}}, "", "google"),
+     ({"model_source": "hf:google/gemma@main"}, "", "google"),
+     ({"model_source": "path:/data/google/gemma"}, "", "unknown"),
+     ({"model_source": "google/gemma", "origin": "lm-eval 0.4.9, a file"}, "", "google"),
+     ({"model_source": "models/a/b", "origin": "lm-eval 0.4.9, a file"}, "", "unknown"),
+     ({"specializer": "selfspec", "model_facts": {"developer": "google"}}, "", "unknown"),
+     ({"specializer": "selfspec", "model_facts": {"developer": "google"}}, "lab", "lab")],
+)  # fmt: skip
+def test_a_models_maker_is_declared_or_the_owner_of_its_repository(changes, own, maker):
+    assert developers([record("m", "t", [1], **changes)], own) == {"m": maker}
+
+
+def test_eval_results_say_when_and_where(board):
+    (text, *_) = [text for _, text in eval_results.result_files(board, CARDS, "me/s", SOURCE).files]
+    (entry,) = parse_eval_result_entries(yaml.safe_load(text))
+    assert entry.date == "2026-01-02T03:04:05Z"
+    assert (entry.source_url, entry.source_org) == ("https://example.org/board", "our-lab")
+    bare = eval_results.Source("2026-01-02T03:04:05Z", organization="our-lab")
+    (text, *_) = [text for _, text in eval_results.result_files(board, CARDS, "me/s", bare).files]
+    (entry,) = parse_eval_result_entries(yaml.safe_load(text))
+    assert entry.source_org is None  # the hub takes no name without an address

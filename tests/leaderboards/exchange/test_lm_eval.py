@@ -2,11 +2,15 @@
 
 import json
 import logging
+import math
 import shutil
+import statistics
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 from lm_eval import simple_evaluate
+from lm_eval.api import metrics
 from lm_eval.api.model import LM
 from lm_eval.loggers import EvaluationTracker
 from lm_eval.tasks import TaskManager
@@ -19,6 +23,7 @@ from harness.types import Record
 from leaderboards.build import build
 from leaderboards.exchange.lm_eval_export import result_files
 from leaderboards.exchange.lm_eval_import import read_results
+from leaderboards.exchange.lm_eval_metrics import standard_error
 from leaderboards.spec import BoardSpec
 from tasks.cards import load_cards
 from tests.leaderboards.records import item, record, record_of
@@ -100,13 +105,14 @@ def copy(results, tmp_path):
 
 
 CARDS = load_cards([SUITE])
+NOW = datetime(2026, 1, 2, 3, 4, 5)
 
 
 def imported(folder, name=""):
-    return {
-        entry.manifest["task"]: entry
-        for entry in read_results(folder, CARDS, lambda task: "biomed_mini", name)
-    }
+    results = read_results(folder, CARDS, lambda task: "biomed_mini", name)
+    if results.refused:
+        raise UserErrors(results.refused)
+    return {entry.manifest["task"]: entry for entry in results.found}
 
 
 def as_record(entry, **changes):
@@ -229,8 +235,12 @@ def test_import_writes_records_once(results, tmp_path, monkeypatch, capsys):
     told = capsys.readouterr().out
     assert "4 records of evil in" in told
     assert len(read_records(tmp_path / "out" / "runs")) == 4
-    assert cli.main(command) == 2
-    assert "is there already" in capsys.readouterr().err
+    assert cli.main(command) == 0  # the same records again
+    changed = Path(shutil.copytree(results, tmp_path / "changed"))
+    (rows,) = changed.rglob("samples_poem_*.jsonl")
+    rows.write_text(rows.read_text().replace("No, x", "No, y"))
+    assert cli.main([*command[:2], str(changed), *command[3:]]) == 1
+    assert "is there already, and another one" in capsys.readouterr().err
 
 
 def kept(record):
@@ -240,8 +250,12 @@ def kept(record):
         for entry in record.items
     ]
     keys = ("model", "task", "task_version", "shots", "draw", "limit", "chat", "decoding",
-            "n_full", "metrics")  # fmt: skip
-    return {key: record.manifest[key] for key in keys}, items, record.summary
+            "n_full")  # fmt: skip
+    metrics = {
+        name: {key: facts[key] for key in ("aggregation", "higher_is_better")}
+        for name, facts in record.manifest["metrics"].items()
+    }
+    return {key: record.manifest[key] for key in keys}, metrics, items, record.summary
 
 
 def test_lm_eval_to_record_to_lm_eval_to_record(results, tmp_path):
@@ -249,7 +263,7 @@ def test_lm_eval_to_record_to_lm_eval_to_record(results, tmp_path):
     for entry in first.values():
         folder = tmp_path / "runs" / entry.manifest["model"] / f"{entry.manifest['task']}@0.0"
         write_record(folder, entry.manifest, entry.items, entry.summary, {})
-    for name, text in result_files(read_records(tmp_path / "runs")):
+    for name, text in result_files(read_records(tmp_path / "runs"), NOW):
         (tmp_path / "again" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "again" / name).write_text(text)
     again = imported(tmp_path / "again")
@@ -276,10 +290,53 @@ def test_records_of_this_harness_round_trip(tmp_path):
             "aggregation": "mean_score", "higher_is_better": False,
         }  # fmt: skip
         entry.summary["metrics"] = {"accuracy": 2 / 3, "unparseable": 0.0}
-    for name, text in result_files(made):
+    for name, text in result_files(made, NOW):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
-    found = read_results(tmp_path, {}, str, "")
+    found = read_results(tmp_path, {}, str, "").found
     assert sorted(entry.manifest["draw"] for entry in found) == [0, 1]
     for entry, original in zip(found, made, strict=True):
         assert kept(entry) == kept(original)
+
+
+def test_files_have_lm_evals_names_and_standard_errors():
+    right = [1, 0, 1, 1, 0, 1, 1, 0]
+    counts = [[1, 0, 1], [2, 1, 0], [0, 0, 3], [1, 1, 1]]
+    made = [
+        record("tiny", "one", [*right, None], aggregation="mean"),
+        record("tiny", "f1", counts, aggregation="micro_f1"),
+        record("tiny", "own", right, aggregation="beside.own"),
+        record("tiny", "one", right, suite="another"),
+    ]
+    for entry in made:
+        entry.summary["metrics"] = {"accuracy": 0.625}
+    files = dict(result_files(made, NOW))
+    assert sorted(files) == [
+        "tiny/results_2026-01-02T03-04-05.000001.json",
+        "tiny/results_2026-01-02T03-04-05.000002.json",
+        "tiny/samples_f1_2026-01-02T03-04-05.000001.jsonl",
+        "tiny/samples_one_2026-01-02T03-04-05.000001.jsonl",
+        "tiny/samples_one_2026-01-02T03-04-05.000002.jsonl",
+        "tiny/samples_own_2026-01-02T03-04-05.000001.jsonl",
+    ]
+    content = json.loads(files["tiny/results_2026-01-02T03-04-05.000001.json"])
+    errors = {task: scores["accuracy_stderr,none"] for task, scores in content["results"].items()}
+    # The sample's standard deviation, divided by the root of the number of items.
+    assert errors["one"] == pytest.approx(statistics.stdev(right) / math.sqrt(8), rel=1e-12)
+    assert 0.05 < errors["f1"] < 0.4
+    assert errors["own"] == "N/A"
+    assert content["unscored"] == {"one": 1, "f1": 0, "own": 0}
+
+
+@pytest.mark.parametrize(
+    ("aggregation", "values"),
+    [("f1_score", [[1, 1], [0, 1], [1, 0], [1, 1], [0, 0]] * 8),
+     ("matthews_corrcoef", [[1, 1], [0, 1], [1, 0], [1, 1], [0, 0]] * 8),
+     ("perplexity", [-1.0, -2.0, -0.5, -1.5] * 10)],
+)  # fmt: skip
+def test_resampled_standard_errors_are_lm_evals_within_their_noise(
+    aggregation, values, monkeypatch
+):
+    monkeypatch.setenv("DISABLE_MULTIPROC", "1")
+    theirs = metrics.bootstrap_stderr(getattr(metrics, aggregation), values, 1000)
+    assert standard_error(aggregation, values) == pytest.approx(theirs, rel=0.15)
