@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from bench import ready
 from bench.scoring import Asking, Scorer, load_tasks, planned
 from bench.workspace import Recipe, Workspace
 from harness.errors import Unfinished, UserError, UserErrors
@@ -51,17 +52,21 @@ def record(
     if place.executor == "local" and (place.address or place.storage):
         raise UserError("--address and --storage go with --executor ray; add it or leave them out.")
     resolved = workspace.resolve_all(models)
-    tasks, jobs = planned(workspace, asking, resolved)
-    left_out = workspace.suites.told_of(asking.tasks)
-    worker = RunWorker(workspace, recipe, jobs, tasks, left_out)
-    jobs = [job for job in jobs if worker.can(job)]
-    tasks = [task for task in tasks if any(job.task == task for job in jobs)]
-    if not jobs:
-        raise UserErrors(list(dict.fromkeys(left_out)))
-    made = [item for item in resolved if item.specializer and not item.adapter]
-    if recipe.domain or made:
-        for item in made or resolved:
-            workspace.domain(item.domain, recipe)
+    faults = ready.faults(workspace, resolved, recipe)
+    try:
+        tasks, jobs = planned(workspace, asking, resolved)
+        left_out = workspace.suites.told_of(asking.tasks)
+        worker = RunWorker(workspace, recipe, jobs, tasks, left_out)
+        jobs = [job for job in jobs if worker.can(job)]
+        tasks = [task for task in tasks if any(job.task == task for job in jobs)]
+        if not jobs:
+            raise UserErrors(left_out)
+        if recipe.domain:  # asked for, whether or not a model is made of it
+            workspace.domain("", recipe)
+    except UserError as error:
+        faults += ready.messages_of(error)
+    if faults:
+        raise UserErrors(list(dict.fromkeys(faults)))
     specialised = [r.name for r in resolved if r.specializer]
     executor: Executor = LocalExecutor(worker)
     if place.executor == "ray":

@@ -288,11 +288,7 @@ class Workspace:
         if MADE in name and name not in self.registry.names("models"):
             return self._made(name, resolved)
         if specializer.kind == "adapter" and is_served(resolved.model):
-            raise UserError(
-                f"{name}: '{specializer.name}' trains weights, and those of "
-                f"'{resolved.model.name}' are behind a server. Register the weights themselves "
-                "(source = path: or hf:), or use a specializer that trains nothing, such as rag."
-            )
+            raise UserError(behind_a_server(resolved))
         domain = domain or self.domain(resolved.domain, recipe)
         params = self.parameters(specializer, recipe, changes)
         base = PooledBase(self.pool, resolved.model)
@@ -441,3 +437,12 @@ _QUIET: Mapping[str, str] = {
     "HF_HUB_VERBOSITY": "error",
     "TOKENIZERS_PARALLELISM": "false",
 }
+
+
+def behind_a_server(resolved: Resolved) -> str:
+    """Why a served model cannot be trained, and what can be done."""
+    return (
+        f"{resolved.name}: '{resolved.specializer}' trains weights, and those of "
+        f"'{resolved.model.name}' are behind a server. Register the weights themselves "
+        "(source = path: or hf:), or use a specializer that trains nothing, such as rag."
+    )

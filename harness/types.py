@@ -310,6 +310,14 @@ class PromptSpecializer(Specializer, Protocol):
         ...
 
 
+class PlannedSpecializer(Specializer, Protocol):
+    """A specializer that can say before it begins what it lacks."""
+
+    def faults(self, domain: Domain, params: Mapping[str, Any]) -> Sequence[str]:
+        """What keeps it from working on a domain, each as a message that names what to do."""
+        ...
+
+
 class OwnDomainSpecializer(Specializer, Protocol):
     """A specializer that works on a domain of its own, whatever domain is asked for."""
 

@@ -12,10 +12,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from harness.errors import UserError
 from harness.files import read_jsonl, write_jsonl
 from harness.types import BaseModel, Domain, Json, Progress
-from specializers.parameters import check
+from specializers.needs import (
+    missing_packages,
+    parameter_faults,
+    raise_needs,
+    training_packages,
+)
 from specializers.selfspec.budgets import BUDGETS, CHOICES, training_budgets
 from specializers.stages import adapter_stage
 from specializers.training.examples import TrainingExample
@@ -46,12 +50,9 @@ class Dapt:
         Raises:
             UserError: the domain has no corpus.
         """
-        check(self.name, params, self.budgets["paper"], CHOICES)
+        raise_needs(self.faults(domain, params))
         if domain.corpus is None:
-            raise UserError(
-                f"dapt: domain '{domain.name}' has no corpus to train on. Give one with "
-                "--corpus FILE."
-            )
+            raise AssertionError("a fault")
         texts = _sample(domain.corpus, params["texts"], params["seed"])
         write_jsonl(out / "data.jsonl", texts)
         examples = [TrainingExample("", row["text"]) for row in texts]
@@ -59,6 +60,17 @@ class Dapt:
             "texts": len(texts),
             "training": adapter_stage(base, examples, params, out, progress),
         }
+
+    def faults(self, domain: Domain, params: Mapping[str, Any]) -> list[str]:
+        """Wrong parameters, no corpus to train on, or nothing to train with."""
+        if faults := parameter_faults(self.name, params, self.budgets["paper"], CHOICES):
+            return faults
+        if domain.corpus is None:
+            faults.append(
+                f"dapt: domain '{domain.name}' has no corpus to train on. Give one with "
+                "--corpus FILE."
+            )
+        return faults + missing_packages(f"{self.name} (training)", training_packages(params))
 
 
 def _sample(corpus: Path, count: int, seed: int) -> list[Json]:

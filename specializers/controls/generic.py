@@ -14,7 +14,7 @@ from typing import Any, Literal
 from harness.types import BaseModel, Domain, Json, Progress
 from specializers.domain import DOMAINS, load_domain
 from specializers.selfspec.budgets import BUDGETS
-from specializers.selfspec.specializer import self_specialize
+from specializers.selfspec.specializer import self_faults, self_specialize
 
 
 class Generic:
@@ -42,3 +42,7 @@ class Generic:
     ) -> Json:
         """As self-specialization, on the own domain (which `domain` is when the harness calls)."""
         return self_specialize(self, base, self.own_domain(), params, out, progress)
+
+    def faults(self, domain: Domain, params: Mapping[str, Any]) -> list[str]:
+        """As self-specialization's, of the own domain."""
+        return self_faults(self, self.own_domain(), params)

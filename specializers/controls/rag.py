@@ -15,7 +15,7 @@ from harness.files import cache_folder, write_json
 from harness.progress import NullProgress
 from harness.types import BaseModel, Domain, Json, Progress
 from specializers.corpus.open import content_digest, find_corpus
-from specializers.parameters import check
+from specializers.needs import parameter_faults, raise_needs, search_faults
 from specializers.retrieval.open import Retriever, open_retriever
 from specializers.selfspec.budgets import BUDGETS, CHOICES
 from specializers.stages import read_report
@@ -50,17 +50,26 @@ class Rag:
         Raises:
             UserError: the domain has no corpus, or retrieval is "none".
         """
-        check(self.name, params, self.budgets["paper"], CHOICES)
-        if domain.corpus is None or params["retrieval"] == "none":
-            raise UserError(
-                f"rag: there is nothing to retrieve from (corpus of '{domain.name}': "
-                f"{domain.corpus or 'none'}, retrieval: {params['retrieval']}). Give a corpus "
-                "with --corpus FILE and a retrieval other than none."
-            )
+        raise_needs(self.faults(domain, params))
+        if domain.corpus is None:
+            raise AssertionError("a fault")
         _open(params, domain.corpus, progress)
         held = {"corpus": domain.corpus.name, "corpus_sha256": content_digest(domain.corpus)}
         write_json(out / SETTINGS, {**params, **held})
         return held
+
+    def faults(self, domain: Domain, params: Mapping[str, Any]) -> list[str]:
+        """Wrong parameters, nothing to retrieve from, or nothing to retrieve with."""
+        if faults := parameter_faults(self.name, params, self.budgets["paper"], CHOICES):
+            return faults
+        if domain.corpus is None or params["retrieval"] == "none" or not params["passages"]:
+            return [
+                f"rag: there is nothing to retrieve from (corpus of '{domain.name}': "
+                f"{domain.corpus or 'none'}, retrieval: {params['retrieval']}, passages: "
+                f"{params['passages']}). Give a corpus with --corpus FILE and a retrieval other "
+                "than none."
+            ]
+        return search_faults(self.name, domain, params)
 
     def rewrite_input(self, folder: Path) -> Callable[[str], str]:
         """A function that puts passages before an item's input.

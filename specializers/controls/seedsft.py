@@ -12,7 +12,12 @@ from typing import Any, Literal
 
 from harness.files import write_jsonl
 from harness.types import BaseModel, Domain, Json, Progress
-from specializers.parameters import check
+from specializers.needs import (
+    missing_packages,
+    parameter_faults,
+    raise_needs,
+    training_packages,
+)
 from specializers.selfspec.budgets import CHOICES, training_budgets
 from specializers.stages import adapter_stage
 from specializers.training.examples import form_facts, render, resolve_template
@@ -36,7 +41,7 @@ class SeedSft:
         progress: Progress,
     ) -> Json:
         """Write data.jsonl (the seeds), adapter/ and training.json into `out`."""
-        check(self.name, params, self.budgets["paper"], CHOICES)
+        raise_needs(self.faults(domain, params))
         template = resolve_template(params["template"], base.has_chat_template)
         write_jsonl(
             out / "data.jsonl",
@@ -59,3 +64,9 @@ class SeedSft:
             **form_facts(params["template"], base.has_chat_template),
             "training": adapter_stage(base, examples, params, out, progress),
         }
+
+    def faults(self, domain: Domain, params: Mapping[str, Any]) -> list[str]:
+        """Wrong parameters, or nothing to train with."""
+        if faults := parameter_faults(self.name, params, self.budgets["paper"], CHOICES):
+            return faults
+        return missing_packages(f"{self.name} (training)", training_packages(params))

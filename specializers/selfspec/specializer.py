@@ -13,10 +13,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.artifacts.make import ensure
-from harness.errors import UserError
 from harness.files import cache_folder, read_jsonl, write_bytes, write_jsonl
 from harness.types import Artifact, BaseModel, Domain, Json, Progress, Specializer
-from specializers.parameters import check, take
+from specializers.needs import (
+    missing_packages,
+    parameter_faults,
+    raise_needs,
+    search_faults,
+    training_packages,
+)
+from specializers.parameters import take
 from specializers.retrieval.embedding import open_embedder
 from specializers.retrieval.open import Retriever, open_retriever
 from specializers.selfspec.agreement import AgreementParams
@@ -48,6 +54,10 @@ class SelfSpec:
         """See `harness.types.Specializer` and `self_specialize`."""
         return self_specialize(self, base, domain, params, out, progress)
 
+    def faults(self, domain: Domain, params: Mapping[str, Any]) -> list[str]:
+        """See `harness.types.PlannedSpecializer` and `self_faults`."""
+        return self_faults(self, domain, params)
+
 
 def self_specialize(
     plugin: Specializer,
@@ -69,9 +79,7 @@ def self_specialize(
     `out`; its tasks are taken over, its model answers them anew, and the
     training starts from the base again.
     """
-    check(plugin.name, params, plugin.budgets["paper"], CHOICES)
-    if not params["rounds"]:
-        raise UserError(f"{plugin.name}: rounds is 0, expected 1 or more.")
+    raise_needs(self_faults(plugin, domain, params))
     previous = _previous_round(plugin, base, domain, params, out, progress)
     data = make_data(base, domain, params, out, progress, previous)
     form = form_facts(params["template"], base.has_chat_template)
@@ -87,6 +95,20 @@ def self_specialize(
         "previous_round": previous.digest if previous else "",
         "training": training,
     }
+
+
+def self_faults(plugin: Specializer, domain: Domain, params: Mapping[str, Any]) -> list[str]:
+    """Wrong parameters, passages that are not there, or packages."""
+    name = plugin.name
+    if faults := parameter_faults(name, params, plugin.budgets["paper"], CHOICES):
+        return faults
+    packages = training_packages(params)
+    if params["semantic_threshold"]:
+        packages = (*packages, "sentence_transformers")
+    return [
+        *search_faults(name, domain, params),
+        *missing_packages(f"{name} (training)", packages),
+    ]
 
 
 def _previous_round(
@@ -175,11 +197,8 @@ def data_facts(out: Path) -> Json:
 def _retriever(domain: Domain, params: Mapping[str, Any], progress: Progress) -> Retriever | None:
     if params["retrieval"] == "none" or not params["passages"]:
         return None
-    if domain.corpus is None:
-        raise UserError(
-            f"selfspec: retrieval is '{params['retrieval']}', but domain '{domain.name}' has no "
-            "corpus. Give one with --corpus FILE, or --set retrieval=none."
-        )
+    raise_needs(search_faults("selfspec", domain, params))
+    assert domain.corpus is not None
     indexes = cache_folder() / "indexes"
     return open_retriever(
         params["retrieval"], domain.corpus, indexes, progress, params["embedding"]

@@ -1,0 +1,80 @@
+"""What a specializer needs before it begins: sound parameters, passages, packages.
+
+All of it is told at once and before a model has written anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from typing import Any
+
+from harness.errors import MissingExtra, UserErrors
+from harness.types import Domain
+from specializers.parameters import check
+
+# What is imported -> the package it comes in, the extra that brings it.
+_PACKAGES = {
+    "torch": ("torch", "hf"),
+    "transformers": ("transformers", "hf"),
+    "peft": ("peft", "train"),
+    "bitsandbytes": ("bitsandbytes", "train"),
+    "Stemmer": ("PyStemmer", "retrieval"),
+    "faiss": ("faiss-cpu", "retrieval"),
+    "sentence_transformers": ("sentence-transformers", "retrieval"),
+}
+_SEARCH = {
+    "bm25": ("Stemmer",),
+    "dense": ("faiss", "sentence_transformers"),
+    "hybrid": ("Stemmer", "faiss", "sentence_transformers"),
+}
+TRAINING = ("torch", "transformers", "peft")
+
+
+def parameter_faults(
+    name: str,
+    params: Mapping[str, Any],
+    reference: Mapping[str, Any],
+    choices: Mapping[str, tuple[str, ...]],
+) -> list[str]:
+    """What `specializers.parameters.check` finds, as texts."""
+    try:
+        check(name, params, reference, choices)
+    except UserErrors as error:
+        return list(error.messages)
+    if params.get("rounds") == 0:
+        return [f"{name}: rounds is 0, expected 1 or more."]
+    return []
+
+
+def search_faults(name: str, domain: Domain, params: Mapping[str, Any]) -> list[str]:
+    """Passages that are asked for and not there, and what searches them."""
+    kind = params["retrieval"]
+    if kind == "none" or not params["passages"]:
+        return []
+    if domain.corpus is None:
+        return [
+            f"{name}: retrieval is '{kind}', but domain '{domain.name}' has no corpus. Give one "
+            "with --corpus FILE, or --set retrieval=none."
+        ]
+    return missing_packages(f"{name} (retrieval = {kind})", _SEARCH.get(kind, ()))
+
+
+def training_packages(params: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a training with these parameters imports."""
+    return (*TRAINING, "bitsandbytes") if params.get("quantisation") else TRAINING
+
+
+def missing_packages(purpose: str, modules: Sequence[str]) -> list[str]:
+    """A message for each package that is not installed."""
+    return [
+        str(MissingExtra(*_PACKAGES[module], purpose))
+        for module in modules
+        if find_spec(module) is None
+    ]
+
+
+def raise_needs(faults: Sequence[str]) -> None:
+    """Raise all, if there are any."""
+    if faults:
+        raise UserErrors(list(faults))
