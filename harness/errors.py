@@ -39,6 +39,10 @@ class Unfinished(UserErrors):
         self.done = tuple(done)
 
 
+class Unreachable(UserError):
+    """A model that will answer nothing more in this run, such as one whose server is away."""
+
+
 class MissingExtra(UserError):
     """A part of the distribution that is not installed."""
 

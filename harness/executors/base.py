@@ -8,12 +8,13 @@ keep their order (see `plan_lanes`).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from harness.errors import Unfinished, UserError, UserErrors
+from harness.errors import Unfinished, Unreachable, UserError, UserErrors
 from harness.types import Job, Progress, Record
 
 # Told of each model call when it is on disk: the store's folder, and the call's line.
@@ -112,13 +113,23 @@ class LocalExecutor:
             self._worker.specialise(model)
         records: list[Record] = []
         faults: list[str] = []
+        gone: Counter[str] = Counter()  # bases that answer nothing more
         for number, job in enumerate(jobs, 1):
+            if job.base in gone:
+                gone[job.base] += 1
+                continue
             try:
                 records.append(self._worker.record(job, label(number, len(jobs), job)))
+            except Unreachable as error:
+                faults.append(str(error))
+                gone[job.base] = 0
             except UserErrors as error:
                 faults += error.messages
             except UserError as error:
                 faults.append(str(error))
+        faults += [
+            f"{base}: {count} further jobs were not asked." for base, count in gone.items() if count
+        ]
         if faults and not records:
             raise UserErrors(list(dict.fromkeys(faults)))
         if faults:

@@ -26,7 +26,7 @@ import requests
 from harness.engines.served.faults import AWAY, BROKEN, Fault, read_fault
 from harness.engines.served.reply import read_events
 from harness.engines.served.waiting import asked_pause, clock, span
-from harness.errors import UserError
+from harness.errors import Unreachable
 from harness.types import Json
 
 Read = TypeVar("Read")
@@ -118,7 +118,7 @@ class Client:
             Refused: the server's answer is no.
             Broken: no whole answer in `tries` tries, or in `patience` seconds while others
                 got theirs.
-            UserError: the server stayed away for `patience` seconds or asks for longer,
+            Unreachable: the server stayed away for `patience` seconds or asks for longer,
                 wants another key, or wants to be paid.
         """
         tries = tries or self._tries
@@ -134,7 +134,7 @@ class Client:
                 failures += 1
                 broken += not trouble.away
                 if first and not trouble.there:
-                    raise UserError(
+                    raise Unreachable(
                         f"{self.url}: {trouble}. Start the server, or correct the address in "
                         "'source'; everything answered so far is kept, and the same command goes "
                         "on."
@@ -161,7 +161,7 @@ class Client:
         Returns:
             these seconds; patience ends with a last try.
         Raises:
-            UserError: nobody was answered for `patience` seconds, or will be.
+            Unreachable: nobody was answered for `patience` seconds, or will be.
         """
         now = time.monotonic()
         with self._lock:
@@ -174,11 +174,11 @@ class Client:
             tell = now - self._said_at >= SAY_EVERY
             self._said_at = now if tell else self._said_at
         if now - since >= self._patience:
-            raise UserError(
+            raise Unreachable(
                 f"{self.url}: no answer for {now - since:.0f} s ({trouble}). {_GOES_ON}"
             )
         if self._closed_until - since > self._patience:
-            raise UserError(
+            raise Unreachable(
                 f"{self.url}: {trouble}. It asks to come back in {span(until - now)}, "
                 f"{clock(until - now)}; patience is {self._patience:g} s. {_GOES_ON}"
             )
@@ -226,7 +226,7 @@ class Client:
         except requests.Timeout:
             raise _Trouble(f"no answer in {self._timeout:g} s") from None
         except requests.exceptions.SSLError as error:
-            raise UserError(
+            raise Unreachable(
                 f"{self.url}: no secure connection ({str(error)[:200]}). Correct the address in "
                 "'source', or have the machine trust the certificate (REQUESTS_CA_BUNDLE)."
             ) from None
@@ -260,7 +260,7 @@ class Client:
         """What to raise for what the server says is wrong."""
         status, said = fault.status, self._blanked(fault.said)
         if fault.spent:
-            return UserError(
+            return Unreachable(
                 f"{self.url}: the server answers nobody with this key ({status}): {said}. "
                 "See to the account; everything answered so far is kept, and the same command "
                 "goes on."
@@ -274,7 +274,7 @@ class Client:
                 pause=fault.pause if pause is None else pause,
             )
         if status in (401, 403) and not fault.filtered:
-            return UserError(self._key_fault(status, said))
+            return Unreachable(self._key_fault(status, said))
         if status in BROKEN:
             return _Trouble(f"{said} ({reply.status_code})")
         return Refused(Fault(status, said, fault.code, fault.param, fault.filtered))

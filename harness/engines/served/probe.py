@@ -18,7 +18,7 @@ from harness.engines.served.client import Broken, Client, Refused
 from harness.engines.served.faults import Fault
 from harness.engines.served.reply import Written, read_written
 from harness.engines.thoughts import part
-from harness.errors import UserError
+from harness.errors import Unreachable
 from harness.files import write_json
 from harness.models.served import Served
 from harness.types import Json
@@ -67,7 +67,7 @@ def find_way(client: Client, how: Served, ids: Sequence[int] | None, folder: Pat
     Args:
         ids: a short text in the model's tokens; None where no tokenizer is given.
     Raises:
-        UserError: no such model there, or neither endpoint writes anything.
+        Unreachable: no such model there, or neither endpoint writes anything.
     """
     kept = folder / KEPT
     if kept.is_file():
@@ -84,7 +84,7 @@ def find_way(client: Client, how: Served, ids: Sequence[int] | None, folder: Pat
             continue
         write_json(kept, asdict(way))
         return way
-    raise UserError(
+    raise Unreachable(
         f"{how.url}: model '{how.model}' writes at no endpoint. {' '.join(faults)} "
         "Check the model's name in 'source' (openai:MODEL@URL) against the server's list of models."
     )

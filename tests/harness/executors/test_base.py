@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from harness.errors import Unfinished, Unreachable
 from harness.executors.base import LocalExecutor, plan_lanes
 from harness.types import Job
 
@@ -47,3 +50,27 @@ def test_the_local_executor_makes_models_before_it_scores_any():
     found = LocalExecutor(Worker()).run(["ft-a"], jobs("a"))
     assert done == ["ft-a", "[1/2] a t1@0", "[2/2] a t2@0"]
     assert found == done[1:]
+
+
+def test_a_model_that_answers_nothing_more_is_not_asked_again_and_others_are():
+    asked: list[str] = []
+
+    class OneIsAway:
+        def specialise(self, model):
+            pass
+
+        def record(self, job, label):
+            asked.append(f"{job.model} {job.task}")
+            if job.base == "away":
+                raise Unreachable("its server is away")
+            return label
+
+    todo = [Job(model, model, "", "s", task, 0) for model in ("away", "here") for task in "abc"]
+    with pytest.raises(Unfinished) as told:
+        LocalExecutor(OneIsAway()).run([], todo)
+    assert asked == ["away a", "here a", "here b", "here c"]
+    assert told.value.messages == (
+        "its server is away",
+        "away: 2 further jobs were not asked.",
+    )
+    assert len(told.value.done) == 3
