@@ -265,6 +265,9 @@ class SuiteIndex:
             return ""
         return {"GROUP": "group", "TAG": "tag"}.get(entry.kind.name, "task")
 
+    def _kind_here(self, name: str) -> str:
+        return self._kind(name) if name in self._index else "task"
+
     def _tagged(self, tag: str) -> list[str]:
         return sorted(n for n, e in self._index.items() if tag in e.tags and e.kind.name != "TAG")
 
@@ -286,10 +289,13 @@ class SuiteIndex:
         Of the suites, and, where the task is lm-eval's own, of lm-eval.
         """
         if self._groups is None or self._groups[0] != self._with_defaults:
+            # A name that no suite has is a task of lm-eval's: its index costs seconds, and is
+            # there already where one of its groups is asked for.
+            known = Known(self._kind_here, self._tagged, self._read)
             found: dict[str, Group] = {}
             for name in self.group_names:
                 with suppress(UserError):
-                    found |= {one.name: one for one in self._of(name).groups}
+                    found |= {one.name: one for one in members(name, known).groups}
             held: dict[str, dict[str, Json]] = {}
             for name, group in sorted(found.items()):
                 for one in group.tasks:
