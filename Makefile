@@ -5,8 +5,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 VLLM_BIN := $(VENV)-vllm/bin
 VLLM_READY := $(VENV)-vllm/.ready
+RAY_READY := $(VENV)/.ready-ray
 
-.PHONY: demo test test-fast fuzz test-ray test-vllm check lint faults bench study docs clean
+.PHONY: demo test test-fast browser env-ray env-vllm fuzz test-ray test-vllm check lint faults \
+	bench study docs clean
 
 # Set up once; again when the dependencies change.
 $(READY): pyproject.toml constraints.txt
@@ -20,7 +22,8 @@ demo: $(READY)
 
 # Two files at a time, in the order of conftest.py: the real way through, the longest, begins.
 # One thread each: threads that wait for one another on a shared core stand still.
-test: $(READY)
+# Its first line says what is left out on a machine where no browser can be installed.
+test: browser $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 ## What loads no model and opens no browser: while one works.
@@ -30,9 +33,18 @@ test-fast: $(READY)
 		--ignore tests/leaderboards/study --ignore tests/leaderboards/exchange \
 		--ignore tests/leaderboards/stats/test_simulation.py
 
-## Ray clusters of two nodes on this machine, tiny models.
-test-ray: $(READY)
+browser:
+	@.ci/browser
+
+$(RAY_READY): $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,dev,ray]'
+	touch $(RAY_READY)
+
+env-ray: $(RAY_READY)
+env-vllm: $(VLLM_READY)
+
+## Ray clusters of two nodes on this machine, tiny models.
+test-ray: $(RAY_READY)
 	$(BIN)/python -m pytest -m ray tests/ray
 
 # vLLM's CPU build in an environment of its own: it needs an older transformers than the rest.

@@ -1,4 +1,8 @@
-"""A headless Chromium over a made-up board, opened from disk; without a browser tests fail."""
+"""A headless Chromium over a made-up board, opened from disk.
+
+Without a browser the tests are left out, as `make test` says in its first line; they fail where
+one must be there (BROWSER_REQUIRED, as in CI).
+"""
 
 import os
 import shutil
@@ -89,7 +93,10 @@ def browser():
     names = ("chromium", "chromium-browser", "google-chrome")
     found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
     if found is None or not Path(found).is_file():
-        pytest.fail("No browser. Install one with: apt-get install chromium", pytrace=False)
+        said = "No browser. Install one with: apt-get install chromium"
+        if os.environ.get("BROWSER_REQUIRED"):
+            pytest.fail(said, pytrace=False)
+        pytest.skip(said)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
         yield browser
