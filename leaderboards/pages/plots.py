@@ -71,8 +71,8 @@ def forest(key: str, title: str, description: str, bars: Sequence[Bar]) -> Marku
         kind = "sure" if bar.sure else "unsure"
         side = "up" if bar.value > 0 else "down"
         text = signed(bar.value) + ("*" if bar.sure else "")
-        body.append(_text(0, y + 14, bar.label, "name"))
-        body.append(_text(100, y + 14, f"{text} {_interval(bar)}", "number end"))
+        body.append(text_at(0, y + 14, bar.label, "name"))
+        body.append(text_at(100, y + 14, f"{text} {_interval(bar)}", "number end"))
         if bar.low is not None and bar.high is not None:
             body.append(
                 _line(scale(bar.low), y + 27, scale(bar.high), y + 27, f"span {kind} {side}")
@@ -80,7 +80,7 @@ def forest(key: str, title: str, description: str, bars: Sequence[Bar]) -> Marku
         body.append(_dot(scale(bar.value), y + 27, f"dot {kind} {side}"))
     rows = [(bar.label, signed(bar.value), _interval(bar), _yes(bar.sure)) for bar in bars]
     head = ("", "difference", "95% interval", "significant")
-    return _figure(key, title, description, height + 22, body, head, rows)
+    return figure(key, title, description, height + 22, body, head, rows)
 
 
 def stacks(
@@ -96,8 +96,8 @@ def stacks(
     body = [_grid(scale, ticks, height)]
     for number, row in enumerate(rows):
         y = number * _ROW
-        body.append(_text(0, y + 14, row.label, "name"))
-        body.append(_text(100, y + 14, f"{signed(sum(row.parts))} in all", "number end"))
+        body.append(text_at(0, y + 14, row.label, "name"))
+        body.append(text_at(100, y + 14, f"{signed(sum(row.parts))} in all", "number end"))
         reached = {True: 0.0, False: 0.0}
         for place, part in enumerate(row.parts):
             start = reached[part > 0]
@@ -114,7 +114,7 @@ def stacks(
     legend = _legend([(f"part{place}", name) for place, name in enumerate(names)])
     head = ("", "gain", *names)
     table = [(row.label, *row.texts) for row in rows]
-    return _figure(key, title, description, height + 22, body, head, table, legend)
+    return figure(key, title, description, height + 22, body, head, table, legend)
 
 
 def curves(
@@ -143,11 +143,11 @@ def curves(
     body = []
     for tick in y_ticks:
         body.append(_line(_LEFT, down(tick), _RIGHT, down(tick), "grid"))
-        body.append(_text(_LEFT - 1.5, down(tick) + 4, _number(tick), "number end"))
+        body.append(text_at(_LEFT - 1.5, down(tick) + 4, _number(tick), "number end"))
     for tick in x_ticks:
         side = "end" if tick == x_ticks[-1] else "middle"
-        body.append(_text(across(warp(tick)), _HEIGHT + 18, _number(tick), f"number {side}"))
-    body.append(_text(_RIGHT, _HEIGHT + 36, axes[0], "axis end"))
+        body.append(text_at(across(warp(tick)), _HEIGHT + 18, _number(tick), f"number {side}"))
+    body.append(text_at(_RIGHT, _HEIGHT + 36, axes[0], "axis end"))
     for number, line in enumerate(lines):
         colour = f"c{number % _COLOURS}"
         at = [(across(warp(x)), value, low, high) for x, value, low, high in line.points]
@@ -164,7 +164,7 @@ def curves(
         for number, (line, y) in enumerate(zip(lines, _apart(places), strict=True)):
             x = places[number][0]
             side, shift = ("end", -2.2) if x > 60 else ("", 2.2)
-            body.append(_text(x + shift, y, line.label, f"name t{number % _COLOURS} {side}"))
+            body.append(text_at(x + shift, y, line.label, f"name t{number % _COLOURS} {side}"))
     rows = [
         (line.label, _number(x), f"{value:.4g}", _limits(low, high))
         for line in lines
@@ -173,7 +173,7 @@ def curves(
     legend = _legend([(f"c{n % _COLOURS}", line.label) for n, line in enumerate(lines)])
     head = ("", *axes, "95% interval")
     many = joined and len(lines) > 1
-    return _figure(key, title, description, _HEIGHT + 42, body, head, rows, legend if many else "")
+    return figure(key, title, description, _HEIGHT + 42, body, head, rows, legend if many else "")
 
 
 class _Scale:
@@ -230,7 +230,7 @@ def _grid(scale: _Scale, ticks: Sequence[float], height: int) -> Markup:
     for tick in ticks:
         side = "start" if tick == ticks[0] else "end" if tick == ticks[-1] else "middle"
         parts.append(_line(scale(tick), 0, scale(tick), height, "grid"))
-        parts.append(_text(scale(tick), height + 16, signed(tick), f"number {side}"))
+        parts.append(text_at(scale(tick), height + 16, signed(tick), f"number {side}"))
     return Markup("").join(parts)
 
 
@@ -247,7 +247,7 @@ def _dot(x: float, y: float, kind: str, told: str = "") -> Markup:
     )
 
 
-def _text(x: float, y: float, text: str, kind: str) -> Markup:
+def text_at(x: float, y: float, text: str, kind: str) -> Markup:
     return Markup('<text x="{:.2f}%" y="{:.1f}" class="{}">{}</text>').format(
         x, y, kind, visible(text)
     )
@@ -261,7 +261,7 @@ def _legend(entries: Sequence[tuple[str, str]]) -> Markup:
     return Markup('<ul class="legend">{}</ul>').format(Markup("").join(items))
 
 
-def _figure(
+def figure(
     key: str,
     title: str,
     description: str,

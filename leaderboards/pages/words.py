@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from harness.types import Json
 from leaderboards.board import Average, Cell, Difference, Section
-from leaderboards.shown import limits, points, probability
+from leaderboards.shown import limits, points, probability, task_name
 from leaderboards.text.escape import visible
+from leaderboards.text.marks import gap_marks, marks, pair_draws
 
 
 def bar(cell: Cell | Average | None) -> str:
@@ -50,6 +51,11 @@ def meaning(cell: Cell) -> str:
     text += f"{cell.n_scored} of {cell.n} items scored, {cell.n_unparseable} unparseable"
     if cell.n_error:
         text += f", {cell.n_error} calls failed"
+    if cell.missing and cell.bounds is not None:
+        low, high = (points(end, unit=unit) for end in (cell.bounds.low, cell.bounds.high))
+        text += f" (with all of them wrong {low}, right {high})"
+    if cell.untested:
+        text += ", all of them in what the model was made from: no score"
     if cell.leaked:
         text += f", {cell.leaked} leaked"
     gap = cell.difference
@@ -58,8 +64,11 @@ def meaning(cell: Cell) -> str:
         text += (
             f". {points(gap.value, sign=True, unit=unit)} "
             f"{limits(gap.interval, sign=True, unit=unit)} against "
-            f"{gap.other}: {verdict}, p {probability(gap.p_holm)} corrected ({gap.test})"
+            f"{gap.other}: {verdict}, p {probability(gap.p_holm)} corrected ({gap.test}), "
+            f"of {gap.n} items{pair_draws(gap)}"
         )
+        if gap.unlike:
+            text += f"; not run alike: {', '.join(gap.unlike)}"
     return text + "."
 
 
@@ -105,8 +114,55 @@ def fact(value: Any) -> Any:
 
 
 def breakable(name: str) -> Any:
-    """A name that may break after its underscores and hyphens."""
+    """A name that may break between its words, and only there."""
     from markupsafe import Markup, escape
 
-    parts = re.split(r"(?<=[_-])", visible(name))
-    return Markup("<wbr>").join(escape(part) for part in parts)
+    return Markup("<wbr>").join(escape(part) for part in _parts(name))
+
+
+# After a mark, and where CamelCase begins a word; a longer part is cut, or it would have a
+# column of its own width.
+_LONGEST = 18
+_BORDER = re.compile(r"(?<=[_\-./:,@+])|(?<=[a-z0-9])(?=[A-Z])")
+
+
+def _parts(name: str) -> list[str]:
+    return [
+        word[start : start + _LONGEST]
+        for word in _BORDER.split(visible(name))
+        for start in range(0, max(len(word), 1), _LONGEST)
+    ]
+
+
+def column_width(name: str) -> float:
+    """The width of a task's column in rem: its score's, or that of the longest part of its name."""
+    longest = max(len(word) for part in _parts(name) for word in part.split(" "))
+    return max(7.4, round(0.58 * longest + 2.6, 1))
+
+
+def columns_width(names: Sequence[str]) -> float:
+    """The width of all task columns, in rem."""
+    return round(sum(column_width(name) for name in names), 1)
+
+
+def task_names(section: Section) -> list[str]:
+    """The columns' names, told apart where one task has several."""
+    return [task_name(column, section.columns) for column in section.columns]
+
+
+def mark(found: Cell | Average) -> str:
+    """A score with the signs of what a reader must know of it."""
+    return f"{points(found.score, unit=found.unit)}{marks(found)}"
+
+
+def gap(found: Difference) -> str:
+    """A difference with its signs."""
+    return f"{points(found.value, sign=True, unit=found.unit)}{gap_marks(found)}"
+
+
+def ends(found: Cell | Average) -> str:
+    """The interval; of a row without a rank, for what is missing, the bounds of its score."""
+    if not found.missing or found.rank is not None or found.bounds is None:
+        return limits(found.interval, unit=found.unit)
+    low, high = (points(end, unit=found.unit) for end in (found.bounds.low, found.bounds.high))
+    return f"({low} to {high})"

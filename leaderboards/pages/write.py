@@ -27,14 +27,31 @@ from leaderboards.board import (
 from leaderboards.gather import gather
 from leaderboards.pages import figures
 from leaderboards.pages.files import write_site
+from leaderboards.pages.funnel import funnel
 from leaderboards.pages.items import Nearest, task_scripts
 from leaderboards.pages.nearest import Near, WordIndex, read_explained
 from leaderboards.pages.provenance import EXAMPLES_SHOWN, Kept, SweepCurves, read_kept, read_sweeps
-from leaderboards.pages.words import bar, breakable, fact, gap_bar, meaning, reach, tone, verdicts
+from leaderboards.pages.words import (
+    bar,
+    breakable,
+    column_width,
+    columns_width,
+    ends,
+    fact,
+    gap,
+    gap_bar,
+    mark,
+    meaning,
+    reach,
+    task_names,
+    tone,
+    verdicts,
+)
 from leaderboards.shown import limits, places, points, probability
 from leaderboards.spec import BoardSpec
 from leaderboards.text.escape import visible
 from leaderboards.text.grids import difference, legend
+from leaderboards.text.marks import row_name
 
 FOLDER = Path(__file__).parent / "templates"
 EXAMPLES_A_PAGE = 50
@@ -111,6 +128,7 @@ class _Site:
             "board": board,
             "models": self.models,
             "figures": figures,
+            "funnel": funnel,
             "verdicts": verdicts,
             "reach": reach,
         }
@@ -267,7 +285,9 @@ def _environment() -> Any:
     environment.filters |= {
         "points": points, "limits": limits, "places": places, "difference": difference,
         "probability": probability, "bar": bar, "gap_bar": gap_bar, "meaning": meaning,
-        "breakable": breakable, "tone": tone, "fact": fact,
+        "breakable": breakable, "tone": tone, "fact": fact, "mark": mark,
+        "signed": gap, "ends": ends, "row_name": row_name,
+        "column_width": column_width, "columns_width": columns_width, "task_names": task_names,
         "address": lambda text: quote(text, safe=""),
     }  # fmt: skip
     environment.globals |= {"examples_shown": EXAMPLES_SHOWN}
@@ -284,9 +304,10 @@ def _facts(row: Row, model: ModelPages) -> Mapping[str, Any]:
     """What a model is, from its record: nothing that differs between equal runs."""
     manifest = model.record.manifest
     facts: Json = {"model": row.model, "kind": row.kind, "source": manifest.get("model_source", "")}
-    facts["weights"] = manifest["model_digest"][:16]
+    facts |= manifest.get("model_facts", {})
+    facts["weights' digest"] = manifest["model_digest"]
     if row.specializer:
-        facts |= {"base": row.base, "specializer": row.specializer, "artifact": row.artifact[:16]}
+        facts |= {"base": row.base, "specializer": row.specializer, "artifact": row.artifact}
     facts |= {key.replace("_", " "): value for key, value in row.cost.items()}
     facts |= row.numerics
     facts |= manifest["packages"]

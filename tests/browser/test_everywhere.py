@@ -98,6 +98,7 @@ def test_plots_are_pictures_with_a_name_and_a_table(open_page):
     assert names == [
         "Difference to the base, by task",
         "Where the gain comes from",
+        "From calls to training examples",
         "Training curve",
     ]
     assert page.locator("figure.plot details table").count() == len(names)

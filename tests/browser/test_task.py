@@ -109,7 +109,9 @@ def test_a_leak_says_where_the_item_was_found(page):
 
 def test_a_delta_leads_to_an_item_and_a_training_example(open_page):
     page = open_page("index.html")
-    page.locator("#t0 tbody tr", has_text="selfspec-tiny").locator(f'a[href^="{TASK}"]').click()
+    page.locator("#t0 tbody tr", has_text="selfspec-tiny").locator(
+        f'a[href^="{TASK}"]'
+    ).first.click()
     page.locator(".item").first.wait_for()
     assert page.locator("select[name=second] option:checked").inner_text() == "selfspec-tiny"
     show(page, "changed")

@@ -125,7 +125,7 @@ function startCompare(form) {
   let state;
 
   function fromAddress() {
-    const wanted = new URLSearchParams(location.hash.slice(1));
+    const wanted = address();
     const place = (label) => models.findIndex((model) => model.label === label);
     const second = place(wanted.get("second"));
     if (second >= 0) {
@@ -137,10 +137,9 @@ function startCompare(form) {
     return second >= 0;
   }
 
-  function toAddress() {
+  function choiceToAddress() {
     const [first, second] = [models[fields.first.value], models[fields.second.value]];
-    const wanted = new URLSearchParams({ first: first.label, second: second.label, only: fields.only.value });
-    try { history.replaceState(null, "", "#" + wanted); } catch { /* some browsers forbid it on disk */ }
+    toAddress({ first: first.label, second: second.label, only: fields.only.value });
   }
 
   async function card(place) {
@@ -184,7 +183,7 @@ function startCompare(form) {
   }
 
   const turnPage = (step) => { start += step; draw(); document.getElementById("items").scrollIntoView(); };
-  form.addEventListener("change", () => { toAddress(); update(); });
+  form.addEventListener("change", () => { choiceToAddress(); update(); });
   form.addEventListener("submit", (event) => event.preventDefault());
   before.onclick = () => turnPage(-PAGE);
   after.onclick = () => turnPage(PAGE);

@@ -4,10 +4,21 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from leaderboards.board import Difference, Interval
 from leaderboards.build import build
-from leaderboards.pages.words import bar, fact, gap_bar, reach, tone, verdicts
+from leaderboards.pages.words import (
+    bar,
+    breakable,
+    column_width,
+    fact,
+    gap_bar,
+    reach,
+    tone,
+    verdicts,
+)
 from leaderboards.pages.write import write_pages
 from leaderboards.spec import BoardSpec
 from tests.leaderboards.artifact import write_artifact
@@ -183,7 +194,7 @@ def test_facts_are_told_in_words(value, text):
 def test_a_significant_cell_of_the_overview_is_tinted(tmp_path):
     made = [record("tiny", "one", [0] * 30), record("selfspec-tiny", "one", [1] * 30)]
     text = site(tmp_path, made)["index.html"].read_text()
-    assert text.count('class="bar sure-up"') == 1
+    assert text.count('class="task bar sure-up"') == 1
     assert "sure-down" not in text
 
 
@@ -196,3 +207,59 @@ def test_bars_keep_to_their_scale():
     far = reach([*base.cells, *special.cells])
     assert gap_bar(special.cells[0], far).endswith("--m:100.0%")
     assert bar(None) == gap_bar(base.cells[0], 1.0) == ""
+
+
+def test_paper_has_every_task_of_every_model(tmp_path):
+    made = [
+        record(model, f"task_{number:02}", [1, 0, number % 2])
+        for model in ("tiny", "other", "third")
+        for number in range(17)
+    ]
+    text = site(tmp_path, made)["index.html"].read_text()
+    tables = re.findall(r'<table class="printed".*?</table>', text, re.S)
+    assert len(tables) == 3
+    heads = [name.replace("<wbr>", "") for table in tables
+             for name in re.findall(r'<th scope="col">(.*?)</th>', table)]  # fmt: skip
+    assert [name for name in heads if name != "model"] == [f"task_{n:02}" for n in range(17)]
+    cells = sum(len(re.findall("<td>", table)) for table in tables)
+    assert cells == 3 * 17
+
+
+def test_signs_stand_on_the_number_wherever_it_stands(tmp_path):
+    leaked = [item(i, v, flags=["leaked"] if i < 3 else []) for i, v in enumerate([1, 1, 0, 1] * 5)]
+    made = [
+        record("tiny", "one", [1, 0, None, 1] * 5),
+        record_of("selfspec-tiny", "one", leaked),
+    ]
+    pages = site(tmp_path, made)
+    for name in ("index.html", "task-0-0-one.html", "model-1-tiny.html"):
+        text = pages[name].read_text()
+        assert "†25.0%" in text, name  # five of twenty calls failed
+        assert re.search(r"\(50\.0 to 75\.0\)|50\.0, right 75\.0", text), name
+    for name in ("index.html", "task-0-0-one.html", "model-0-selfspec-tiny.html"):
+        assert "‡3" in pages[name].read_text(), name
+
+
+def test_a_lower_is_better_column_says_so(tmp_path):
+    made = [record("tiny", "loss", [0.5, 0.25])]
+    made[0].manifest["metrics"]["accuracy"]["higher_is_better"] = False
+    text = site(tmp_path, made)["index.html"].read_text()
+    assert "lower is better" in text
+    assert 'data-kind="low"' in text
+
+
+@given(st.text("abcdefGHI_-./0 ", max_size=60))
+def test_names_break_between_words_and_fit_their_column(name):
+    parts = str(breakable(name)).split("<wbr>")
+    assert "".join(parts) == name
+    longest = max(len(word) for part in parts for word in part.split(" "))
+    assert longest <= 18
+    assert column_width(name) >= max(7.4, 0.58 * longest)
+
+
+def test_a_model_page_names_size_licence_and_digest(tmp_path):
+    facts = {"developer": "google", "released": "2025-08", "licence": "MIT", "parameters": "135M"}
+    made = [record("tiny", "one", [1, 0], model_facts=facts)]
+    text = site(tmp_path, made)["model-0-tiny.html"].read_text()
+    for word in (*facts.values(), "b" * 64):
+        assert word in text
