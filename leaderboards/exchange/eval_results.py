@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import yaml
 
 from leaderboards.board import Board, Cell, in_points
-from leaderboards.exchange.origin import hub_dataset
+from leaderboards.exchange.origin import cautions, hub_dataset
+from leaderboards.shown import task_name
 from tasks.cards import Card
 
 
@@ -69,7 +70,7 @@ def _entries(
                     yield column.task, ""
                     continue
                 notes = f"{section.title}; {column.metric}; task version {column.version}"
-                notes += f"; n {cell.n_scored}{_interval(cell)}"
+                notes += f"; n {cell.n_scored}{_interval(cell)}{cautions(cell)}"
                 entry = EvalResultEntry(
                     dataset_id=hub[0],
                     task_id=column.task,
@@ -79,7 +80,8 @@ def _entries(
                     **_source(source),
                     notes=notes,
                 )
-                name = _safe(f"{column.task}-v{column.version}-{section.title}")
+                told = task_name(column, section.columns)
+                name = _safe(f"{told}-v{column.version}-{section.title}")
                 text = yaml.safe_dump(eval_result_entries_to_yaml([entry]), sort_keys=False)
                 yield f"{_safe(row.label)}/.eval_results/{name}.yaml", text
 

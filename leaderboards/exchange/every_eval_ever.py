@@ -119,6 +119,7 @@ def _result(
     if hub is not None:
         source |= {"source_type": "hf_dataset", "hf_repo": hub[0], "samples_number": column.n_full}
         source["additional_details"] = {"revision": hub[1]}
+    twice = len({other.suite for other in section.columns if other.task == column.task}) > 1
     low, high = _BOUNDS if cell.interval and cell.unit == "share" else (None, None)
     uncertainty: Json = {"num_samples": cell.n_scored}
     if cell.interval:
@@ -131,8 +132,9 @@ def _result(
         }
     return {
         "evaluation_result_id": _uuid([board.name, section.title, row.label, column.task,
-                                       column.version, column.metric, dict(column.decoding)]),
-        "evaluation_name": column.task,
+                                       column.version, column.metric, dict(column.decoding),
+                                       *([column.suite] if twice else [])]),
+        "evaluation_name": f"{column.suite}/{column.task}" if twice else column.task,
         "source_data": source,
         "metric_config": {
             "evaluation_description": f"{column.title}, task version {column.version}",
@@ -150,6 +152,8 @@ def _result(
                 "n": str(cell.n),
                 "n_unparseable": str(cell.n_unparseable),
                 "n_error": str(cell.n_error),
+                "n_missing": str(cell.n - cell.n_scored),
+                "n_leaked": str(cell.leaked),
                 "documents": str(cell.documents),
             },
             "uncertainty": uncertainty,

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from leaderboards.board import Board, in_points
 from leaderboards.exchange.origin import hub_dataset
+from leaderboards.shown import task_name
 from tasks.cards import Card
 
 # A card's kind -> the hub's name of the task.
@@ -46,12 +47,18 @@ def result_files(board: Board, cards: Mapping[str, Card]) -> Iterator[tuple[str,
                         dataset_name=column.title,
                         dataset_revision=hub[1] if hub else None,
                         # What tells apart results on one set: else the card merges them.
-                        dataset_config=f"{column.task}, version {column.version}, {section.title}",
+                        dataset_config=f"{task_name(column, section.columns)}, "
+                        f"version {column.version}, {section.title}",
                         dataset_split="test",
                         metric_type=column.metric,
                         metric_value=round(in_points(cell.score, cell.unit), 4),
                         metric_name=column.metric,
-                        metric_args={"n": cell.n_scored, "unparseable": cell.n_unparseable},
+                        metric_args={
+                            "n": cell.n_scored,
+                            "unparseable": cell.n_unparseable,
+                            **({"missing": cell.n - cell.n_scored} if cell.missing else {}),
+                            **({"leaked": cell.leaked} if cell.leaked else {}),
+                        },
                     )
                 )
     for label, found in results.items():

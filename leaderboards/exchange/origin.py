@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 from harness.types import Record
+from leaderboards.board import Cell
 from tasks.cards import Card
 
 UNKNOWN = "unknown"
@@ -36,3 +37,10 @@ def developers(records: Iterable[Record], own: str = "") -> dict[str, str]:
         else:
             found[manifest["model"]] = declared or (hub[1] if hub else UNKNOWN)
     return found
+
+
+def cautions(cell: Cell) -> str:
+    """What a reader of a score elsewhere must know of it: "; 3 answers missing; 2 items leaked"."""
+    missing = cell.n - cell.n_scored
+    told = f"; {missing} answers missing" if missing else ""
+    return told + (f"; {cell.leaked} items leaked" if cell.leaked else "")

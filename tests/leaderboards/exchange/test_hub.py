@@ -18,7 +18,7 @@ from leaderboards.exchange import eval_results, every_eval_ever, model_index
 from leaderboards.exchange.origin import developers
 from leaderboards.spec import BoardSpec
 from tasks.cards import load_cards
-from tests.leaderboards.records import record, store
+from tests.leaderboards.records import item, record, record_of, store
 
 CARDS = load_cards([Path(tasks.__file__).parent / "biomed"])
 HUB = next(name for name, card in sorted(CARDS.items()) if card.origin.kind == "hub")
@@ -156,7 +156,7 @@ def test_model_index_reads_back(board):
         label, results = model_index_to_eval_results(front["model-index"])
         for result in results:
             section = result.dataset_config.rpartition(", ")[2]
-            task = result.dataset_config.partition(", ")[0]
+            task = result.dataset_config.partition(", version")[0].partition(" v")[0]
             cell = wanted[section, label, task, result.metric_type]
             assert result.metric_value == pytest.approx(shown(cell), abs=1e-3)
             assert result.metric_args["n"] == cell.n_scored
@@ -217,3 +217,27 @@ def test_eval_results_say_when_and_where(board):
     (text, *_) = [text for _, text in eval_results.result_files(board, CARDS, "me/s", bare).files]
     (entry,) = parse_eval_result_entries(yaml.safe_load(text))
     assert entry.source_org is None  # the hub takes no name without an address
+
+
+def test_two_suites_tasks_of_one_name_and_cautions_go_out():
+    leaked = [item(i, 1, flags=["leaked"] if i < 2 else []) for i in range(6)]
+    made = [
+        record("m", "one", [1, 0, None, None, 1, 1], suite="first"),
+        record_of("m", "one", leaked, suite="second"),
+    ]
+    board = build(made, BoardSpec("b", resamples=100))
+    found = dict(eval_results.result_files(board, {}, "me/s", SOURCE).files)
+    assert len(found) == 2
+    texts = sorted(found.values(), key=lambda text: "leaked" in text)
+    assert "2 answers missing" in " ".join(texts[0].split())
+    assert "2 items leaked" in " ".join(texts[1].split())
+    (text,) = dict(every_eval_ever.result_files(board, {}, 1, "me", MADE_BY)).values()
+    results = json.loads(text)["evaluation_results"]
+    assert sorted(r["evaluation_name"] for r in results) == ["first/one", "second/one"]
+    assert len({r["evaluation_result_id"] for r in results}) == 2
+    details = {r["evaluation_name"]: r["score_details"]["details"] for r in results}
+    assert details["first/one"]["n_missing"] == "2"
+    assert details["second/one"]["n_leaked"] == "2"
+    ((_, text),) = model_index.result_files(board, {})
+    front = yaml.safe_load(text.removeprefix("---\n").removesuffix("---\n"))
+    assert len(model_index_to_eval_results(front["model-index"])[1]) == 2
