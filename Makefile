@@ -16,9 +16,15 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,dev]'
 	touch $(READY)
 
-## The main job on the embedded default model, in the dtype that is fastest on this machine.
+## The main job on the embedded default model, in the dtype that is fastest on this machine: some
+## minutes on two cores.
 demo: $(READY)
-	$(BIN)/bench run --models smollm2,selfspec-smollm2 --tasks biomed-mini --dtype fastest
+	$(BIN)/bench run --models smollm2,selfspec-smollm2 --tasks biomed-mini --dtype fastest \
+		--limit 12 --set examples=12 --set max_calls=16
+	@echo
+	@echo "The demo shows that the whole way works on this machine. It is no verdict on"
+	@echo "self-specialization: a 135M model, a dozen training examples, 12 items a task."
+	@echo "What larger runs say, gains and losses: README.md, 'What it says today'."
 
 # Two files at a time, in the order of conftest.py: the real way through, the longest, begins.
 # One thread each: threads that wait for one another on a shared core stand still.

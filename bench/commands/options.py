@@ -63,6 +63,7 @@ def board_name(sub: argparse.ArgumentParser) -> None:
 
 def board_format(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--markdown", action="store_true", help="print the board as Markdown")
+    sub.add_argument("--explain", action="store_true", help="say what each word of it means")
 
 
 def data_options(sub: argparse.ArgumentParser) -> None:

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from harness.files import write_text
 from leaderboards.board import Board, Difference, as_json
+from leaderboards.text.closing import closing
 from leaderboards.text.details import COSTS, detail_grids, draw_spread
 from leaderboards.text.escape import escaped, plain_cell
 from leaderboards.text.grids import Grid, legend, section_grids
@@ -74,8 +75,18 @@ _CSV = (
 )
 
 
-def render_terminal(board: Board) -> RenderableType:
-    """The board for a terminal of 80 to 100 columns; print it with a rich Console."""
+# What the marks of a table mean, where nobody asked for more.
+MARKS = (
+    "[ ] 95% interval; * p < 0.05, corrected. 'bench board --explain' says what each word means."
+)
+
+
+def render_terminal(board: Board, *, explain: bool = False) -> RenderableType:
+    """The board for a terminal of 80 columns; print it with a rich Console.
+
+    Args:
+        explain: the whole legend, as the pages have it; else one line of it.
+    """
     parts: list[RenderableType] = [Text(board.title, style="bold"), Text()]
     for section in board.sections:
         for grid in section_grids(section):
@@ -87,9 +98,20 @@ def render_terminal(board: Board) -> RenderableType:
             Text(f"Published, not run here: {row.model}, {row.what}: {row.value} ({row.source}).")
         )
     left_out = [f"Left out: {line}" for line in board.refused]
-    lines = [*legend(board), *left_out, *board.notes]
+    lines = [*(legend(board) if explain else [MARKS]), *left_out, *board.notes]
     parts += [Padding(Text(line, style="dim"), (0, 0, 0, 2)) for line in lines]
     return Group(*parts)
+
+
+def render_closing(board: Board) -> RenderableType:
+    """What was shown and what cannot be, for a terminal: see `leaderboards.text.closing`."""
+    return Group(
+        *(Padding(Text(line.lstrip()), (0, 0, 0, _depth(line))) for line in closing(board))
+    )
+
+
+def _depth(line: str) -> int:
+    return len(line) - len(line.lstrip())
 
 
 def _rich_table(grid: Grid) -> Table:

@@ -78,7 +78,12 @@ def write_board_of(
             shown, and the exit code is then 1.
     """
     from leaderboards.folder import board_folder, write_costs, write_folder
-    from leaderboards.text.render import render_json, render_markdown, render_terminal
+    from leaderboards.text.render import (
+        render_closing,
+        render_json,
+        render_markdown,
+        render_terminal,
+    )
 
     folder = board_folder(out, name)
     board, page = write_folder(records, spec, out, folder)
@@ -90,7 +95,9 @@ def write_board_of(
     elif not args.quiet:
         from rich.console import Console
 
-        Console().print(render_terminal(board))
+        console = Console()
+        console.print(render_terminal(board, explain=args.explain))
         print(f"Page to open: {page}")
         print(f"Also as Markdown, JSON, CSV and LaTeX in {folder}; seconds in {out / 'costs.csv'}")
+        console.print(render_closing(board))
     return told_refused([*refused, *board.refused])
