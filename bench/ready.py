@@ -14,6 +14,7 @@ from harness.errors import UserError, UserErrors
 if TYPE_CHECKING:
     from bench.workspace import Recipe, Workspace
     from harness.registry import Resolved
+    from harness.types import ModelSpec
 
 
 def messages_of(error: UserError) -> list[str]:
@@ -21,16 +22,28 @@ def messages_of(error: UserError) -> list[str]:
     return list(error.messages) if isinstance(error, UserErrors) else [str(error)]
 
 
-def faults(workspace: Workspace, models: Sequence[Resolved], recipe: Recipe) -> list[str]:
-    """What keeps models from being made and asked; empty if nothing does."""
+def faults(
+    workspace: Workspace, models: Sequence[Resolved], recipe: Recipe, *, servers: bool = True
+) -> list[str]:
+    """What keeps models from being made and asked; empty if nothing does.
+
+    Args:
+        servers: ask those behind which models are, if it was never done: other machines
+            may reach others.
+    """
+    from harness.models.served import is_served
+
     found = _folder_faults(workspace)
     for resolved in models:
         if not resolved.model.source:
             found.append(
                 f"model '{resolved.name}' is a reference row: it is shown, never run. Leave it out."
             )
-        elif resolved.specializer and not resolved.adapter:
+            continue
+        if resolved.specializer and not resolved.adapter:
             found += making_faults(workspace, resolved, recipe)
+        if servers and is_served(resolved.model):
+            found += _server_faults(workspace, resolved.model)
     return list(dict.fromkeys(found))
 
 
@@ -58,6 +71,15 @@ def making_faults(workspace: Workspace, resolved: Resolved, recipe: Recipe) -> l
     if lacks is not None and not made:
         found += [f"{resolved.name}: {fault}" for fault in lacks(domain, params)]
     return found
+
+
+def _server_faults(workspace: Workspace, spec: ModelSpec) -> list[str]:
+    """Whether a served model writes there; what is found out is kept and not asked again."""
+    try:
+        workspace.pool.engine(spec).numerics  # noqa: B018
+    except UserError as error:
+        return messages_of(error)
+    return []
 
 
 def _folder_faults(workspace: Workspace) -> list[str]:

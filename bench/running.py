@@ -52,7 +52,7 @@ def record(
     if place.executor == "local" and (place.address or place.storage):
         raise UserError("--address and --storage go with --executor ray; add it or leave them out.")
     resolved = workspace.resolve_all(models)
-    faults = ready.faults(workspace, resolved, recipe)
+    faults = ready.faults(workspace, resolved, recipe, servers=place.executor == "local")
     try:
         tasks, jobs = planned(workspace, asking, resolved)
         left_out = workspace.suites.told_of(asking.tasks)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench import cli
-from bench.workspace import Workspace
+from harness.executors.base import LocalExecutor
 from specializers import needs
 from specializers.domain import SEED_KEYS
 
@@ -26,7 +26,7 @@ seeds = "seeds.jsonl"
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(Workspace, "pool", property(lambda self: pytest.fail("a model is opened")))
+    monkeypatch.setattr(LocalExecutor, "run", lambda *_: pytest.fail("something is computed"))
     (tmp_path / "bare").mkdir()
     (tmp_path / "bare" / "domain.toml").write_text(DOMAIN)
     seed = dict.fromkeys(SEED_KEYS, "a")
@@ -54,6 +54,7 @@ def test_everything_is_told_together(here, capsys):
     assert "rag-local: rag: there is nothing to retrieve from" in text
     assert "dapt-local: dapt: domain 'bare' has no corpus to train on" in text
     assert "seedsft-served: 'seedsft' trains weights" in text
+    assert "http://127.0.0.1:9/v1: nobody answers there" in text
     assert "file/out: cannot be written" in text
 
 

@@ -185,8 +185,8 @@ class Client:
         if tell:
             left = since + self._patience - now
             self._say(
-                f"{self.url}: {trouble}; waiting until {clock(until - now)}, for an answer until "
-                f"{clock(left)}"
+                f"{self.url}: {trouble}; waiting until {clock(until - now)} to ask again, until "
+                f"{clock(left)} for an answer"
             )
         return pause
 

@@ -70,9 +70,8 @@ def find_way(client: Client, how: Served, ids: Sequence[int] | None, folder: Pat
         Unreachable: no such model there, or neither endpoint writes anything.
     """
     kept = folder / KEPT
-    if kept.is_file():
-        known = json.loads(kept.read_text(encoding="utf-8"))
-        return Way(**{**known, "without": tuple(known.get("without", ()))})
+    if known := _kept(kept):
+        return known
     listed = _listed(client, how)
     length = how.max_length or _length_of(listed) or UNSAID_LENGTH
     faults: list[str] = []
@@ -88,6 +87,15 @@ def find_way(client: Client, how: Served, ids: Sequence[int] | None, folder: Pat
         f"{how.url}: model '{how.model}' writes at no endpoint. {' '.join(faults)} "
         "Check the model's name in 'source' (openai:MODEL@URL) against the server's list of models."
     )
+
+
+def _kept(path: Path) -> Way | None:
+    """What was found out before; None where nothing was, or nothing that is understood."""
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+        return Way(**{**known, "without": tuple(known.get("without", ()))})
+    except (OSError, ValueError, TypeError, AttributeError):
+        return None
 
 
 def forget_way(folder: Path) -> None:

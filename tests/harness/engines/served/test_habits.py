@@ -144,6 +144,9 @@ def test_what_was_found_out_before_fields_were_is_still_read(serve, tmp_path):
     numerics = engine.numerics
     kept.write_text(json.dumps({k: v for k, v in known.items() if k not in ("without", "reasons")}))
     assert engine_of(server, tmp_path).numerics == numerics
+    for torn in ("", "[]", '{"endpoint": "chat", "unknown": 1}'):
+        kept.write_text(torn)
+        assert engine_of(server, tmp_path).numerics == numerics
 
 
 # -- away, or spent --------------------------------------------------------------
