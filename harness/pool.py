@@ -16,6 +16,7 @@ from typing import Any
 from harness.ask import Asker
 from harness.engines.base import Engine, GenerateRequest
 from harness.engines.choose import open_engine
+from harness.identity.things import adapter_identity
 from harness.store import ResponseStore
 from harness.types import Artifact, Decoding, LocalModel, ModelSpec, Progress, Response
 
@@ -121,14 +122,7 @@ class PooledBase:
         label: str = "generate",
     ) -> list[Response]:
         """One response per prompt, in order; finished ones come from the store."""
-        from harness.files import digest, sha256_file
-
-        adapter_digest = (
-            digest({f.name: sha256_file(f) for f in sorted(adapter.iterdir()) if f.is_file()})
-            if adapter
-            else ""
-        )
-        asker = self._pool.adapter_asker(self._spec, adapter, adapter_digest)
+        asker = self._pool.adapter_asker(self._spec, adapter, adapter_identity(adapter))
         tokens = asker.engine.tokens
         texts = [
             tokens.apply_chat_template([{"role": "user", "content": prompt}]) if chat else prompt

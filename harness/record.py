@@ -35,6 +35,7 @@ from harness.doors.record import record_faults, run_faults
 from harness.doors.text import plain
 from harness.errors import UserError, UserErrors
 from harness.files import write_bytes, write_json
+from harness.identity.recorded import misplaced
 from harness.types import UNSCORED, Job, Json, Record
 
 FORMAT = 2
@@ -126,7 +127,8 @@ def read_record(folder: Path) -> Record:
 
     Raises:
         UserError: record.json is damaged, of another format, it or its items
-            changed since they were written, or a field is not of its kind.
+            changed since they were written, a field is not of its kind, or it is
+            the record of another place.
     """
     path, rows = folder / "record.json", folder / "items.jsonl"
     try:
@@ -154,6 +156,11 @@ def read_record(folder: Path) -> Record:
         ) from error
     if faults := record_faults(manifest, summary, items):
         raise _unfit(path, faults)
+    if place := misplaced(manifest, folder.absolute().parent.name, folder.name):
+        raise UserError(
+            f"{plain(path)}: is the record of {plain(place)}. It was copied or renamed: remove "
+            "this folder and run 'bench run' again: stored answers are reused."
+        )
     manifest["engine_report"] = _run_facts(folder)
     return Record(manifest=manifest, items=items, summary=summary, folder=folder)
 

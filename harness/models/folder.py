@@ -1,60 +1,13 @@
-"""A model folder: whole, safe to load, and named by the digest of what is in it."""
+"""A model folder: whole and safe to load."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from harness.errors import UserError
-from harness.files import digest, sha256_file, write_json
-from harness.types import ModelSpec, Progress
-
-# Everything a model's answers depend on. Pickled weights (.bin, .pt, .pth) run
-# code when they are read, so they are never fetched and never loaded.
-MODEL_FILES = (
-    *("*.safetensors", "*.json", "*.jinja"),
-    *("*.model", "*.tiktoken", "merges.txt", "vocab.txt"),
-)
-
-
-# What a fetched folder was made from; no part of the model.
-MARKER = "fetched.json"
-
-
-def model_digest(spec: ModelSpec, folder: Path, cache: Path, progress: Progress) -> str:
-    """SHA-256 over a model's weights, configuration, tokenizer and chat template.
-
-    The model's own code is among them where the spec allows it to run.
-    """
-    patterns = (*MODEL_FILES, "*.py") if spec.trust_remote_code else MODEL_FILES
-    files = {path for pattern in patterns for path in folder.glob(pattern)}
-    files.discard(folder / MARKER)
-    return digest(file_hashes(folder, sorted(path.name for path in files), cache, progress))
-
-
-def file_hashes(
-    folder: Path, names: Sequence[str], cache: Path, progress: Progress
-) -> dict[str, str]:
-    """SHA-256 of files of one folder.
-
-    Hashes are remembered in the cache by path, size and time of change, so
-    that a large model is read once and not on each run.
-    """
-    memory = cache / "digests" / f"{digest(str(folder.absolute()))}.json"
-    known: dict[str, Any] = json.loads(memory.read_text()) if memory.exists() else {}
-    stats = {name: (folder / name).stat() for name in names}
-    state = {name: [stats[name].st_size, stats[name].st_mtime_ns] for name in names}
-    fresh = [name for name in names if known.get(name, [])[:2] != state[name]]
-    if fresh:
-        progress.start("checksum", sum(stats[name].st_size for name in fresh), "B")
-        for name in fresh:
-            known[name] = [*state[name], sha256_file(folder / name)]
-            progress.advance(stats[name].st_size)
-        progress.finish()
-        write_json(memory, known)
-    return {name: known[name][2] for name in names}
+from harness.types import ModelSpec
 
 
 def missing_files(folder: Path) -> list[str]:

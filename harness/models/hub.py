@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import UserError
-from harness.models.folder import MODEL_FILES, missing_files
+from harness.identity.things import MODEL_FILES
+from harness.models.folder import missing_files
 from harness.progress import NullProgress
 from harness.types import ModelSpec, Progress
 

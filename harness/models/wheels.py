@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 
 from harness.errors import UserError
 from harness.files import sha256_file
-from harness.models.folder import MODEL_FILES
+from harness.identity.things import MODEL_FILES
 from harness.types import ModelSpec, Progress
 
 _BLOCK = 1 << 20

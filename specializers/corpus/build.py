@@ -21,7 +21,7 @@ from filelock import FileLock
 
 from harness.errors import UserError
 from harness.files import cache_folder, digest, write_json
-from harness.models.folder import file_hashes
+from harness.identity.content import file_digests
 from harness.progress import Step
 from harness.types import Json, Progress
 from specializers.corpus.cut import CUTTING_VERSION, Document, cut
@@ -78,7 +78,7 @@ def _checksums(files: Sequence[Path], progress: Progress) -> list[list[str]]:
     for path in files:
         by_folder.setdefault(path.absolute().parent, []).append(path.name)
     found = {
-        folder: file_hashes(folder, names, cache_folder(), progress)
+        folder: file_digests(folder, names, cache_folder(), progress)
         for folder, names in by_folder.items()
     }
     return [[path.name, found[path.absolute().parent][path.name]] for path in files]

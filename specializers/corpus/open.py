@@ -18,8 +18,7 @@ from typing import Any
 
 from harness.errors import UserError
 from harness.files import cache_folder
-from harness.models.folder import file_hashes
-from harness.progress import NullProgress
+from harness.identity.content import file_digests
 from harness.types import Json, Progress
 from specializers.corpus.known import places_of, remember
 from specializers.corpus.layout import Chunk, read_layout
@@ -129,7 +128,7 @@ def content_digest(passages: Path) -> str:
     """
     manifest = built_manifest(passages)
     name = passages.name
-    found = file_hashes(passages.parent, [name], cache_folder(), NullProgress())[name]
+    found = file_digests(passages.parent, [name], cache_folder())[name]
     if manifest is not None and found != manifest["passages"]["sha256"]:
         raise UserError(
             f"{passages}: changed since the corpus was built (SHA-256 {found[:12]}, {MANIFEST} "

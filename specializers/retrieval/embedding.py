@@ -9,7 +9,8 @@ from typing import Any
 
 from harness.checks import read_toml
 from harness.errors import MissingExtra, UserError, UserErrors, did_you_mean
-from harness.files import digest, sha256_file
+from harness.files import cache_folder
+from harness.identity.things import embedding_identity
 from harness.models.sources import fetch, spec_faults
 from harness.models.table import model_specs
 from harness.types import ModelSpec, Progress
@@ -25,7 +26,7 @@ class Embedder:
     says nothing. The weights are loaded when the first text comes.
 
     Attributes:
-        digest: covers weights, configuration, tokenizer and pooling.
+        digest: its identity, `harness.identity.things.embedding_identity`.
     """
 
     def __init__(self, name: str, folder: Path, digest: str) -> None:
@@ -74,10 +75,8 @@ def open_embedder(name: str, progress: Progress) -> Embedder:
         raise MissingExtra("sentence-transformers", "retrieval", "Dense retrieval")
     local = fetch(embedding_spec(name), progress=progress)
     _refuse_generative(name, local.folder)
-    # A model's digest covers the files beside its weights; pooling is set in folders below.
-    below = sorted(local.folder.glob("*/config.json"))
-    pooling = {path.parent.name: sha256_file(path) for path in below}
-    return Embedder(name, local.folder, digest([local.digest, pooling]))
+    identity = embedding_identity(local.folder, local.digest, cache_folder())
+    return Embedder(name, local.folder, identity)
 
 
 def embedding_spec(name: str) -> ModelSpec:

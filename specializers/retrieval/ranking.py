@@ -13,8 +13,7 @@ from typing import Any, Protocol
 from filelock import FileLock
 
 from harness.files import cache_folder, sha256_file, sync, write_bytes, write_json
-from harness.models.folder import file_hashes
-from harness.progress import NullProgress
+from harness.identity.content import file_digests
 from harness.types import Json, Progress
 from specializers.corpus.open import Corpus
 
@@ -140,7 +139,7 @@ def _kept(folder: Path, corpus: str) -> tuple[Json | str, dict[str, str]]:
         made = json.loads((folder / INDEX).read_bytes())
         listed = dict(made["files"])
         there = [name for name in listed if (folder / name).is_file()]
-        found = file_hashes(folder, there, cache_folder(), NullProgress())
+        found = file_digests(folder, there, cache_folder())
         sound = {name: found[name] for name in there if found[name] == listed[name]}
         if made["corpus"] != corpus:
             return "an index of other passages", sound

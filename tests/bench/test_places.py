@@ -177,13 +177,13 @@ def test_an_adapter_stands_on_the_board_with_its_difference(
 
 def test_a_changed_adapter_is_another(project: Path, capsys: Any) -> None:
     from harness.artifacts.given import given_digest
-    from harness.models.folder import model_digest
+    from harness.identity.things import model_identity
     from harness.progress import NullProgress
     from harness.types import LocalModel, ModelSpec
 
     def digest_of(folder: Path, base: Path = project / "tiny") -> str:
         spec = ModelSpec("b", f"path:{base}")
-        key = model_digest(spec, base, project / "cache", NullProgress())
+        key = model_identity(base, False, project / "cache", NullProgress())
         return given_digest(folder, LocalModel(spec, base, key))
 
     write_adapter(project / "a", project / "tiny")

