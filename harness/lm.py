@@ -29,6 +29,18 @@ DEFAULT_MAX_TOKENS = 256
 # lm-eval's names of the number of new tokens.
 _BUDGETS = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
 
+# What only drawing looks at, and values that ask for nothing.
+_OF_SAMPLING = frozenset({"top_k", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff"})
+_NOTHING: dict[str, tuple[Any, ...]] = {
+    "repetition_penalty": (1, None),
+    "num_beams": (1, None),
+    "num_return_sequences": (1, None),
+    "top_k": (0, None),
+    "min_p": (0, None),
+    "typical_p": (1, None),
+    "use_cache": (True, False, None),
+}
+
 
 class StoredLM(TemplateLM):  # type: ignore[misc]
     """A model as lm-eval sees it.
@@ -220,6 +232,10 @@ def decoding_of(options: dict[str, Any]) -> Decoding:
         top_p=float(rest.pop("top_p", 1.0)),
         seed=int(rest.pop("seed", 0)),
     )
+    for key in sorted(rest):
+        greedy = temperature == 0.0 and key in _OF_SAMPLING
+        if greedy or rest[key] in _NOTHING.get(key, ()):
+            del rest[key]  # a greedy answer is the same with it
     if rest:
         raise UserError(
             f"generation_kwargs: unknown {', '.join(sorted(rest))}; expected until, "

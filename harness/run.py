@@ -19,6 +19,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from harness.errors import UserError
 from harness.leaks.report import LEAKED, LeakReport
 from harness.lm import StoredLM, as_result, no_room
 from harness.record import record_folder, summarise, write_record
@@ -102,8 +103,14 @@ def ask_job(
         own = rewrite_prompts(task, rewrite)
     else:
         own = [input_of(instance.doc) for instance in task.instances]
-    cut = _fit_window(task, asked, lm, own)
-    return Put(chat, asked, cut), _respond(task, lm)
+    try:
+        cut = _fit_window(task, asked, lm, own)
+        return Put(chat, asked, cut), _respond(task, lm)
+    except UserError as error:
+        name = job.task
+        raise UserError(
+            f"task '{name}': {error}" if name not in str(error) else str(error)
+        ) from error
 
 
 @dataclass(frozen=True)

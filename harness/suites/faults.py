@@ -16,6 +16,15 @@ _MOST = 5  # faults told of one file
 _SPLITS = ("training_split", "validation_split", "test_split", "fewshot_split")
 
 
+def where(name: str, yaml: Path | None, reading: Reading | None, error: Exception) -> str:
+    """A message of what a task's own key says, with its file and, where it shows, the key."""
+    config = reading.config if reading is not None else read_task(yaml, None).config if yaml else {}
+    said = str(error)
+    keys = [key for key, value in config.items() if isinstance(value, str) and repr(value) in said]
+    place = f"{plain(yaml)}: " + "".join(f"{plain(key)}: " for key in keys[:1])
+    return f"{place}task '{name}': {said}"
+
+
 def why_not(name: str, yaml: Path | None, reading: Reading | None, error: Exception) -> list[str]:
     """The messages for a task that lm-eval could not build."""
     config = reading.config if reading is not None else read_task(yaml, None).config if yaml else {}

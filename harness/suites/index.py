@@ -21,7 +21,7 @@ from harness.doors.text import plain
 from harness.errors import UserError, UserErrors, did_you_mean
 from harness.suites.corrections import correct
 from harness.suites.exam_data import MissingData, load_own, told_together
-from harness.suites.faults import why_not
+from harness.suites.faults import where, why_not
 from harness.suites.groups import Found, Group, Known, Member, members
 from harness.suites.prompts import as_at_first, begin, demonstrations, prepare
 from harness.suites.reading import Reading, read_task
@@ -226,8 +226,10 @@ class SuiteIndex:
                 trusted = self._root(place.suite) is None
                 return build(reading, place.yaml, metadata, None if trusted else self._harmless)
             return manager.load(place.name)["tasks"][place.name]
-        except UserError:
+        except UserErrors:
             raise
+        except UserError as error:
+            raise UserError(where(place.name, place.yaml, reading, error)) from error
         except Exception as error:  # a suite's code, its rows and their readers raise anything
             if place.suite not in self._folders:
                 raise  # a package's suite is tested; this is a bug

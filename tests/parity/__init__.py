@@ -1,0 +1,1 @@
+"""lm-eval's task format against lm-eval itself: generated suites, both programs, one tiny model."""
