@@ -42,8 +42,6 @@ def parameter_faults(
         check(name, params, reference, choices)
     except UserErrors as error:
         return list(error.messages)
-    if params.get("rounds") == 0:
-        return [f"{name}: rounds is 0, expected 1 or more."]
     return []
 
 

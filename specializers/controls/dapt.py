@@ -29,7 +29,7 @@ class Dapt:
     """LoRA language modelling on as many passages as self-specialization has examples."""
 
     name = "dapt"
-    version = 2
+    version = 3
     summary = "control: LoRA language modelling on the domain's text"
     kind: Literal["adapter", "prompt"] = "adapter"
     budgets: Mapping[str, Mapping[str, Any]] = {

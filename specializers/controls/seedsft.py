@@ -27,7 +27,7 @@ class SeedSft:
     """Supervised fine-tuning on the domain's seeds, with self-specialization's training."""
 
     name = "seedsft"
-    version = 2
+    version = 3
     summary = "control: train on the hand-written seeds alone"
     kind: Literal["adapter", "prompt"] = "adapter"
     budgets: Mapping[str, Mapping[str, Any]] = training_budgets("template")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.engines.loading import guard_nf4, nf4, quantisable
+from harness.errors import UserError
 from harness.files import sync, write_json
 from specializers.training.params import TrainParams
 
@@ -59,7 +60,15 @@ def with_adapter(
         target_modules=names if names == "all-linear" else names.split(","),
         task_type="CAUSAL_LM",
     )
-    return peft.get_peft_model(model, config)
+    try:
+        return peft.get_peft_model(model, config)
+    except ValueError as error:  # peft: none of the names is a layer of this model
+        linear = {name.rpartition(".")[2] for name, layer in model.named_modules()
+                  if isinstance(layer, torch.nn.Linear)}  # fmt: skip
+        raise UserError(
+            f"target_modules: found '{names}', of which this model has none it can adapt; "
+            f"expected 'all-linear' or some of: {', '.join(sorted(linear))}."
+        ) from error
 
 
 def adapted_modules(model: Any) -> list[str]:

@@ -49,7 +49,9 @@ def train_in_processes(
         RuntimeError: a process ended otherwise.
     """
     _check(count, params)
-    last_whole_checkpoint(out / "checkpoints")  # removes half-written ones, before all look
+    last_whole_checkpoint(
+        out / "checkpoints", progress
+    )  # removes half-written ones, before all look
     call = {
         "folder": str(folder),
         "base_name": base_name,

@@ -9,9 +9,14 @@ from dataclasses import dataclass
 class TrainParams:
     """How to train. Steps count optimizer updates of `batch` examples.
 
+    The optimizer is AdamW (betas 0.9 and 0.999, no weight decay), gradients are clipped to a norm
+    of 1.0, and the loss is the mean over the response tokens of a batch: transformers' Trainer's
+    own values, which no budget varies.
+
     target_modules: "all-linear" or names with commas between them.
     schedule: "constant", "linear" or "cosine", after `warmup_steps`, at most half of the run.
-    micro_batch: examples in one forward pass; gradients add up to `batch`.
+    micro_batch: most examples in one forward pass; gradients add up to exactly `batch`,
+        so the passes are as large as divides it.
     row_tokens: a forward pass packs its examples into rows of at most so many
         tokens, without cross-talk; 0 gives each example a row of its own.
     max_length: tokens; what is longer loses the beginning of its prompt.

@@ -9,8 +9,8 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from harness.engines.tokens import HFTokens, fold_system_turn
 from specializers.training.examples import TrainingExample
 
 
@@ -22,25 +22,31 @@ class Tokens:
     response_start: int
 
 
-def encode(tokenizer: Any, example: TrainingExample, max_length: int) -> tuple[Tokens, bool]:
+def encode(tokens: HFTokens, example: TrainingExample, max_length: int) -> tuple[Tokens, bool]:
     """Token ids of prompt, response and end; and whether anything was cut to `max_length`.
 
-    Prompt and response are encoded apart, since at inference the model is
-    given the prompt's tokens and goes on from there. The prompt loses its
-    beginning first, as an engine would cut it; then the response its end.
+    The prompt's tokens are the very ones the model is asked with (`HFTokens`: BOS where the
+    tokenizer prepends it, the system turn where the template has none). The response's tokens are
+    those that follow them in the whole text, since a tokenizer may begin a text of its own in
+    another way (Llama 2 puts a space before it); where the two texts merge across the border, the
+    response is encoded by itself. The prompt loses its beginning first, as an engine would cut
+    it; then the response its end.
     """
-    end = tokenizer.eos_token_id
-    if example.chat:
-        text, closing = _chat_turns(tokenizer, example)
-        prompt = tokenizer(text, add_special_tokens=False)["input_ids"]
-        answer = tokenizer(closing, add_special_tokens=False)["input_ids"]
-    else:
-        prompt = tokenizer(example.prompt)["input_ids"]
-        if len(prompt) > 1 and prompt[-1] == end:
-            prompt = prompt[:-1]
-        answer = tokenizer(example.response, add_special_tokens=False)["input_ids"] + [end]
+    text, closing, ends = (
+        _chat_turns(tokens, example) if example.chat else (example.prompt, example.response, False)
+    )
+    prompt = tokens.encode(text)
+    if not example.chat and len(prompt) > 1 and prompt[-1] == tokens.eos_id:
+        prompt = prompt[:-1]
+    whole = tokens.encode(text + closing)
+    if not example.chat and len(whole) > 1 and whole[-1] == tokens.eos_id:
+        whole = whole[:-1]
+    joined = len(whole) > len(prompt) and whole[: len(prompt)] == prompt
+    answer = whole[len(prompt) :] if joined else tokens.encode(closing, add_special_tokens=False)
+    if not ends:
+        answer = [*answer, tokens.eos_id]
     # The first token is never predicted, so a prompt has at least one.
-    prompt = prompt or [end]
+    prompt = prompt or [tokens.prefix_id]
     answer_room = max(1, max_length - 1)
     kept_answer = answer[:answer_room]
     kept_prompt = prompt[-max(1, max_length - len(kept_answer)) :]
@@ -48,37 +54,21 @@ def encode(tokenizer: Any, example: TrainingExample, max_length: int) -> tuple[T
     return Tokens((*kept_prompt, *kept_answer), len(kept_prompt)), cut
 
 
-def _chat_turns(tokenizer: Any, example: TrainingExample) -> tuple[str, str]:
-    """The prompt as the model gets it, and the answer with the template's end of turn.
-
-    A template that refuses a system turn gets its text at the head of the user's.
-    """
-    from jinja2.exceptions import TemplateError
-
-    user = {"role": "user", "content": example.prompt}
-    head = [{"role": "system", "content": example.system}] if example.system else []
-    try:
-        asked = _templated(tokenizer, [*head, user], add_generation_prompt=True)
-    except TemplateError:
-        head = []
-        user["content"] = f"{example.system}{example.prompt}"
-        asked = _templated(tokenizer, [user], add_generation_prompt=True)
-    turns = [*head, user, {"role": "assistant", "content": example.response}]
-    both = _templated(tokenizer, turns, add_generation_prompt=False)
-    end = tokenizer.eos_token
+def _chat_turns(tokens: HFTokens, example: TrainingExample) -> tuple[str, str, bool]:
+    """The prompt as the model gets it, the answer, and whether the template ends the answer."""
+    turns = [{"role": "user", "content": example.prompt}]
+    if example.system:
+        turns = [{"role": "system", "content": example.system}, *turns]
+        if not tokens.takes_system_turn:
+            turns = fold_system_turn(turns)
+    asked = tokens.apply_chat_template(turns)
+    answered = [*turns, {"role": "assistant", "content": example.response}]
+    both = str(tokens.tokenizer.apply_chat_template(answered, tokenize=False))
     if not both.startswith(asked):
-        return asked, example.response + end
+        return asked, example.response, False
     # Templates put a line break after the end of the turn; nobody reads it any more.
     closing = both[len(asked) :].rstrip()
-    return asked, closing if closing != example.response.rstrip() else closing + end
-
-
-def _templated(tokenizer: Any, turns: Sequence[Any], *, add_generation_prompt: bool) -> str:
-    return str(
-        tokenizer.apply_chat_template(
-            list(turns), tokenize=False, add_generation_prompt=add_generation_prompt
-        )
-    )
+    return asked, closing, closing != example.response.rstrip()
 
 
 def in_order(examples: Sequence[Tokens], epochs: int, seed: int) -> list[Tokens]:

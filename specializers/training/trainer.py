@@ -7,6 +7,7 @@ made.
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import shutil
@@ -16,8 +17,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from harness.errors import MissingExtra
-from harness.files import sync, write_json, write_jsonl, write_text
+from harness.engines.tokens import HFTokens
+from harness.errors import MissingExtra, UserError
+from harness.files import sha256_file, sync, write_json, write_jsonl
 from harness.types import Json, Progress
 from specializers.training.adapter import adapted_modules, save_adapter, with_adapter
 from specializers.training.examples import TrainingExample
@@ -60,15 +62,22 @@ def train_lora(
         "target_modules", "packing"}, and "processes" if there were several.
     Raises:
         MissingExtra: peft, or bitsandbytes for "nf4", is not installed.
+        UserError: the loss or a gradient is no number any more; no adapter is written.
     """
     try:
         import peft  # noqa: F401
         import torch
-        from transformers import AutoTokenizer, set_seed
+        from transformers import set_seed
     except ImportError as error:
         raise MissingExtra("peft", "train", "Training") from error
-    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
+    tokenizer = HFTokens(folder, trust_remote_code)
     encoded = [encode(tokenizer, example, params.max_length) for example in examples]
+    if shortened := sum(cut for _, cut in encoded):
+        progress.say(
+            f"training: {shortened} of {len(examples)} examples are longer than "
+            f"{params.max_length} tokens and lose the beginning of their prompt; "
+            "--set max_length=N keeps more"
+        )
     ordered = in_order([tokens for tokens, _ in encoded], params.epochs, params.seed)
     set_seed(params.seed)
     with quiet_libraries():
@@ -80,7 +89,7 @@ def train_lora(
         trainer = _trainer(
             model, ordered, out / "checkpoints", params, row_tokens, progress, processes
         )
-        last = last_whole_checkpoint(out / "checkpoints")
+        last = last_whole_checkpoint(out / "checkpoints", progress)
         steps = math.ceil(len(ordered) / params.batch)
         progress.start("training", steps, "steps")
         if last:
@@ -92,7 +101,7 @@ def train_lora(
         "examples": len(examples),
         "tokens": sum(len(tokens.ids) for tokens in ordered),
         "response_tokens": sum(len(t.ids) - t.response_start for t in ordered),
-        "shortened": sum(shortened for _, shortened in encoded),
+        "shortened": shortened,
         "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
         "dtype": str(next(model.parameters()).dtype).removeprefix("torch."),
         "quantisation": params.quantisation or "none",
@@ -134,13 +143,23 @@ def _trainer(
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             progress.advance(1)
 
+        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+            for name in ("loss", "grad_norm"):
+                value = (logs or {}).get(name)
+                if value is not None and not math.isfinite(value):
+                    raise UserError(
+                        f"training: at step {state.global_step} of {state.max_steps} the {name} is "
+                        f"{value}; expected a number. No adapter is written. Train with a lower "
+                        "--set learning_rate=..., or look for broken weights of the base."
+                    )
+
         def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             if processes > 1:  # each has written its own part of it
                 torch.distributed.barrier()
             if state.is_world_process_zero:
                 checkpoint = folder / f"checkpoint-{state.global_step}"
                 sync(checkpoint)
-                write_text(checkpoint / WHOLE, "")
+                write_json(checkpoint / WHOLE, _digests(checkpoint))
 
     micro = _micro_batch(params, processes)
     gpu = torch.cuda.is_available()
@@ -148,7 +167,7 @@ def _trainer(
         output_dir=str(folder),
         num_train_epochs=1,  # `ordered` holds all epochs
         per_device_train_batch_size=micro,
-        gradient_accumulation_steps=max(1, params.batch // (micro * processes)),
+        gradient_accumulation_steps=params.batch // (micro * processes),
         train_sampling_strategy="sequential",
         learning_rate=params.learning_rate,
         lr_scheduler_type={"constant": "constant_with_warmup"}.get(
@@ -162,6 +181,7 @@ def _trainer(
         use_cpu=not gpu,
         bf16=gpu and torch.cuda.is_bf16_supported(),
         logging_steps=1,
+        logging_nan_inf_filter=False,  # a loss that is no number is told, not shown as 0
         save_steps=params.checkpoint_steps,
         # The one before stays until the new one is marked whole.
         save_total_limit=2,
@@ -187,9 +207,9 @@ def _trainer(
 
 
 def _micro_batch(params: TrainParams, processes: int) -> int:
-    """Examples in one process's forward pass: for several, so that a batch is whole rounds."""
+    """Examples in one process's forward pass: the most that make a batch of whole rounds."""
     micro = min(params.micro_batch, params.batch // processes)
-    while processes > 1 and params.batch % (micro * processes):
+    while params.batch % (micro * processes):
         micro -= 1
     return micro
 
@@ -204,15 +224,26 @@ def _shareable(ordered: Sequence[Tokens], micro: int, processes: int) -> list[To
     return [*ordered, *[Tokens(ordered[0].ids[:1], 1)] * missing]
 
 
-def last_whole_checkpoint(folder: Path) -> Path | None:
-    """The newest checkpoint that was written to its end; half-written ones are removed."""
+def last_whole_checkpoint(folder: Path, progress: Progress) -> Path | None:
+    """The newest checkpoint that is as it was written; the others are removed."""
     whole = []
     for path in folder.glob("checkpoint-*"):
-        if (path / WHOLE).is_file():
-            whole.append(path)
-        else:
+        if not (path / WHOLE).is_file():
             shutil.rmtree(path)
+            continue
+        # Of 0.1 the file is empty: that it was written to its end is all that is known.
+        held = (path / WHOLE).read_text(encoding="utf-8")
+        if held and json.loads(held) != _digests(path):
+            progress.say(f"{path}: damaged; training goes on from the checkpoint before")
+            shutil.rmtree(path)
+        else:
+            whole.append(path)
     return max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
+
+
+def _digests(checkpoint: Path) -> dict[str, str]:
+    files = (path for path in checkpoint.rglob("*") if path.is_file() and path.name != WHOLE)
+    return {path.relative_to(checkpoint).as_posix(): sha256_file(path) for path in sorted(files)}
 
 
 def _curve(

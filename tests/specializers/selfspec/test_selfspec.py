@@ -337,7 +337,7 @@ def test_every_wrong_parameter_is_named(domain: Domain, tmp_path: Path) -> None:
     for part in (
         "novelty is 'words', expected one of instruction, instruction+input",
         "batch is 2.5",
-        "epochs is -1, expected 0 or more",
+        "epochs is -1, expected 1 or more",
         "unknown parameter 'exmaples'. Did you mean 'examples'?",
         "gradient_checkpointing is 1",
         "parameter 'seed' is missing",

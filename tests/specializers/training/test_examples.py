@@ -10,7 +10,7 @@ import pytest
 import tasks
 from harness.engines.tokens import HFTokens
 from harness.suites.index import SuiteIndex
-from specializers.training.examples import form_facts, render
+from specializers.training.examples import TrainingExample, form_facts, render
 from specializers.training.targets import encode
 from tests.specializers.tiny import save_model
 
@@ -49,20 +49,77 @@ def test_with_a_chat_template_the_turns_are_the_evaluations(task: Any, tmp_path:
         fewshot_as_multiturn=True,
         chat_template=tokens.apply_chat_template,
     )
-    trained, _ = encode(tokens.tokenizer, example(task, "chat"), 10_000)
-    expected = tokens.tokenizer(asked, add_special_tokens=False)["input_ids"]
+    trained, _ = encode(tokens, example(task, "chat"), 10_000)
+    expected = tokens.encode(asked)
     assert list(trained.ids[: trained.response_start]) == expected
 
 
+DROPS_SYSTEM = REFUSES_SYSTEM.replace("{{ raise_exception('no system turn') }}", "").replace(
+    "<{{ m['role'] }}> {{ m['content'] }} </s>\n",
+    "{% if m['role'] != 'system' %}<{{ m['role'] }}> {{ m['content'] }} </s>\n{% endif %}",
+)
+
+
+@pytest.mark.parametrize("template", [REFUSES_SYSTEM, DROPS_SYSTEM])
 def test_a_template_without_system_turn_has_the_instruction_in_the_users(
-    task: Any, tmp_path: Path
+    task: Any, tmp_path: Path, template: str
 ) -> None:
-    tokenizer = HFTokens(save_model(tmp_path, chat=True)).tokenizer
-    tokenizer.chat_template = REFUSES_SYSTEM
+    tokens = HFTokens(save_model(tmp_path, chat=True))
+    tokens.tokenizer.chat_template = template
     one = example(task, "chat")
-    trained, _ = encode(tokenizer, one, 10_000)
+    assert one.system
+    trained, _ = encode(tokens, one, 10_000)
     turn = f"<user> {one.system}{one.prompt} </s>\n<assistant> "
-    assert list(trained.ids[: trained.response_start]) == tokenizer(turn)["input_ids"]
+    assert list(trained.ids[: trained.response_start]) == tokens.encode(turn)
+    # The harness asks with the very same tokens.
+    asked = task.fewshot_context(
+        task.eval_docs[0],
+        0,
+        apply_chat_template=True,
+        fewshot_as_multiturn=True,
+        chat_template=tokens.apply_chat_template,
+    )
+    assert list(trained.ids[: trained.response_start]) == tokens.encode(asked)
+
+
+@pytest.mark.parametrize("bos", [False, True])
+@pytest.mark.parametrize("prefix", ["never", "first"])
+@pytest.mark.parametrize("response", [" yes", "yes", " heart failure", "a\nb"])
+def test_what_is_trained_on_is_the_whole_text_as_it_would_be_read(
+    tmp_path: Path, bos: bool, prefix: str, response: str
+) -> None:
+    """Llama 2's tokenizer begins a text with BOS and a space of its own; an answer begins none."""
+    tokens = HFTokens(save_sentencepiece_like(tmp_path, bos=bos, prefix=prefix))
+    one = TrainingExample("is it safe ?\nAnswer:", response)
+    trained, cut = encode(tokens, one, 10_000)
+    ids = list(trained.ids)
+    assert not cut
+    assert ids[: trained.response_start] == tokens.encode(one.prompt)
+    assert ids == [*tokens.encode(one.prompt + one.response), tokens.eos_id]
+    assert ids.count(tokens.bos_id) == bos
+
+
+def save_sentencepiece_like(folder: Path, *, bos: bool, prefix: str) -> Path:
+    """A tokenizer of characters with a mark for spaces, as sentencepiece writes them."""
+    import json
+
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    letters = sorted({*"abcdefghijklmnopqrstuvwxyzA?:\n\u2581"})
+    names = ["<unk>", "<s>", "</s>", *letters]
+    backend = Tokenizer(models.BPE({n: i for i, n in enumerate(names)}, [], unk_token="<unk>"))
+    backend.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme=prefix, split=False)
+    backend.decoder = decoders.Metaspace(prepend_scheme=prefix, split=False)
+    if bos:
+        backend.post_processor = processors.TemplateProcessing(
+            single="<s> $A", special_tokens=[("<s>", 1)]
+        )
+    PreTrainedTokenizerFast(
+        tokenizer_object=backend, unk_token="<unk>", bos_token="<s>", eos_token="</s>"
+    ).save_pretrained(folder)
+    (folder / "config.json").write_text(json.dumps({"model_type": "llama"}))
+    return folder
 
 
 def test_an_instruction_without_input_stands_in_its_place() -> None:

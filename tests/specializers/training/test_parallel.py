@@ -125,10 +125,10 @@ def wait_for_the_end_of_group(group: int) -> None:
 
 
 def test_a_process_that_fails_ends_all(tmp_path: Path) -> None:
+    folder = save_model(tmp_path / "model")
+    (folder / "model.safetensors").unlink()
     with pytest.raises(RuntimeError, match="a process of 2 ended with code"):
-        train_in_processes(
-            2, tmp_path / "nowhere", "tiny", EXAMPLES, tmp_path, STILL, NullProgress()
-        )
+        train_in_processes(2, folder, "tiny", EXAMPLES, tmp_path, STILL, NullProgress())
 
 
 def test_a_batch_that_cannot_be_shared_out_is_told(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,8 +14,12 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from harness.engines.loading import guard_nf4, nf4
+from harness.engines.tokens import HFTokens
+from harness.errors import UserError
 from harness.files import read_jsonl, sha256_file
 from harness.progress import NullProgress
 from specializers.stages import adapter_stage
@@ -23,7 +28,7 @@ from specializers.training.examples import TrainingExample
 from specializers.training.packing import IGNORED, collate, response_loss
 from specializers.training.params import TrainParams
 from specializers.training.targets import Tokens, encode, in_order
-from specializers.training.trainer import train_lora
+from specializers.training.trainer import _micro_batch, train_lora
 from tests.specializers.tiny import save_model
 
 PARAMS = TrainParams(
@@ -59,10 +64,8 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_model(tmp_path_factory.mktemp("llama"))
 
 
-def tokenizer(folder: Path) -> object:
-    from transformers import AutoTokenizer
-
-    return AutoTokenizer.from_pretrained(folder)
+def tokenizer(folder: Path) -> HFTokens:
+    return HFTokens(folder)
 
 
 def adapter_digest(out: Path) -> dict[str, str]:
@@ -90,12 +93,9 @@ def test_a_chat_example_is_what_the_model_is_given_at_inference(tmp_path: Path) 
     chat = tokenizer(folder)
     example = TrainingExample("is it safe ?", "yes", chat=True)
     tokens, cut = encode(chat, example, 32)
-    asked = chat.apply_chat_template(  # type: ignore[attr-defined]
-        [{"role": "user", "content": "is it safe ?"}], tokenize=False, add_generation_prompt=True
-    )
-    prompt = chat(asked, add_special_tokens=False)["input_ids"]  # type: ignore[operator]
+    prompt = chat.encode(chat.apply_chat_template([{"role": "user", "content": "is it safe ?"}]))
     assert list(tokens.ids[: tokens.response_start]) == prompt
-    assert chat.decode(tokens.ids[tokens.response_start :]) == "yes </s>"  # type: ignore[attr-defined]
+    assert chat.decode_all(tokens.ids[tokens.response_start :]) == "yes </s>"
     assert not cut
 
 
@@ -222,7 +222,7 @@ def test_micro_batches_change_nothing_but_rounding(llama: Path, tmp_path: Path) 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from specializers.training.trainer import train_lora
+from specializers.training.trainer import _micro_batch, train_lora
 from tests.specializers.training.test_trainer import PARAMS, EXAMPLES
 
 class Killer:
@@ -340,3 +340,79 @@ def test_a_four_bit_base_is_trained(llama: Path, tmp_path: Path) -> None:
     assert curve[-1]["loss"] < curve[0]["loss"]
     assert report["quantisation"] == "nf4"
     assert report["packing"] == "rows of up to 64 tokens"
+
+
+@given(batch=st.integers(1, 64), micro=st.integers(1, 64), processes=st.sampled_from([1, 2, 3, 4]))
+def test_a_batch_is_whole_passes_of_whole_examples(batch: int, micro: int, processes: int) -> None:
+    assume(batch % processes == 0)
+    params = replace(PARAMS, batch=batch, micro_batch=micro)
+    found = _micro_batch(params, processes)
+    assert 1 <= found <= micro
+    assert batch % (found * processes) == 0
+
+
+def test_a_batch_that_micro_batches_do_not_fill_trains_as_asked(
+    llama: Path, tmp_path: Path
+) -> None:
+    odd = train(llama, tmp_path / "odd", replace(PARAMS, batch=3, micro_batch=2, epochs=1))
+    assert odd["steps"] == 2  # six examples, three a step
+    rows = list(read_jsonl(tmp_path / "odd" / "training.jsonl"))
+    one = train(llama, tmp_path / "one", replace(PARAMS, batch=3, micro_batch=1, epochs=1))
+    assert one["steps"] == 2
+    others = list(read_jsonl(tmp_path / "one" / "training.jsonl"))
+    assert [row["loss"] for row in rows] == pytest.approx([row["loss"] for row in others], rel=1e-3)
+
+
+def test_a_loss_that_is_no_number_ends_the_training_without_an_adapter(tmp_path: Path) -> None:
+    from transformers import AutoModelForCausalLM
+
+    folder = save_model(tmp_path / "broken")
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    with torch.no_grad():
+        model.get_input_embeddings().weight[:] = float("nan")
+    model.save_pretrained(folder)
+    with pytest.raises(UserError, match=r"at step 1 of 3 the loss is nan.*--set learning_rate"):
+        train(folder, tmp_path / "out")
+    assert not (tmp_path / "out" / "adapter").exists()
+    assert not (tmp_path / "out" / "training.json").exists()
+
+
+def test_a_damaged_checkpoint_is_named_and_the_one_before_goes_on(
+    llama: Path, tmp_path: Path
+) -> None:
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    train(llama, whole)
+    train(llama, cut)
+    checkpoints = sorted((cut / "checkpoints").glob("checkpoint-*"))
+    assert len(checkpoints) == 2
+    state = checkpoints[-1] / "optimizer.pt"
+    state.write_bytes(state.read_bytes()[:-7] + b"damaged")
+    for path in ("adapter", "training.json", "training.jsonl"):
+        place = cut / path
+        shutil.rmtree(place) if place.is_dir() else place.unlink()
+    said: list[str] = []
+
+    class Told(NullProgress):
+        def say(self, line: str) -> None:
+            said.append(line)
+
+    train_lora(llama, "tiny", EXAMPLES, cut, PARAMS, Told())
+    assert any("damaged" in line and checkpoints[-1].name in line for line in said)
+    assert adapter_digest(cut) == adapter_digest(whole)
+
+
+def test_unknown_modules_are_told_with_those_there(llama: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"target_modules: found 'query'.*'all-linear'.*q_proj"):
+        train(llama, tmp_path, replace(PARAMS, target_modules="query"))
+
+
+def test_examples_that_are_cut_are_counted_aloud(llama: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+
+    class Told(NullProgress):
+        def say(self, line: str) -> None:
+            said.append(line)
+
+    report = train_lora(llama, "tiny", EXAMPLES, tmp_path, replace(PARAMS, max_length=6), Told())
+    assert report["shortened"] > 0
+    assert any(f"{report['shortened']} of 6 examples are longer than 6 tokens" in s for s in said)
