@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from bench import ready
+from bench import checkup
 from bench.scoring import Asking, Scorer, load_tasks, planned
 from bench.workspace import Recipe, Workspace
 from harness.errors import Unfinished, UserError, UserErrors
@@ -52,7 +52,7 @@ def record(
     if place.executor == "local" and (place.address or place.storage):
         raise UserError("--address and --storage go with --executor ray; add it or leave them out.")
     resolved = workspace.resolve_all(models)
-    faults = ready.faults(workspace, resolved, recipe, servers=place.executor == "local")
+    faults = checkup.faults(workspace, resolved, recipe, servers=place.executor == "local")
     try:
         tasks, jobs = planned(workspace, asking, resolved)
         left_out = workspace.suites.told_of(asking.tasks)
@@ -64,7 +64,7 @@ def record(
         if recipe.domain:  # asked for, whether or not a model is made of it
             workspace.domain("", recipe)
     except UserError as error:
-        faults += ready.messages_of(error)
+        faults += checkup.messages_of(error)
     if faults:
         raise UserErrors(list(dict.fromkeys(faults)))
     specialised = [r.name for r in resolved if r.specializer]
