@@ -6,30 +6,41 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from platformdirs import user_cache_dir
 
+# A new file beside others that nobody else may have put there, as a link least of all.
+_NEW = (
+    os.O_WRONLY
+    | os.O_CREAT
+    | os.O_EXCL
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+)
+
 
 def write_bytes(path: Path, data: bytes, *, synced: bool = True) -> None:
     """Write `data` to a temporary file beside `path`, fsync it, rename it into place.
+
+    Who may read it is what the user's umask says.
 
     Args:
         synced: False for what is compared and written anew by the next run: after a power
             loss such a file may be empty. Thousands of small files take a minute to sync.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = path.parent / f".{path.name[:150]}.{secrets.token_hex(8)}"
+    handle = os.open(temporary, _NEW, 0o666)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
             if synced:
                 os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except BaseException as error:
         with contextlib.suppress(OSError):
@@ -37,6 +48,13 @@ def write_bytes(path: Path, data: bytes, *, synced: bool = True) -> None:
         if isinstance(error, OSError) and error.filename is None:
             error.filename = str(path)  # a failed write names no file by itself
         raise
+
+
+def umask() -> int:
+    """The user's umask; the system tells it only to whoever sets it."""
+    held = os.umask(0o077)
+    os.umask(held)
+    return held
 
 
 def sync(folder: Path) -> None:

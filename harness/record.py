@@ -31,6 +31,7 @@ from typing import Any
 
 from harness.doors import limits
 from harness.doors.files import parse_json, read_bytes
+from harness.doors.paths import inside
 from harness.doors.record import record_faults, run_faults
 from harness.doors.text import plain
 from harness.errors import UserError, UserErrors
@@ -104,6 +105,7 @@ def write_record(
         "items_sha256": sha256(data).hexdigest(),
     }
     text = _canonical(content | {"sha256": _seal(content)})
+    inside(folder.parents[1], folder, what="a record's folder")
     path, rows = folder / "record.json", folder / "items.jsonl"
     # The same record again stays as it is: another process may be reading it.
     again = (
@@ -131,6 +133,8 @@ def read_record(folder: Path) -> Record:
             the record of another place.
     """
     path, rows = folder / "record.json", folder / "items.jsonl"
+    for part in (path, rows, folder / "run.json"):
+        inside(folder.parents[1], part)
     try:
         text = read_bytes(path, limits.RECORD_BYTES)
         content = parse_json(text)

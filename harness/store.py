@@ -146,7 +146,9 @@ class ResponseStore:
             self._segment = self.folder / f"{os.getpid()}-{secrets.token_hex(4)}.jsonl"
         start = self._read_to.get(self._segment, 0)
         try:
-            handle = os.open(self._segment, os.O_WRONLY | os.O_CREAT, 0o644)
+            # Answers may quote what is private: this user's alone. Never through a link.
+            flags = os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+            handle = os.open(self._segment, flags, 0o600)
             try:
                 # Always after the last whole line: a failed write leaves no gap.
                 os.ftruncate(handle, start)

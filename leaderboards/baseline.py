@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import io
-import subprocess
-import tarfile
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from harness.doors.text import plain
 from harness.errors import UserError
 from harness.record import read_records
 from harness.types import Record
+from leaderboards.revision import unpack_revision
 
 
 def baseline_records(name: str, out: Path) -> list[Record]:
@@ -42,17 +41,10 @@ def baseline_records(name: str, out: Path) -> list[Record]:
 def _unpack(revision: str, out: Path, target: Path) -> None:
     """The folder `out/runs` as it was at a revision, into `target`."""
     if revision.startswith("-") or not out.is_dir():
-        raise UserError(f"--baseline {revision}: no such folder or revision.")
-    done = subprocess.run(
-        ["git", "archive", "--format=tar", revision, "runs"],
-        cwd=out, capture_output=True, check=False,
-    )  # fmt: skip
-    if done.returncode:
-        told = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        raise UserError(f"--baseline {plain(revision)}: no such folder or revision.")
+    if told := unpack_revision(revision, out / "runs", target / "runs"):
         raise UserError(
-            f"--baseline {revision}: no such folder, and git has no records of {out / 'runs'} "
-            f"there ({told[-1] if told else 'git failed'}). Name a folder with runs/, or a "
+            f"--baseline {plain(revision)}: no such folder, and git has no records of "
+            f"{out / 'runs'} there ({told}). Name a folder with runs/, or a "
             "revision that holds them; in CI fetch the whole history (fetch-depth: 0)."
         )
-    with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
-        archive.extractall(target, filter="data")

@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from harness.doors.paths import inside
 from harness.errors import UserError
 from harness.files import write_text
 from harness.types import Record
@@ -34,8 +35,12 @@ _FACTS = ("seconds", "calls", "tokens_computed", "tokens_generated")
 
 
 def board_folder(home: Path, name: str) -> Path:
-    """Where a board lies; "" is the default one."""
-    return home / "boards" / name if name else home / "board"
+    """Where a board lies; "" is the default one.
+
+    Raises:
+        UserError: a link in a folder from somebody else leads elsewhere.
+    """
+    return inside(home, home / "boards" / name if name else home / "board", what="this folder")
 
 
 def own_spec(home: Path) -> BoardSpec | None:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from harness.doors.paths import inside
 from harness.errors import UserError, UserErrors
 from harness.files import write_json, write_text
 from harness.record import read_records, write_record
@@ -58,6 +59,8 @@ def publish(
     gather(chosen, spec, refused)
     if refused:
         raise UserErrors(refused)
+    for part in ("runs", "artifacts", "board"):
+        inside(folder, folder / part, what="this folder")
     for part in ("runs", "artifacts"):
         shutil.rmtree(folder / part, ignore_errors=True)
     remove_site(folder / "board")

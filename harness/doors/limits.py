@@ -23,4 +23,5 @@ WORDS = 4_000  # letters of a title, a source, an id
 TEXT = 16 * 2**20  # letters of an input or an answer
 KEYS = 100_000  # of one table or list
 WHOLE = 10**15  # counts; a float is exact to 2^53
+GIT_SECONDS = 120  # of one question to git
 SHOTS = 100_000  # demonstrations, draws

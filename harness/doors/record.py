@@ -92,10 +92,10 @@ _SUMMARY: Kinds = {
 }
 _SUMMARY_MORE: Kinds = {"n_refused": count(), "n_reasoning": count()}
 _ITEM: Kinds = {
-    "id": SCALAR,
+    "id": WORDS,
     "status": one_of("ok", "unparseable", "error", "refused"),
     "metrics": mapping(COUNTS),
-    "document": SCALAR,
+    "document": WORDS,
     "prompt_sha256": WORDS,
     "responses": listing(TABLE, limits.KEYS),
 }

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import MissingExtra, UserError
-from harness.files import write_json
+from harness.files import umask, write_json
 
 # Raised whenever the same GGUF would give another folder.
 CONVERSION = 1
@@ -48,7 +48,7 @@ def convert(gguf: Path, folder: Path) -> None:
     for name in ("config.json", "generation_config.json"):
         _forget_version(folder / name)
     for file in folder.iterdir():
-        file.chmod(0o644)  # safetensors writes 0600; the cache may be shared
+        file.chmod(0o666 & ~umask())  # safetensors writes 0600; the cache may be shared
 
 
 def _read(gguf: Path) -> tuple[Any, Any]:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from harness.doors.paths import inside
 from harness.files import write_bytes, write_text
 
+TEMPLATES = Path(__file__).parent / "templates"
+_DATA = re.compile(r'benchData\(("[^"\\\n]*"), (.*)\);\n')
 # Names the files a build wrote, so that the next one knows which it may remove.
 LIST = "pages.txt"
 
@@ -21,6 +25,21 @@ def script(key: str, value: Any) -> str:
     """
     content = json.dumps(value, ensure_ascii=True, separators=(",", ":")).replace("<", "\\u003c")
     return f"benchData({json.dumps(key)}, {content});\n"
+
+
+def is_own_script(path: Path) -> bool:
+    """Whether a script is one that this program writes: a page's own, or data in a call."""
+    data = path.read_bytes()
+    if any(data == own.read_bytes() for own in TEMPLATES.glob("*.js")):
+        return True
+    whole = _DATA.fullmatch(data.decode("utf-8", "replace"))
+    try:
+        return (
+            whole is not None
+            and script(json.loads(whole[1]), json.loads(whole[2])).encode() == data
+        )
+    except (ValueError, RecursionError):
+        return False
 
 
 def write_site(out: Path, files: Iterable[tuple[str, str]]) -> list[str]:
@@ -36,6 +55,7 @@ def write_site(out: Path, files: Iterable[tuple[str, str]]) -> list[str]:
     for name, text in files:
         data = text.encode("utf-8", "replace")
         path = out / name
+        inside(out, path.parent, what="its folder")
         if not path.is_file() or path.read_bytes() != data:
             write_bytes(path, data, synced=False)
         names.append(name)

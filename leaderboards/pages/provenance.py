@@ -13,6 +13,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from harness.doors import limits
+from harness.doors.files import parse_json, read_bytes
+from harness.doors.paths import inside
+from harness.doors.text import plain
 from harness.errors import UserError
 from harness.files import write_bytes
 from harness.types import Json
@@ -80,14 +84,16 @@ def read_kept(home: Path | None, model: str, digest: str) -> Kept | None:
     if folder is None or not digest or not (folder / "manifest.json").is_file():
         return None
     try:
-        manifest: Json = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        for name in _FILES:
+            inside(folder.parents[1], folder / name)
+        manifest: Json = _json(folder / "manifest.json")
         if manifest["digest"] != digest:
             return None
         sources = _json(folder / "sources.json")
         return Kept(manifest, _curve(folder), tuple(_examples(folder, manifest, sources)))
-    except (ValueError, KeyError, TypeError, OSError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
         raise UserError(
-            f"{folder}: cannot be read ({type(error).__name__}: {error}). "
+            f"{plain(folder)}: cannot be read ({type(error).__name__}: {plain(error):.200}). "
             "Delete it; the next run makes it again."
         ) from error
 
@@ -127,11 +133,12 @@ def read_sweeps(home: Path | None) -> list[SweepCurves]:
     found = []
     for path in sorted(home.glob("sweeps/*.json")) if home is not None else ():
         try:
-            sweep = json.loads(path.read_text(encoding="utf-8"))
+            sweep = parse_json(read_bytes(inside(path.parents[1], path), limits.RECORD_BYTES))
             found += [_sweep(sweep, section) for section in sweep["sections"]]
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
             raise UserError(
-                f"{path}: not a sweep's result ({type(error).__name__}: {error}). "
+                f"{plain(path)}: not a sweep's result ({type(error).__name__}: "
+                f"{plain(error):.200}). "
                 "Delete it, or run 'bench sweep' again."
             ) from error
     return found
@@ -171,14 +178,13 @@ def _flat(stem: str, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return parse_json(read_bytes(path, limits.ITEMS_BYTES)) if path.is_file() else {}
 
 
 def _curve(folder: Path) -> Curve | None:
     path = folder / "training.jsonl"
-    points = map(
-        json.loads, path.read_text(encoding="utf-8").splitlines() if path.is_file() else ()
-    )
+    data = read_bytes(path, limits.ITEMS_BYTES) if path.is_file() else b""
+    points = map(parse_json, data.decode("utf-8").splitlines())
     shown = [(float(p["step"]), float(p["loss"]), None, None) for p in points]
     return Curve("loss", tuple(shown)) if shown else None
 
@@ -187,7 +193,7 @@ def _examples(folder: Path, manifest: Json, sources: Json) -> Iterator[Example]:
     path = folder / "data.jsonl"
     if not path.is_file():
         return
-    data = path.read_bytes()
+    data = read_bytes(path, limits.ITEMS_BYTES)
     if sha256(data).hexdigest() != manifest["files"]["data.jsonl"]:
         raise UserError(
             f"{path}: changed since the artifact was made. Delete {folder}; "
@@ -195,7 +201,7 @@ def _examples(folder: Path, manifest: Json, sources: Json) -> Iterator[Example]:
         )
     for line in data.decode("utf-8").split("\n"):
         if line:
-            yield _example(json.loads(line), sources)
+            yield _example(parse_json(line), sources)
 
 
 def _example(row: Json, sources: Json) -> Example:

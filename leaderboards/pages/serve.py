@@ -9,6 +9,8 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from leaderboards.pages.files import is_own_script
+
 LOOPBACK = "127.0.0.1"
 # As in the pages themselves, and no other page may frame one.
 _POLICY = (
@@ -25,10 +27,13 @@ class _Handler(SimpleHTTPRequestHandler):
 
     def translate_path(self, path: str) -> str:
         """The file behind a request, or "" (never found) for one that leaves the folder."""
-        found = Path(super().translate_path(path)).resolve()
-        home = Path(self.directory).resolve()
-        if found.is_dir():
-            found = (found / "index.html").resolve()
+        try:
+            found = Path(super().translate_path(path)).resolve()
+            home = Path(self.directory).resolve()
+            if found.is_dir():
+                found = (found / "index.html").resolve()
+        except (OSError, ValueError):  # a name too long for a file, or with a zero byte in it
+            return ""
         return str(found) if found.is_relative_to(home) else ""
 
     def send_head(self) -> Any:
@@ -38,8 +43,12 @@ class _Handler(SimpleHTTPRequestHandler):
             self.send_error(HTTPStatus.FORBIDDEN, "This server answers to localhost only")
             return None
         # Opened here rather than above: no redirect, no listing, no other file types.
-        if not os.path.isfile(self.translate_path(self.path)):
+        path = self.translate_path(self.path)
+        if not os.path.isfile(path):
             self.send_error(HTTPStatus.NOT_FOUND)
+            return None
+        if path.endswith((".js", ".mjs")) and not is_own_script(Path(path)):
+            self.send_error(HTTPStatus.FORBIDDEN, "A script that no build of a board wrote")
             return None
         return super().send_head()
 

@@ -17,7 +17,7 @@ def server(tmp_path):
     site = tmp_path / "site"
     (site / "items").mkdir(parents=True)
     (site / "index.html").write_text("front")
-    (site / "items" / "0.js").write_text("data")
+    (site / "items" / "0.js").write_text('benchData("k", 1);\n')
     (tmp_path / "secret").write_text("secret")
     (site / "out").symlink_to(tmp_path)
     (site / "leak.html").symlink_to(tmp_path / "secret")
@@ -45,7 +45,7 @@ def test_pages_and_data_are_served(server):
     assert (status, body) == (200, "front")
     assert "default-src 'none'" in headers["Content-Security-Policy"]
     assert headers["X-Content-Type-Options"] == "nosniff"
-    assert ask(server, "/items/0.js")[:2] == (200, "data")
+    assert ask(server, "/items/0.js")[:2] == (200, 'benchData("k", 1);\n')
     assert ask(server, "/index.html", method="HEAD")[:2] == (200, "")
 
 
