@@ -18,6 +18,10 @@ answers came from the store) are in `run.json` beside it, so that a resumed run
 ends with the very bytes of an undisturbed one. Its "spent" adds up what every
 finished run of this very record took: answering again from the store takes
 nothing, and the seconds of the first run are not forgotten.
+
+What was sent is in `prompts.json`, for those who look: the beginning that all prompts of
+the record share, and the rest of each item's first prompt. No score is made of it, and
+published records come without it.
 """
 
 from __future__ import annotations
@@ -35,11 +39,12 @@ from harness.doors.paths import inside
 from harness.doors.record import record_faults, run_faults
 from harness.doors.text import plain
 from harness.errors import UserError, UserErrors
-from harness.files import write_bytes, write_json
+from harness.files import digest, write_bytes, write_json
 from harness.identity.recorded import misplaced
 from harness.types import UNSCORED, Job, Json, Record
 
 FORMAT = 2
+PROMPTS = "prompts.json"
 _SPENT = ("seconds", "calls", "tokens_computed", "tokens_generated")
 Aggregation = Callable[[Sequence[Any]], float]
 
@@ -120,6 +125,40 @@ def write_record(
     if not again:
         write_bytes(path, text)
     return read_record(folder)
+
+
+def write_prompts(folder: Path, prompts: Sequence[str], items: Sequence[Json]) -> None:
+    """Keep each item's first prompt as it was sent: chat form, rewriting and cuts included."""
+    front = common_start(prompts)
+    rest = [prompt[len(front) :] for prompt in prompts]
+    write_json(folder / PROMPTS, {"of": _asked(items), "front": front, "rest": rest})
+
+
+def common_start(texts: Sequence[str]) -> str:
+    """What all of several texts begin with: in a few-shot prompt, all but the item's own."""
+    if len(texts) < 2:
+        return ""
+    first, last = min(texts), max(texts)
+    same = next((n for n, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), None)
+    return first if same is None else first[:same]
+
+
+def read_prompts(record: Record) -> tuple[str, ...]:
+    """The prompts of a record's items; none where they were not kept, or are another run's."""
+    if record.folder is None:
+        return ()
+    try:
+        content = parse_json(read_bytes(record.folder / PROMPTS, limits.ITEMS_BYTES))
+        front, rest = content["front"], content["rest"]
+        fits = content["of"] == _asked(record.items) and len(rest) == len(record.items)
+        return tuple(f"{front}{part}" for part in rest) if fits else ()
+    except (OSError, UserError, ValueError, KeyError, TypeError):
+        return ()
+
+
+def _asked(items: Sequence[Mapping[str, Any]]) -> str:
+    """A digest of what the items of a record were asked."""
+    return digest([[item["id"], item["prompt_sha256"]] for item in items])
 
 
 def read_record(folder: Path) -> Record:

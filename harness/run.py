@@ -22,7 +22,7 @@ from filelock import FileLock
 from harness.errors import UserError
 from harness.leaks.report import LEAKED, LeakReport
 from harness.lm import StoredLM, as_result, no_room
-from harness.record import record_folder, summarise, write_record
+from harness.record import record_folder, summarise, write_prompts, write_record
 from harness.suites.corrections import corrections_of
 from harness.suites.items import input_of
 from harness.suites.prompts import Asked, as_at_first, build_requests
@@ -76,6 +76,7 @@ def run_job(
         manifest["leak"] = leaks.summary(job.task) if leaks is not None else {}
         counts = {key: value - before[key] for key, value in asdict(lm.counts).items()}
         facts = {**counts, "seconds": round(time.monotonic() - began, 3), **lm.take_report()}
+        write_prompts(folder, put.prompts, items)
         return write_record(folder, manifest, items, summary, facts)
 
 
@@ -105,7 +106,7 @@ def ask_job(
         own = [input_of(instance.doc) for instance in task.instances]
     try:
         cut = _fit_window(task, asked, lm, own)
-        return Put(chat, asked, cut), _respond(task, lm)
+        return Put(chat, asked, cut, _sent(task)), _respond(task, lm)
     except UserError as error:
         name = job.task
         raise UserError(
@@ -113,13 +114,25 @@ def ask_job(
         ) from error
 
 
+def _sent(task: Any) -> tuple[str, ...]:
+    """The first prompt of each item, in the items' order."""
+    first: dict[int, str] = {}
+    for instance in task.instances:
+        first.setdefault(instance.doc_id, str(instance.args[0]))
+    return tuple(first[doc] for doc in sorted(first))
+
+
 @dataclass(frozen=True)
 class Put:
-    """How a job's requests were put: as chats, asking what, with how many tokens cut an item."""
+    """How a job's requests were put: as chats, asking what, with how many tokens cut an item.
+
+    `prompts` holds the first prompt of each item as it was sent, in the items' order.
+    """
 
     chat: bool
     asked: Asked
     cut: Mapping[int, int]
+    prompts: tuple[str, ...]
 
 
 def _fit_window(task: Any, asked: Asked, lm: StoredLM, own: Sequence[str]) -> dict[int, int]:

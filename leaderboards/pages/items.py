@@ -5,8 +5,9 @@ that hand data to the page (`leaderboards.pages.files.script`):
 
 - `items.js`: `keys` (item id and draw) and `starts`, the place of the first item
   of each text file; `text-0.js`, ...: question and expected answers, 200 kB a file;
-- `3.js`: the third model's outcome on each item, and its `starts`;
-  `3-0.js`, ...: what it answered; `3-rest-17.js`: a long answer whole.
+- `3.js`: the third model's outcome on each item, its `starts`, and those of its prompts;
+  `3-0.js`, ...: what it answered; `3-rest-17.js`: a long answer whole;
+  `3-front.js`: what its prompts begin with, by draw; `3-sent-0.js`, ...: the rest of each.
 
 So a page that compares two models reads two small files and the texts of the
 items on the screen, however many models and items there are.
@@ -19,6 +20,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.leaks.report import LEAKED
+from harness.record import common_start, read_prompts
 from harness.suites.metrics import unit_of
 from harness.types import Json, Record
 from leaderboards.board import ByDraw
@@ -53,6 +55,7 @@ def task_scripts(
     name = f"{folder}/items.js"
     yield name, script(name, {"keys": keys, "starts": starts})
     for number, (label, draws) in enumerate(cells.items()):
+        sent = yield from _sent(draws, keys, f"{folder}/{number}") if shown else _nothing()
         by_key = {(str(i["id"]), d): (i, r) for d, r in draws.items() for i in r.items}
         found = [by_key.get(key) for key in keys]
         answers: list[Json | None] = []
@@ -70,7 +73,29 @@ def task_scripts(
         starts = yield from _in_files(f"{folder}/{number}", answers)
         rows = [None if pair is None else outcome(*pair, metric) for pair in found]
         name = f"{folder}/{number}.js"
-        yield name, script(name, {"rows": rows, "starts": starts})
+        yield name, script(name, {"rows": rows, "starts": starts, "sent": sent})
+
+
+def _nothing() -> Generator[tuple[str, str], None, list[int]]:
+    yield from ()
+    return []
+
+
+def _sent(
+    draws: ByDraw, keys: Sequence[Key], stem: str
+) -> Generator[tuple[str, str], None, list[int]]:
+    """Scripts of a model's prompts, where its runs kept them; returns where each begins."""
+    found = {draw: prompts for draw, r in draws.items() if (prompts := read_prompts(r))}
+    if not found:
+        return []
+    fronts = {draw: common_start(prompts) for draw, prompts in found.items()}
+    rest = {
+        (str(item["id"]), draw): prompt[len(fronts[draw]) :]
+        for draw, prompts in found.items()
+        for item, prompt in zip(draws[draw].items, prompts, strict=True)
+    }
+    yield f"{stem}-front.js", script(f"{stem}-front.js", fronts)
+    return (yield from _in_files(f"{stem}-sent", [rest.get(key) for key in keys]))
 
 
 def item_keys(cells: Mapping[str, ByDraw]) -> list[Key]:

@@ -6,12 +6,13 @@ one must be there (BROWSER_REQUIRED, as in CI).
 
 import os
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
+from harness.record import write_prompts
 from leaderboards.build import build
 from leaderboards.pages.write import write_pages
 from leaderboards.spec import BoardSpec
@@ -58,6 +59,14 @@ def made_records():
     ]
 
 
+def with_prompts(made, folder):
+    """The record in a folder with what was sent, as a run leaves it."""
+    folder.mkdir(parents=True)
+    prompts = [f"Shown: 2 is prime.\n{row['input']} {row['id']} \u202e" for row in made.items]
+    write_prompts(folder, prompts, made.items)
+    return replace(made, folder=folder)
+
+
 @dataclass
 class Watched:
     """What a page did that no page of ours may do."""
@@ -83,7 +92,10 @@ class Watched:
 def site(tmp_path_factory):
     home = tmp_path_factory.mktemp("board")
     write_artifact(home, "selfspec-tiny", examples=60)
-    records, spec = made_records(), BoardSpec("made_up", title="A made-up board", resamples=300)
+    records = [
+        with_prompts(record, home / "runs" / str(n)) for n, record in enumerate(made_records())
+    ]
+    spec = BoardSpec("made_up", title="A made-up board", resamples=300)
     write_pages(build(records, spec), records, spec, home / "site", home=home)
     return home / "site"
 

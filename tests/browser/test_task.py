@@ -125,3 +125,16 @@ def test_a_delta_leads_to_an_item_and_a_training_example(open_page):
     told = card.inner_text()
     for lineage in ("seed-1", "a seed of the domain", "passage-1", "temperature 0.7"):
         assert lineage in told
+
+
+def test_the_prompt_that_was_sent_is_read_when_it_is_opened(open_page):
+    page = open_page(TASK)
+    page.locator(".item").first.wait_for()
+    assert not any("-sent-" in url for url in page.requests)
+    side = page.locator(".item").first.locator(".side").nth(1)
+    side.get_by_text("Prompt as it was sent").click()
+    text = side.locator("details .answer")
+    text.wait_for()
+    assert text.inner_text().startswith("Shown: 2 is prime.")
+    assert text.inner_text().endswith("i0000 ⟨U+202E⟩")
+    assert any("-sent-" in url for url in page.requests)

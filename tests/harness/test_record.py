@@ -2,13 +2,27 @@
 
 import json
 import shutil
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness.errors import UserError, UserErrors
-from harness.record import read_record, read_records, record_folder, summarise, write_record
+from harness.record import (
+    common_start,
+    read_prompts,
+    read_record,
+    read_records,
+    record_folder,
+    summarise,
+    write_prompts,
+    write_record,
+)
 from harness.types import Job
-from tests.leaderboards.records import record_of
+from tests.leaderboards.records import item, record_of
 
 JOB = Job("selfspec-m", "m", "selfspec", "s", "t", 2, 1)
 MANIFEST = {
@@ -179,3 +193,24 @@ def test_a_record_that_another_process_writes_anew_is_no_fault(tmp_path, monkeyp
 
     monkeypatch.setattr("harness.record.read_record", vanish)
     assert read_records(tmp_path) == []
+
+
+@given(st.lists(st.text(max_size=12), min_size=1, max_size=6))
+def test_prompts_come_back_as_they_were_sent(prompts):
+    items = [item(number, 1) for number in range(len(prompts))]
+    with TemporaryDirectory() as folder:
+        made = replace(record_of("m", "t", items), folder=Path(folder))
+        assert read_prompts(made) == ()
+        write_prompts(made.folder, prompts, items)
+        sent = tuple(p.encode("utf-8", "replace").decode() for p in prompts)
+        assert read_prompts(made) == sent
+        other = [row | {"prompt_sha256": "f" * 64} for row in items]
+        assert read_prompts(replace(made, items=tuple(other))) == ()  # another run's
+
+
+@given(st.lists(st.text("ab", max_size=6), min_size=2))
+def test_the_common_start_is_the_longest_that_all_share(texts):
+    start = common_start(texts)
+    assert all(text.startswith(start) for text in texts)
+    longer = {text[: len(start) + 1] for text in texts}
+    assert len(longer) > 1 or min(map(len, texts)) == len(start)

@@ -68,7 +68,21 @@ function verdict(outcome) {
   return right === null ? (value === null ? "not scored" : "scored") : right ? "right" : value > 0 ? "partly right" : "wrong";
 }
 
-function answerBox(model, outcome, data) {
+// What was sent, read when it is opened: the beginning of all prompts of the draw, and the rest.
+function promptBox(model, sent) {
+  const box = element("details", "", element("summary", "", "Prompt as it was sent"));
+  box.addEventListener("toggle", async () => {
+    if (!box.open || box.children.length > 1) return;
+    try {
+      const [fronts, rest] = [await load(`${model.data}-front.js`), await sent.rest()];
+      const text = rest === null ? "" : (fronts[sent.draw] || "") + rest;
+      box.append(...textBox(text, text.length, () => text, "Prompt of " + model.label));
+    } catch (error) { box.append(element("p", "quiet", error.message)); }
+  }, { passive: true });
+  return box;
+}
+
+function answerBox(model, outcome, data, sent) {
   const box = element("div", "side");
   const word = verdict(outcome);
   const line = element("p", "role", model.label + ": ", element("b", word.replace(" ", "-"), word));
@@ -78,6 +92,7 @@ function answerBox(model, outcome, data) {
   if (data && data.answer !== undefined) {
     box.append(...textBox(data.answer, data.length || data.answer.length, () => data.rest ? load(data.rest) : data.answer, "Answer of " + model.label));
   }
+  if (sent !== null) box.append(promptBox(model, sent));
   if (data && data.leak) {
     const { source, span, kind } = data.leak;
     box.append(element("p", "quiet", `Found in ${visible(source)} (${kind}): “${visible(span)}”`));
@@ -151,7 +166,7 @@ function startCompare(form) {
     const made = element("article", "item", element("h3", "", visible(id) + (draw ? `, draw ${draw}` : "")));
     if (text && text.input) made.append(element("p", "role", "Question"), ...textBox(text.input, text.input.length, () => text.input, "Question"));
     if (text) made.append(element("p", "role", "Expected"), ...textBox(text.target.join("; "), text.target.join("; ").length, () => text.target.join("; "), "Expected"));
-    made.append(element("div", "pair", ...state.sides.map((side, number) => answerBox(side.model, side.rows[place], answers[number]))));
+    made.append(element("div", "pair", ...state.sides.map((side, number) => answerBox(side.model, side.rows[place], answers[number], side.rows[place] && side.sent.length ? { draw, rest: () => entry(side.model.data + "-sent", side.sent, place) } : null))));
     return made;
   }
 
