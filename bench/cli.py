@@ -26,6 +26,7 @@ from bench.commands import (
     validate,
 )
 from bench.commands.board import build as board
+from bench.commands.options import examples
 from bench.workspace import quiet_libraries
 from harness.errors import UserError, mendable
 
@@ -44,7 +45,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="store_true", help="print the version and exit")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for command in _COMMANDS:
-        sub = commands.add_parser(command.NAME, help=command.HELP, description=command.HELP)
+        sub = commands.add_parser(
+            command.NAME,
+            aliases=getattr(command, "ALIASES", ()),
+            help=command.HELP,
+            description=command.HELP,
+            **examples(command.EXAMPLES),
+        )
         sub.set_defaults(function=command.call)
         command.options(sub)
     return parser

@@ -193,7 +193,12 @@ class Planner:
         left = 1 - work.stored / max(work.requests, 1)
         expected, passes = self._expected(job.model, task, engine.tokens.encode)
         work.expected, work.passes = round(left * expected), round(left * passes)
-        return self._stage(job.model, job.base, f"{job.task}@{job.shots}.{job.draw}", work)
+        return self._stage(
+            job.model,
+            job.base,
+            f"{job.task}@{job.shots}" + (f", draw {job.draw}" if job.draw else ""),
+            work,
+        )
 
     def _space(self, job: Job, artifact: Artifact | None) -> dict[str, Any]:
         """The store's space of a job's answers; {} where it cannot hold any yet."""

@@ -31,6 +31,11 @@ if TYPE_CHECKING:
 MADE = "+"  # model name + "+" + the first letters of an artifact's digest
 
 
+def name_of(artifact: Artifact) -> str:
+    """The name under which that very artifact is run, whatever recipe made it."""
+    return f"{artifact.specializer}-{artifact.base}{MADE}{artifact.digest[:8]}"
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How a specialised model is made; "" and None are the defaults of bench.toml.

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
@@ -92,6 +93,13 @@ def ask_job(
     Returns:
         how they were put; the responses per item, request and repetition.
     """
+    put = put_requests(job, task, lm, rewrite)
+    with _named(job.task):
+        return put, _respond(task, lm)
+
+
+def put_requests(job: Job, task: Any, lm: StoredLM, rewrite: Callable[[str], str] | None) -> Put:
+    """Build the task's requests as the job's model gets them; nothing is asked yet."""
     chat = lm.has_chat_template if job.chat == "auto" else job.chat == "on"
     asked = build_requests(
         task,
@@ -104,14 +112,20 @@ def ask_job(
         own = rewrite_prompts(task, rewrite)
     else:
         own = [input_of(instance.doc) for instance in task.instances]
-    try:
+    with _named(job.task):
         cut = _fit_window(task, asked, lm, own)
-        return Put(chat, asked, cut, _sent(task)), _respond(task, lm)
+    return Put(chat, asked, cut, _sent(task))
+
+
+@contextmanager
+def _named(task: str) -> Iterator[None]:
+    """A mistake is told with the task it is of."""
+    try:
+        yield
     except UserError as error:
-        name = job.task
-        raise UserError(
-            f"task '{name}': {error}" if name not in str(error) else str(error)
-        ) from error
+        if task in str(error):
+            raise
+        raise UserError(f"task '{task}': {error}") from error
 
 
 def _sent(task: Any) -> tuple[str, ...]:

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 NAME = "corpus"
 HELP = "build a corpus of passages, or search one"
+EXAMPLES = (
+    "bench corpus build abstracts/*.jsonl --out corpora/pubmed",
+    'bench corpus search corpora/pubmed "garlic oil"',
+)
 _TEXT_WIDTH = 300
 
 

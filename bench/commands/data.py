@@ -10,6 +10,10 @@ from harness.errors import UserError
 
 NAME = "data"
 HELP = "show which data sets are here, or fetch them"
+EXAMPLES = (
+    "bench data status",
+    "bench data fetch biomed",
+)
 
 
 def options(sub: argparse.ArgumentParser) -> None:

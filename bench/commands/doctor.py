@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 NAME = "doctor"
 HELP = "what this machine has, what a model lacks here, and the command that mends it"
+EXAMPLES = (
+    "bench doctor",
+    "bench doctor smollm2 selfspec-smollm2",
+)
 
 
 def options(sub: argparse.ArgumentParser) -> None:

@@ -9,6 +9,10 @@ from bench.commands.options import count, output_options, workspace_of
 
 NAME = "explain"
 HELP = "show which answers changed against the base, and what the model was trained on near them"
+EXAMPLES = (
+    "bench explain selfspec-smollm2 --task mini_yesno",
+    "bench explain selfspec-smollm2 --task mini_yesno --shots 2 --items 10",
+)
 
 
 def options(sub: argparse.ArgumentParser) -> None:

@@ -4,48 +4,51 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from bench.commands.options import workspace_of
 from bench.plugins import domain_folders
+from harness.errors import UserError
 
 if TYPE_CHECKING:
+    from bench.workspace import Workspace
     from harness.registry import Registry
 
 NAME = "list"
-HELP = "list what is registered"
+HELP = "list what is registered: suites and models, or all of one kind"
+EXAMPLES = ("bench list", "bench list tasks --all --json")
+KINDS = ("suites", "models", "tasks", "specializers", "boards", "domains")
+# What `bench list` alone shows, in less than a second.
+FIRST = ("suites", "models")
+
+Line = tuple[str, str, str]  # name, note, origin
 
 
 def options(sub: argparse.ArgumentParser) -> None:
-    kinds = ["models", "tasks", "specializers", "boards", "domains"]
-    sub.add_argument("kind", nargs="?", choices=kinds)
+    sub.add_argument("kind", nargs="?", choices=KINDS, help="default: suites and models")
+    sub.add_argument(
+        "--all", action="store_true", help="tasks: lm-eval's own too (10,000 and more)"
+    )
     sub.add_argument("--origin", action="store_true", help="show where each comes from")
-    sub.add_argument("--json", action="store_true", help="print JSON")
+    sub.add_argument(
+        "--json", action="store_true", help="print JSON: every kind unless one is named"
+    )
 
 
 def call(args: argparse.Namespace) -> int:
+    if args.all and args.kind != "tasks":
+        raise UserError("--all goes with tasks: bench list tasks --all.")
     workspace = workspace_of(args)
-    registry = workspace.registry
-    kinds = [args.kind] if args.kind else ["models", "specializers", "tasks", "boards", "domains"]
-    listing: dict[str, list[dict[str, str]]] = {}
-    for kind in kinds:
-        if kind == "tasks":
-            index = workspace.suites
-            sizes = {name: len(index.expand([name])) for name in index.group_names}
-            rows = [(name, f"group of {size} tasks") for name, size in sizes.items()]
-            rows += [(name, "") for name in index.task_names]
-            origins = {name: index.place(name).suite for name, _ in rows}
-        elif kind == "domains":
-            origins = {name: str(path) for name, path in domain_folders(workspace.config).items()}
-            rows = [(name, "") for name in origins]
-        else:
-            rows = [(name, _note(registry, kind, name)) for name in registry.names(kind)]
-            origins = {name: registry.origin(kind, name) for name, _ in rows}
-        listing[kind] = [
-            {"name": name, "note": note, "origin": origins[name]} for name, note in rows
-        ]
+    kinds = (args.kind,) if args.kind else KINDS if args.json else FIRST
+    listing = {kind: list(_lines(workspace, kind, args.all)) for kind in kinds}
     if args.json:
-        print(json.dumps(listing, indent=2))
+        keys = ("name", "note", "origin")
+        made = {
+            kind: [dict(zip(keys, line, strict=True)) for line in lines]
+            for kind, lines in listing.items()
+        }
+        print(json.dumps(made, indent=2))
         return 0
     from rich.console import Console
     from rich.table import Table
@@ -56,10 +59,39 @@ def call(args: argparse.Namespace) -> int:
         table.add_column("note", overflow="fold")
         if args.origin:
             table.add_column("origin", overflow="fold")
-        for line in lines:
-            table.add_row(line["name"], line["note"], *([line["origin"]] if args.origin else []))
+        for name, note, origin in lines:
+            table.add_row(name, note, *([origin] if args.origin else []))
         Console().print(table, "")
+    if not args.kind:
+        print(f"More: bench list {' | '.join(kind for kind in KINDS if kind not in FIRST)}")
     return 0
+
+
+def _lines(workspace: Workspace, kind: str, everything: bool) -> Iterable[Line]:
+    registry = workspace.registry
+    if kind == "suites":
+        for name, folder in registry.suites().items():
+            tasks = sum(1 for _ in folder.glob("**/*.card.toml"))
+            yield _spelled(name), f"{tasks} tasks" if tasks else "", registry.origin(kind, name)
+    elif kind == "tasks":
+        index = workspace.suites
+        for name in index.group_names:
+            yield _spelled(name), f"group of {index.listed(name)}", index.place(name).suite
+        for name in index.task_names:
+            yield name, "", index.place(name).suite
+        for name in index.own_names if everything else ():
+            yield name, "", index.place(name).suite
+    elif kind == "domains":
+        for name, path in domain_folders(workspace.config).items():
+            yield name, "", str(path)
+    else:
+        for name in registry.names(kind):
+            yield name, _note(registry, kind, name), registry.origin(kind, name)
+
+
+def _spelled(name: str) -> str:
+    """Suites and groups with hyphens, as documents and boards spell them; either is understood."""
+    return name.replace("_", "-")
 
 
 def _note(registry: Registry, kind: str, name: str) -> str:

@@ -8,6 +8,10 @@ from bench.commands.options import workspace_of
 
 NAME = "models"
 HELP = "fetch a model and print its folder"
+EXAMPLES = (
+    "bench models path smollm2",
+    "bench models path hf:owner/name@main",
+)
 
 
 def options(sub: argparse.ArgumentParser) -> None:

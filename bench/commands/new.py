@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 NAME = "new"
 HELP = "write the files of a new suite, specializer, domain or board"
+EXAMPLES = (
+    "bench new suite cardiology --from rows.csv",
+    "bench new specializer mine",
+)
 SHAPES = ("classification", "ner", "relation", "qa", "list", "long", "multilabel")
 
 

@@ -6,8 +6,18 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from bench.workspace import Recipe, Workspace
+
+
+def examples(commands: Sequence[str]) -> dict[str, Any]:
+    """What ends a command's help: how it is typed, each line as it stands."""
+    lines = "\n".join(f"  {command}" for command in commands)
+    return {
+        "epilog": f"examples:\n{lines}",
+        "formatter_class": argparse.RawDescriptionHelpFormatter,
+    }
 
 
 def names(text: str) -> list[str]:

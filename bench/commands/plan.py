@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 NAME = "plan"
 HELP = "what a run will ask, need and take, without loading weights"
+EXAMPLES = (
+    "bench plan --models smollm2,selfspec-smollm2 --tasks biomed-mini",
+    "bench plan --models mpt30b --tasks biomed --devices 2x80GB",
+)
 
 
 def options(sub: argparse.ArgumentParser) -> None:

@@ -14,6 +14,10 @@ from bench.commands.options import (
 
 NAME = "sweep"
 HELP = "score a specialised model against one parameter of its making"
+EXAMPLES = (
+    "bench sweep --model smollm2 --specializer selfspec --tasks biomed-mini --vary examples=8,16",
+    "bench sweep --model smollm2 --specializer seedsft --tasks biomed-mini --vary seeds=10,30",
+)
 
 
 def options(sub: argparse.ArgumentParser) -> None:

@@ -9,6 +9,10 @@ from bench.commands.options import data_options, names, trust_options, workspace
 
 NAME = "validate"
 HELP = "check tasks, and the seeds of domains, without a model"
+EXAMPLES = (
+    "bench validate --tasks biomed-mini",
+    "bench validate --domain biomed",
+)
 
 
 def options(sub: argparse.ArgumentParser) -> None:

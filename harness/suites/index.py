@@ -98,6 +98,7 @@ class SuiteIndex:
         for faults in self.left_out.values():
             for path, message in faults.items():
                 self._forget(path, message)
+        self._of_suites = frozenset(self._index)
 
     def _manager(self, metadata: dict[str, Any] | None = None) -> Any:
         from lm_eval.tasks import TaskManager
@@ -158,12 +159,29 @@ class SuiteIndex:
     @property
     def task_names(self) -> list[str]:
         """Every task of the suites (without lm-eval's own), sorted."""
-        return sorted(name for name, entry in self._index.items() if "TASK" in entry.kind.name)
+        return self._kinds("TASK", "PY_TASK")
 
     @property
     def group_names(self) -> list[str]:
         """Every group of the suites, sorted."""
-        return sorted(name for name, entry in self._index.items() if entry.kind.name == "GROUP")
+        return self._kinds("GROUP")
+
+    @property
+    def own_names(self) -> list[str]:
+        """Every task and group of lm-eval's own, sorted; finding them takes seconds."""
+        self._use_defaults()
+        return self._kinds("TASK", "PY_TASK", "GROUP", own=True)
+
+    def _kinds(self, *kinds: str, own: bool = False) -> list[str]:
+        return sorted(
+            name
+            for name, entry in self._index.items()
+            if entry.kind.name in kinds and (name not in self._of_suites) is own
+        )
+
+    def listed(self, group: str) -> int:
+        """How many names a group's YAML lists, without looking for what they stand for."""
+        return len((self._index[group].cfg or {}).get("task") or ())
 
     def expand(self, names: Iterable[str]) -> list[str]:
         """Tasks for names of tasks, groups and suites, in order, each once.
@@ -191,7 +209,7 @@ class SuiteIndex:
                 found[name] = None
                 continue
             if self._entry(normal) is None and name not in self._index:
-                hint = did_you_mean(name, [*self.group_names, *self.task_names])
+                hint = did_you_mean(name, self._index)
                 faults.append(f"unknown task '{name}'.{hint} 'bench list tasks' shows all.")
                 continue
             normal = normal if normal in self._index else name
@@ -295,7 +313,8 @@ class SuiteIndex:
             # there already where one of its groups is asked for.
             known = Known(self._kind_here, self._tagged, self._read)
             found: dict[str, Group] = {}
-            for name in self.group_names:
+            groups = [n for n, entry in self._index.items() if entry.kind.name == "GROUP"]
+            for name in sorted(groups):
                 with suppress(UserError):
                     found |= {one.name: one for one in members(name, known).groups}
             held: dict[str, dict[str, Json]] = {}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -100,7 +101,7 @@ def test_list_json_has_every_kind(capsys):
         m["name"] for m in listing["models"]
     }
     assert "selfspec" in {s["name"] for s in listing["specializers"]}
-    assert {"biomed", "biomed_mini", "mini_list"} <= {t["name"] for t in listing["tasks"]}
+    assert {"biomed", "biomed-mini", "mini_list"} <= {t["name"] for t in listing["tasks"]}
 
 
 MISTAKES = {
@@ -185,6 +186,59 @@ def test_no_network_is_one_message(capsys, monkeypatch):
     assert (code, out) == (2, "")
     assert "smollm2" in err
     assert "path:" in err
+
+
+def commands(parser):
+    """Every command, and every part of `bench board`, with its parser."""
+    for action in parser._subparsers._group_actions:
+        for name, sub in action.choices.items():
+            if name != "board":
+                yield name, sub
+            else:
+                yield from commands(sub)
+
+
+@pytest.mark.parametrize("name", [name for name, _ in commands(cli._parser())])
+def test_every_help_ends_with_two_examples_that_can_be_typed(name):
+    sub = dict(commands(cli._parser()))[name]
+    head, _, tail = sub.format_help().partition("\nexamples:\n")
+    lines = [line.strip() for line in tail.splitlines()]
+    assert head
+    assert len(lines) == 2
+    for line in lines:
+        program, *words = shlex.split(line)
+        assert program == "bench"
+        args = cli._parser().parse_args(words)
+        typed = args.command.replace("specialise", "specialize")
+        assert name.replace("specialise", "specialize") in (
+            typed,
+            getattr(args, "part", ""),
+            "build",
+        )
+
+
+def test_a_list_alone_is_short_and_looks_into_no_task(capsys, monkeypatch):
+    monkeypatch.setattr("harness.suites.index.SuiteIndex.__init__", None)
+    code, out, _ = bench(capsys, "list")
+    assert code == 0
+    assert len(out.splitlines()) < 60
+    assert "biomed-mini" in out
+    assert "smollm2" in out
+
+
+def test_tasks_are_those_of_the_suites_unless_all_are_asked_for(capsys):
+    code, out, _ = bench(capsys, "list", "tasks", "--json")
+    names = [line["name"] for line in json.loads(out)["tasks"]]
+    assert code == 0
+    assert {"biomed-mini", "biomed-exam", "mini_yesno"} <= set(names)
+    assert "arc_easy" not in names
+    _, out, _ = bench(capsys, "list", "tasks", "--all", "--json")
+    everything = [line["name"] for line in json.loads(out)["tasks"]]
+    assert everything[: len(names)] == names
+    assert {"arc_easy", "mmlu"} <= set(everything)
+    code, _, err = bench(capsys, "list", "models", "--all")
+    assert code == 2
+    assert "bench list tasks --all" in err
 
 
 @pytest.mark.parametrize(("asked", "loud"), [((), False), (("-W", "default"), True)])

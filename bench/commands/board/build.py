@@ -17,6 +17,7 @@ from bench.commands.board import serve as board_serve
 from bench.commands.options import (
     board_format,
     board_name,
+    examples,
     output_options,
     told_refused,
     workspace_of,
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 
 NAME = "board"
 HELP = "rebuild the board from the records alone; check, gate, publish and exchange it"
+EXAMPLES = (
+    "bench board",
+    "bench board build biomed --markdown",
+)
 
 _PARTS: tuple[ModuleType, ...] = (
     board_check, board_gate, board_publish, board_export, board_import, board_serve,
@@ -42,14 +47,22 @@ def options(sub: argparse.ArgumentParser) -> None:
     parts = sub.add_subparsers(dest="part", metavar="PART")
     # What is left out here keeps the value given before the part's name.
     build = parts.add_parser(
-        "build", help=BUILD, description=BUILD, argument_default=argparse.SUPPRESS
+        "build",
+        help=BUILD,
+        description=BUILD,
+        argument_default=argparse.SUPPRESS,
+        **examples(EXAMPLES),
     )
     board_name(build)
     output_options(build)
     board_format(build)
     for part in _PARTS:
         parser = parts.add_parser(
-            part.NAME, help=part.HELP, description=part.HELP, argument_default=argparse.SUPPRESS
+            part.NAME,
+            help=part.HELP,
+            description=part.HELP,
+            argument_default=argparse.SUPPRESS,
+            **examples(part.EXAMPLES),
         )
         parser.set_defaults(function=part.call)
         part.options(parser)

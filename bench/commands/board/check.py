@@ -9,6 +9,10 @@ from bench.commands.options import board_name, folder_options, workspace_of
 
 NAME = "check"
 HELP = "make the board anew and name every file that differs; exit code 1 if any does"
+EXAMPLES = (
+    "bench board check",
+    "bench board check --out leaderboards/published/biomed",
+)
 
 
 def options(sub: argparse.ArgumentParser) -> None:

@@ -15,6 +15,10 @@ from harness.errors import UserError
 
 NAME = "export"
 HELP = "write the results in another format: lm-eval, Every Eval Ever, the Hugging Face hub's"
+EXAMPLES = (
+    "bench board export --format lm-eval --to exported",
+    "bench board export --format lm-eval --to exported --out results",
+)
 FORMATS = ("lm-eval", "every-eval-ever", "eval-results", "model-index")
 
 

@@ -11,6 +11,10 @@ from bench.commands.options import board_name, folder_options, points, workspace
 
 NAME = "gate"
 HELP = "fail if a score fell against a baseline; exit code 1, and 2 for what cannot be compared"
+EXAMPLES = (
+    "bench board gate --baseline origin/main",
+    "bench board gate --baseline results/last --epsilon 0.5",
+)
 
 
 def options(sub: argparse.ArgumentParser) -> None:

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 NAME = "import"
 HELP = "take lm-eval result folders (written with --log_samples) as records"
+EXAMPLES = (
+    "bench board import lm_eval_output",
+    "bench board import lm_eval_output --model mine --out results",
+)
 
 
 def options(sub: argparse.ArgumentParser) -> None:

@@ -9,6 +9,10 @@ from bench.commands.options import board_name, folder_options, workspace_of
 
 NAME = "publish"
 HELP = "write the board with its records, without texts that may not be passed on"
+EXAMPLES = (
+    "bench board publish --to published",
+    "bench board publish --to published --examples",
+)
 
 
 def options(sub: argparse.ArgumentParser) -> None:

@@ -9,6 +9,10 @@ from harness.errors import UserError
 
 NAME = "serve"
 HELP = "show the pages at an address that only this machine reaches"
+EXAMPLES = (
+    "bench board serve",
+    "bench board serve --port 8000 --out results",
+)
 
 
 def options(sub: argparse.ArgumentParser) -> None:
