@@ -13,6 +13,11 @@ from leaderboards.shown import limits, points
 
 MOST_CURVES = 6  # that a reader can tell apart
 MOST_BARS = 40  # a longer plot is no picture any more; the table has the rest
+# What an interval says, and what the filling of its mark says, are two things.
+_EACH = (
+    "Points of 100; each 95% interval is for that difference alone, a filled mark is "
+    "significant after correction for all."
+)
 _FIRST = f"The first {MOST_BARS} of {{}}; the table has all."
 
 
@@ -22,7 +27,7 @@ def average_differences(key: str, section: Section) -> Markup | None:
     return _forest(
         key,
         "Difference to the base, on average",
-        "Points of 100 with 95% intervals; filled where significant.",
+        _EACH,
         found,
     )
 
@@ -37,7 +42,7 @@ def task_differences(key: str, row: Row, section: Section) -> Markup | None:
     return _forest(
         key,
         "Difference to the base, by task",
-        "Points of 100 with 95% intervals; filled where significant after correction.",
+        _EACH,
         [*found, ("average", row.average)],
     )
 
@@ -47,7 +52,7 @@ def model_differences(key: str, rows: Iterable[tuple[Row, Cell]]) -> Markup | No
     return _forest(
         key,
         "Difference of each model to its base",
-        "Points of 100 with 95% intervals; filled where significant after correction.",
+        _EACH,
         [(row.label, cell) for row, cell in rows],
     )
 

@@ -9,6 +9,7 @@ import tasks
 from harness.ask import Asker
 from harness.lm import StoredLM
 from harness.progress import NullProgress
+from harness.record import read_prompts
 from harness.run import run_job
 from harness.store import ResponseStore
 from harness.suites.index import SuiteIndex
@@ -55,6 +56,7 @@ def test_the_record_counts_cut_items_and_no_question_is_cut(tmp_path):
     cut = [item for item in record.items if item["cut_tokens"]]
     assert record.summary["n_cut"] == len(cut) == sum(length > room for length in lengths) > 0
     assert record.summary["n"] == len(record.items)
+    assert read_prompts(record) == tuple(engine.prompts)  # as they were sent, cut
     for doc, prompt in zip(task.eval_docs, engine.prompts, strict=True):
         assert len(prompt) <= room
         assert prompt.startswith(task.config.description)
