@@ -75,6 +75,14 @@ def _by_letters(path: Path, content: bytes, at: int) -> tuple[str, tuple[str, ..
     """An 8-bit or East Asian text, by which letters it would hold."""
     from charset_normalizer import from_bytes
 
+    text = content.decode("utf-8", "surrogateescape")
+    odd = sum("\udc80" <= letter <= "\udcff" for letter in text)
+    if sum(not letter.isascii() for letter in text) > 2 * odd:
+        number = content[:at].count(b"\n") + 1
+        raise UserError(
+            f"{path}:{number}: UTF-8 but for {odd} bytes, the first is byte {at}. Mend them, or "
+            "name another encoding with --encoding."
+        )
     found = from_bytes(content, cp_isolation=_LIKELY, preemptive_behaviour=False)
     best = found.best()
     if best is None:

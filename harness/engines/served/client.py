@@ -19,6 +19,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
 import requests
@@ -35,6 +36,8 @@ Read = TypeVar("Read")
 # evenly from 0 to that ("full jitter"), so that clients sent back together return apart.
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 30.0
+# Bytes of an answer; of any model's the longest is some hundredth of this.
+LONGEST_ANSWER = 64 << 20
 # Seconds between two lines that say what is waited for.
 SAY_EVERY = 30.0
 
@@ -150,7 +153,7 @@ class Client:
                     ) from None
                 self._wait_for(pause)
             else:
-                self._note_back()
+                self._note_back(written=body is not None)
                 return found
 
     def _note_trouble(self, trouble: _Trouble, pause: float) -> float:
@@ -190,9 +193,10 @@ class Client:
             )
         return pause
 
-    def _note_back(self) -> None:
+    def _note_back(self, *, written: bool) -> None:
+        """Take note of an answer. written: it is a model's, not a list of models."""
         with self._lock:
-            self._answered_at = time.monotonic()
+            self._answered_at = time.monotonic() if written else self._answered_at
             since, self._away_since = self._away_since, None
             told = since is not None and self._said_at >= since
         if told and since is not None and time.monotonic() - since >= 1:
@@ -219,6 +223,8 @@ class Client:
                 content = bytearray()
                 for chunk in reply.iter_content(1 << 16):
                     content += chunk
+                    if len(content) > LONGEST_ANSWER:
+                        raise _Trouble(f"an answer of more than {LONGEST_ANSWER >> 20} MiB")
                     # requests' own timeout starts anew at every byte.
                     if time.monotonic() > deadline:
                         raise _Trouble(f"no whole answer in {self._timeout:g} s")
@@ -273,11 +279,13 @@ class Client:
                 away=True,
                 pause=fault.pause if pause is None else pause,
             )
-        if status in (401, 403) and not fault.filtered:
+        # A firewall's 403 to one request after others were answered speaks of that request.
+        unknown = status == 401 or (status == 403 and self._answered_at == -math.inf)
+        if unknown and not fault.filtered:
             return Unreachable(self._key_fault(status, said))
         if status in BROKEN:
             return _Trouble(f"{said} ({reply.status_code})")
-        return Refused(Fault(status, said, fault.code, fault.param, fault.filtered))
+        return Refused(replace(fault, said=said))
 
     def _elsewhere(self, reply: requests.Response) -> str:
         place = reply.headers.get("Location", "").partition("?")[0]

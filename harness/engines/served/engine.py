@@ -22,7 +22,7 @@ from harness.engines.served.characters import TextTokens, messages_of
 from harness.engines.served.client import Broken, Client, Refused
 from harness.engines.served.echo import alignment_fault, read_echo
 from harness.engines.served.probe import Way, find_way, forget_way
-from harness.engines.served.reply import Usage, Written, read_usage, read_written
+from harness.engines.served.reply import Usage, Written, read_usage, read_written, unfinished
 from harness.engines.served.response import response_of, unended
 from harness.engines.thoughts import opens_thoughts
 from harness.engines.tokens import HFTokens
@@ -290,6 +290,8 @@ class OpenAIEngine:
         try:
             written = client.ask(way.path, {**body, **self.how.body}, read_written)
         except Refused as refusal:
+            if refusal.fault.unfinished:
+                return unfinished()
             if refusal.fault.param in fields:
                 forget_way(self._folder)
                 raise UserError(

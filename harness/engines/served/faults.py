@@ -35,6 +35,8 @@ _SPENT_CODES = {
     "insufficient_balance", "insufficient_credits", "quota_exceeded", "account_deactivated",
     "arrearage",
 }  # fmt: skip
+# OpenAI's reasoning models refuse what they were given too few tokens to think through.
+_UNFINISHED = re.compile(r"(?:max_tokens|max_completion_tokens|output) .{0,40}limit was reached")
 _SPENT_WORDS = re.compile(
     r"exceeded your current quota|insufficient (?:balance|credits?|quota|funds)|out of credits"
     r"|billing (?:hard limit|not active)",
@@ -48,7 +50,8 @@ class Fault:
 
     status: its HTTP status, or that inside its answer. param: the field it does not take.
     filtered: it will not have the request answered for what it says. spent: the account is
-    used up. pause: seconds after which it may be asked again, where its words say so.
+    used up. unfinished: the tokens ran out inside the model's reasoning. pause: seconds after
+    which it may be asked again, where its words say so.
     """
 
     status: int
@@ -57,6 +60,7 @@ class Fault:
     param: str = ""
     filtered: bool = False
     spent: bool = False
+    unfinished: bool = False
     pause: float | None = None
 
 
@@ -98,6 +102,7 @@ def read_fault(status: int, answer: Any, content: bytes, kind: str) -> Fault | N
         or bool(_SPENT_CODES & set(names))
         # Gemini says so of a minute's quota too, and then when to come back.
         or (status in (403, 429) and pause is None and _SPENT_WORDS.search(said) is not None),
+        unfinished=status == 400 and _UNFINISHED.search(said) is not None,
         pause=pause,
     )
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from harness.engines.served.client import Broken, Client, Refused
 from harness.engines.served.faults import Fault
-from harness.engines.served.reply import Written, read_written
+from harness.engines.served.reply import Written, read_written, unfinished
 from harness.engines.thoughts import part
 from harness.errors import Unreachable
 from harness.files import write_json
@@ -149,6 +149,8 @@ def _taken(client: Client, way: Way, body: Json, optional: Json) -> tuple[Way, W
             fault = refusal.fault
             if fault.filtered:  # it takes requests, if not this one
                 return way, Written("", "", "refused")
+            if fault.unfinished:
+                return way, unfinished()
             refused = refused_field(fault, [*sent, way.limit])
             if refused == way.limit and way.endpoint == "chat" and refused == "max_tokens":
                 way = replace(way, limit="max_completion_tokens")

@@ -82,6 +82,11 @@ def read_written(answer: Json) -> Written:
     return Written(text, reasoning, finish, said, read_usage(answer))
 
 
+def unfinished() -> Written:
+    """What a server wrote that says no more than that its model's reasoning did not end."""
+    return Written("", "", "length", usage=Usage(reasoning=1))
+
+
 def read_usage(answer: Json) -> Usage:
     """What a server counted for an answer."""
     usage = _object(answer.get("usage"))

@@ -122,6 +122,8 @@ def test_quotes_as_people_type_them_and_excels_first_line(tmp_path):
     path.write_text('input;target\nA 5" pipe;yes\n"Yes" she said;no\n')
     assert seen(path) == [('A 5" pipe', "yes"), ('"Yes" she said', "no")]
     assert "quotes that do not close are taken for letters" in read_table(path).told
+    path.write_bytes(b"input;target\ra;yes\rb;no\r")  # an old Mac's
+    assert seen(path) == [("a", "yes"), ("b", "no")]
     path.write_text("sep=;\ninput;target\na,b;yes\n")
     assert seen(path) == [("a,b", "yes")]
 
@@ -159,6 +161,11 @@ def test_each_row_knows_the_line_where_it_begins(tmp_path, rows):
         ("a.xls", b"\xd0\xcf\x11\xe0 old", "of the old kind"),
         ("a.csv.gz", b"\x1f\x8b\x08", "compressed"),
         ("a.csv", b"\xff\xfeodd", "begins as utf-16"),
+        (
+            "a.csv",
+            "input,target\nnaïve é,y\nà b".encode() + b"\xe9,n\n",
+            "a.csv:3: UTF-8 but for 1",
+        ),
     ],
 )
 def test_what_cannot_be_read_is_told_with_its_place(tmp_path, name, content, told):

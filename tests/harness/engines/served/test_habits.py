@@ -316,6 +316,26 @@ def test_a_content_filter_refuses_an_item_and_nothing_else(serve, tmp_path, answ
     assert len(server.bodies) == before  # a refusal is an answer: it is not asked again
 
 
+def test_a_firewall_that_stops_one_request_costs_that_item_alone(serve, tmp_path):
+    page = (403, b"<html>Attention required</html>", {"Content-Type": "text/html"})
+
+    def habit(body, number):
+        return page if body["messages"][-1]["content"] == "item 2" else said("yes")
+
+    found = ask(engine_of(serve(habit), tmp_path, concurrency=1), 5)
+    assert sorted(r.status for r in found) == ["error"] + ["ok"] * 4
+    assert "(403): <html>Attention required" in found[2].error
+    with pytest.raises(UserError, match=r"wants a key \(403: <html>Attention required"):
+        ask(engine_of(serve(lambda body, n: page), tmp_path / "all"))
+
+
+def test_an_answer_without_end_is_no_answer(serve, tmp_path, monkeypatch):
+    monkeypatch.setattr(client, "LONGEST_ANSWER", 10_000)
+    server = serve(lambda body, n: said("yes" * 5_000 if its(body) else "yes"))
+    with pytest.raises(UserError, match="an answer of more than"):
+        ask(engine_of(server, tmp_path, tries=1))
+
+
 def test_a_filter_names_what_it_found(serve, tmp_path):
     filters = {"violence": {"filtered": True, "severity": "high"}, "hate": {"filtered": False}}
 
@@ -388,6 +408,8 @@ def test_thoughts_are_kept_counted_and_never_scored(serve, tmp_path, form, seen)
         said("", "length", {"completion_tokens": 9,
                             "completion_tokens_details": {"reasoning_tokens": 9}}),
         said("<think>It could be no</think>", "stop"),
+        fault(400, "Could not finish the message because max_tokens or model output limit was "
+              "reached. Please try again with higher max_tokens."),
     ],
 )  # fmt: skip
 def test_thoughts_that_never_end_are_a_finish_of_their_own(serve, tmp_path, answer):
