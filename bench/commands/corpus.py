@@ -25,10 +25,30 @@ def options(sub: argparse.ArgumentParser) -> None:
     actions = sub.add_subparsers(dest="action", metavar="ACTION", required=True)
     build = actions.add_parser("build", help="files -> a folder of passages with their indexes")
     build.add_argument(
-        "inputs", nargs="+", type=Path, help=".jsonl, .xml, .xml.gz (PubMed), .txt, or folders"
+        "inputs",
+        nargs="+",
+        type=Path,
+        help="tables (.jsonl, .json, .csv, .tsv, .parquet), PubMed or PMC XML, .nbib, .pdf, "
+        ".html, .md, .txt, each also packed (.gz, .zst, .bz2, .xz); or folders of them",
     )
     build.add_argument("--out", type=Path, required=True, help="the folder to build")
     build.add_argument("--words", type=int, default=120, help="most words of a passage")
+    build.add_argument("--id", default="", metavar="KEY", help="the key of a row that is its id")
+    build.add_argument("--text", default="", metavar="KEY", help="the key that holds the text")
+    build.add_argument(
+        "--title", default="", metavar="KEY", help="the key of the title; first-line: of the text"
+    )
+    build.add_argument(
+        "--where",
+        action="append",
+        default=[],
+        metavar="CONDITION",
+        help="only documents that meet it: 'year >= 2015', 'mesh contains asthma'",
+    )
+    build.add_argument("--exclude", type=Path, metavar="FILE", help="ids to leave out, one a line")
+    build.add_argument(
+        "--skip-bad", default="0%", metavar="SHARE", help="unreadable rows that may be: 0.1%%"
+    )
     build.add_argument(
         "--dense",
         nargs="?",
@@ -55,18 +75,34 @@ def call(args: argparse.Namespace) -> int:
 
 
 def _build(args: argparse.Namespace, progress: Progress) -> int:
-    from specializers.corpus.build import build_corpus
+    from specializers.corpus.build import Wanted, build_corpus
+    from specializers.corpus.fields import Fields, parse_where, read_ids
     from specializers.retrieval.open import build_indexes
 
     if args.words < 1:
         raise UserError(f"--words {args.words}: expected 1 or more.")
-    manifest = build_corpus(args.inputs, args.out, args.words, progress)
+    excluded = read_ids(args.exclude) if args.exclude else frozenset()
+    fields = Fields(args.id, args.text, args.title, parse_where(tuple(args.where)), excluded)
+    wanted = Wanted(args.words, fields, _share(args.skip_bad))
+    manifest = build_corpus(args.inputs, args.out, wanted, progress)
     indexes = build_indexes(args.out, progress, args.dense)
     if args.json:
         print(json.dumps({**manifest, "indexes": indexes}, indent=2, sort_keys=True))
     else:
         print(_report(args.out, manifest, indexes))
     return 0
+
+
+def _share(text: str) -> float:
+    """ "0.1%" or "0.001" -> 0.001."""
+    number, percent, rest = text.partition("%")
+    try:
+        share = float(number) / (100 if percent else 1)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share < 1 or rest:
+        raise UserError(f"--skip-bad {text}: expected a share such as 0.1%.")
+    return share
 
 
 def _report(out: Path, manifest: dict[str, Any], indexes: list[dict[str, Any]]) -> str:
@@ -77,6 +113,12 @@ def _report(out: Path, manifest: dict[str, Any], indexes: list[dict[str, Any]]) 
         f"left out: {left_out['without_text']} documents without text, "
         f"{left_out['replaced_or_withdrawn']} replaced or withdrawn later",
     ]
+    if left_out.get("not_wanted"):
+        lines.append(f"not wanted: {left_out['not_wanted']} excluded or not what --where asks")
+    if left_out.get("unreadable"):
+        lines.append(
+            f"unreadable: {left_out['unreadable']} rows, the first {manifest['unreadable'][0]}"
+        )
     for index in indexes:
         if index["kind"] == "dense":
             about = f"{index['embedding']}, {index['index']} ({index['why']})"

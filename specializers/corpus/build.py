@@ -1,75 +1,134 @@
 """Input files -> a built corpus: a folder of passages, their offsets and a manifest.
 
-Files are cut one by one into parts; a killed build goes on after its last whole
-part. The parts are then joined, later versions of a document taking the place of
-earlier ones. The manifest is written last: a folder without it is unfinished.
-Memory is that of one document, and about 60 bytes a passage while joining.
+Files are cut block by block, on all cores; a killed build goes on after its last
+whole block. The blocks are then joined, later versions of a document taking the place
+of earlier ones. The manifest is written last: a folder without it is unfinished.
+Memory is that of a few blocks, and about 60 bytes a passage while joining.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import shutil
-from array import array
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
-from harness.errors import UserError
-from harness.files import cache_folder, digest, write_json
+from harness.errors import UserError, UserErrors
+from harness.executors.processes import cores, in_processes
+from harness.files import cache_folder, digest, write_bytes, write_json, write_text
 from harness.identity.content import file_digests
 from harness.progress import Step
 from harness.types import Json, Progress
-from specializers.corpus.cut import CUTTING_VERSION, Document, cut
+from specializers.corpus.cut import CUTTING_VERSION, Bad, Document, cut
+from specializers.corpus.fields import Fields
 from specializers.corpus.layout import LAYOUT, OFFSETS, LayoutWriter
-from specializers.corpus.open import MANIFEST, PASSAGES, id_key
+from specializers.corpus.open import MANIFEST, PASSAGES, built_manifest, id_key
 from specializers.corpus.rows import MOST_FAULTS, raise_faults
-from specializers.corpus.sources import Source, input_files, source_of
+from specializers.corpus.sources import input_files, read_documents, versioned
 
 _PARTS = ".parts"
+BLOCK = 2_000  # documents: a second or two of work, lost at most
+_WORTH_A_PROCESS = 16 << 20  # bytes of input
 _OURS = {MANIFEST, LAYOUT, OFFSETS, PASSAGES}
 
 
-def build_corpus(inputs: Sequence[Path], out: Path, words: int, progress: Progress) -> Json:
-    """Build the folder `out`, or find it built; its manifest.
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked of a corpus beside its inputs.
 
-    Args:
-        inputs: files, or folders of files, of the kinds of `corpus_sources`.
+    Attributes:
         words: the most a passage may have. The command's 120 are what the `paper`
             budget shows of one, and about 200 word pieces of an embedding model's 256.
+        fields: which keys hold a document, and which documents are left out.
+        skip_bad: the share of rows, 0 to 1, that may be unreadable.
+    """
+
+    words: int = 120
+    fields: Fields = field(default_factory=Fields)
+    skip_bad: float = 0.0
+
+    def facts(self) -> Json:
+        """What of it makes another corpus; only what is not the default."""
+        fields = self.fields
+        more = {
+            "keys": [fields.id, fields.text, fields.title],
+            "where": [[c.key, c.operator, c.value] for c in fields.where],
+            "exclude": digest(sorted(fields.exclude)) if fields.exclude else "",
+            "skip_bad": self.skip_bad,
+        }
+        plain = {"keys": ["", "", ""], "where": [], "exclude": "", "skip_bad": 0.0}
+        return {"words": self.words, **{k: v for k, v in more.items() if v != plain[k]}}
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Documents to cut into one part; `first` is the number of the first in its file."""
+
+    path: Path
+    first: int
+    documents: tuple[Document, ...]
+    words: int
+
+
+# A block to cut, or the report of a file and where it is kept.
+_Job = _Block | tuple[Path, Json]
+
+
+def build_corpus(inputs: Sequence[Path], out: Path, wanted: Wanted, progress: Progress) -> Json:
+    """Build the folder `out`, or find it built; its manifest.
+
+    A folder built from the first of the inputs alone is built anew with the others.
+
+    Args:
+        inputs: files, or folders of files, of the kinds of `sources.KINDS`.
 
     Raises:
-        UserError: nothing to read, an id used twice, a broken file, or `out`
-            holds something else.
+        UserError: nothing to read, an id used twice, a broken file, more rows that
+            cannot be read than may be, or `out` holds something else.
     """
-    files = input_files(inputs)
+    files, skipped = input_files(inputs)
+    if skipped:
+        kinds = ", ".join(sorted({path.suffix or path.name for path in skipped})[:8])
+        progress.say(f"{len(files)} files to read; {len(skipped)} of other kinds skipped ({kinds})")
     plan = {
         "cutting": CUTTING_VERSION,
-        "words": words,
+        **wanted.facts(),
         "inputs": _checksums(files, progress),
     }
     _check_out(out)
     out.mkdir(parents=True, exist_ok=True)
     with FileLock(out / ".lock"):
         manifest = out / MANIFEST
-        if manifest.is_file():
-            made: Json = json.loads(manifest.read_text(encoding="utf-8"))
-            if made.get("made_from") != plan:
-                raise UserError(
-                    f"{out}: holds a corpus built from other inputs or with another --words. Name "
-                    f"another --out, or delete it."
-                )
-            progress.say(f"{out}: its passages are there already")
-            shutil.rmtree(out / _PARTS, ignore_errors=True)
-            return made
-        made = _build(files, plan, out, progress)
+        made = built_manifest(out / PASSAGES)
+        if made is not None:
+            if made.get("made_from") == plan:
+                progress.say(f"{out}: its passages are there already")
+                shutil.rmtree(out / _PARTS, ignore_errors=True)
+                return made
+            _refuse_other(out, made.get("made_from", {}), plan)
+        made = _build(files, plan, out, wanted, progress)
         write_json(manifest, made)
         shutil.rmtree(out / _PARTS)
         return made
+
+
+def _refuse_other(out: Path, old: Json, new: Json) -> None:
+    """Raise unless the new corpus is the old one and more."""
+    same = {**old, "inputs": None} == {**new, "inputs": None}
+    if same and new["inputs"][: len(old["inputs"])] == old["inputs"]:
+        return
+    changed = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
+    raise UserError(
+        f"{out}: holds a corpus built from other inputs or with another --words (other: "
+        f"{', '.join(changed)}). Name another --out, or delete it."
+    )
 
 
 def _checksums(files: Sequence[Path], progress: Progress) -> list[list[str]]:
@@ -89,7 +148,7 @@ def _check_out(out: Path) -> None:
         raise UserError(f"{out}: is a file; expected a folder to build the corpus in.")
     # Hidden ones are locks and unfinished work, ours or an operating system's.
     found = {path.name for path in out.iterdir()} if out.is_dir() else set()
-    others = {name for name in found - _OURS if not name.startswith(".")}
+    others = {name for name in found - _OURS if not name.startswith((".", "bm25-", "dense-"))}
     if others and not (out / MANIFEST).is_file():
         raise UserError(
             f"{out}: holds other files ({', '.join(sorted(others)[:3])}); expected a new or empty "
@@ -97,7 +156,9 @@ def _check_out(out: Path) -> None:
         )
 
 
-def _build(files: Sequence[Path], plan: Json, out: Path, progress: Progress) -> Json:
+def _build(
+    files: Sequence[Path], plan: Json, out: Path, wanted: Wanted, progress: Progress
+) -> Json:
     import numpy
 
     parts = out / _PARTS / digest(plan)[:16]
@@ -105,16 +166,11 @@ def _build(files: Sequence[Path], plan: Json, out: Path, progress: Progress) -> 
         if other != parts:  # of an unfinished build from other inputs
             shutil.rmtree(other)
     parts.mkdir(parents=True, exist_ok=True)
-    reports = []
-    with Step(progress, "cutting passages", len(files), "files") as step:
-        for number, path in enumerate(files):
-            part = parts / f"{number:05}.jsonl"
-            if not part.is_file():
-                _write_part(path, part, plan["words"])
-            reports.append(json.loads(part.with_suffix(".json").read_text(encoding="utf-8")))
-            step.advance(1)
+    reports = _cut_files(files, parts, wanted, progress)
+    rows, bad = (sum(report[key] for report in reports) for key in ("rows", "bad"))
+    _refuse_bad([fault for report in reports for fault in report["faults"]], bad, rows, wanted)
     keys, ordinals, withdrawn = _identities(parts, reports)
-    _refuse_repeated(files, reports, keys, ordinals)
+    _refuse_repeated(files, reports, keys, ordinals, wanted.fields)
     keep = _latest(keys, ordinals, withdrawn)
     if not keep.any():
         empty = sum(report["without_text"] for report in reports)
@@ -122,61 +178,140 @@ def _build(files: Sequence[Path], plan: Json, out: Path, progress: Progress) -> 
             f"{', '.join(map(str, files[:3]))}: no passages in {len(files)} files ({empty} "
             f"documents without text). Nothing was built."
         )
-    passages = _join(parts, len(files), keep, out, progress)
+    passages = _join(parts, reports, keep, out, progress)
     documents = len(numpy.unique(ordinals[keep]))
+    left_out = {
+        "without_text": sum(report["without_text"] for report in reports),
+        "replaced_or_withdrawn": sum(r["documents"] for r in reports) - documents,
+    }
+    more = {"unreadable": bad, "not_wanted": sum(report["not_wanted"] for report in reports)}
     return {
         "format": 1,
         "made_from": plan,
         "documents": documents,
         "passages": passages,
-        "left_out": {
-            "without_text": sum(report["without_text"] for report in reports),
-            "replaced_or_withdrawn": sum(r["documents"] for r in reports) - documents,
-        },
+        "left_out": {**left_out, **{key: count for key, count in more.items() if count}},
+        **({"unreadable": [f for r in reports for f in r["faults"]][:MOST_FAULTS]} if bad else {}),
     }
 
 
-def _write_part(path: Path, part: Path, words: int) -> None:
-    """Cut one file: rows in `part`, their documents' keys beside it, a report written before it."""
+def _refuse_bad(faults: Sequence[str], bad: int, rows: int, wanted: Wanted) -> None:
+    if not bad or bad <= wanted.skip_bad * rows:
+        return
+    told = [*faults[:MOST_FAULTS]]
+    told += [f"... and {bad - len(told)} more."] if bad > len(told) else []
+    share = 100 * bad / rows
+    told.append(
+        f"{bad} of the {rows} rows read cannot be used ({share:.2g} %). Mend them, or go on "
+        f"without them: --skip-bad {max(0.1, share * 1.1):.2g}%"
+    )
+    raise UserErrors(told)
+
+
+def _cut_files(
+    files: Sequence[Path], parts: Path, wanted: Wanted, progress: Progress
+) -> list[Json]:
+    """Cut all files, block by block, on all cores; what each file held.
+
+    A block that is there is not cut again, a file with a report not even read.
+    """
+    size = sum(path.stat().st_size for path in files)
+    workers = min(cores(), 1 + size // _WORTH_A_PROCESS)
+    with Step(progress, "reading and cutting", size, "B") as step:
+        for done in in_processes(_work, _jobs(files, parts, wanted, step), workers):
+            if done is not None:
+                write_json(*done)
+    return [
+        json.loads((parts / f"{number:05}.json").read_text(encoding="utf-8"))
+        for number in range(len(files))
+    ]
+
+
+def _jobs(files: Sequence[Path], parts: Path, wanted: Wanted, step: Progress) -> Iterator[_Job]:
+    """Blocks of documents to cut; after those of a file its report, to be written then."""
+    for number, path in enumerate(files):
+        report = parts / f"{number:05}.json"
+        if report.is_file():
+            step.advance(path.stat().st_size)
+            continue
+        facts: Json = {"rows": 0, "documents": 0, "without_text": 0, "not_wanted": 0, "bad": 0}
+        faults, withdrawn, blocks, held = list[str](), list[tuple[str, int]](), 0, list[Document]()
+
+        def block(first: int, held: Sequence[Document], name: str) -> _Job:
+            return _Block(parts / name, first, tuple(held), wanted.words)
+
+        for item in read_documents(path, wanted.fields, step.advance, step.say):
+            facts["rows"] += 1
+            if isinstance(item, str):
+                withdrawn.append((item, facts["documents"]))
+            elif isinstance(item, Bad):
+                facts["bad"] += 1
+                if len(faults) < MOST_FAULTS:
+                    faults.append(f"{item.place}: {item.why}")
+                elif not wanted.skip_bad:
+                    break  # told, and refused, without reading on
+            elif not wanted.fields.wanted(item):
+                # No earlier version stands for one that is not wanted.
+                withdrawn.append((item.id, facts["documents"]))
+                facts["not_wanted"] += 1
+            elif not item.text:
+                facts["without_text"] += 1
+            else:
+                held.append(item)
+                facts["documents"] += 1
+                if len(held) == BLOCK:
+                    yield block(facts["documents"] - BLOCK, held, f"{number:05}-{blocks:06}")
+                    blocks, held = blocks + 1, []
+        if held:
+            yield block(facts["documents"] - len(held), held, f"{number:05}-{blocks:06}")
+            blocks += 1
+        facts |= {"faults": faults, "withdrawn": withdrawn, "blocks": blocks}
+        yield report, facts
+
+
+def _work(job: _Job) -> tuple[Path, Json] | None:
+    if not isinstance(job, _Block):
+        return job
+    _cut_block(job)
+    return None
+
+
+def _cut_block(block: _Block) -> None:
+    """Cut one block: rows in a file, their documents' keys beside it, written before it."""
     import numpy
 
-    keys, ordinals = array("Q"), array("q")
-    withdrawn: list[str] = []
-    documents = without_text = 0
-    unfinished = part.with_suffix(".unfinished")
-    with unfinished.open("w", encoding="utf-8", errors="replace") as out:
-        for document in _source(path).read(path):
-            if isinstance(document, str):
-                withdrawn.append(document)
-                continue
-            rows = cut(document, words)
-            documents += bool(rows)
-            without_text += not rows
-            for row in rows:
-                keys.append(id_key(document.id))
-                ordinals.append(documents - 1)
-                out.write(json.dumps(row, ensure_ascii=False) + "\n")
-        out.flush()
-        os.fsync(out.fileno())
-    columns = [numpy.array(keys, dtype=numpy.uint64), numpy.array(ordinals, dtype=numpy.int64)]
-    numpy.savez(part.with_suffix(".npz"), keys=columns[0], ordinals=columns[1])
-    report = {"documents": documents, "without_text": without_text, "withdrawn": withdrawn}
-    write_json(part.with_suffix(".json"), report)
-    os.replace(unfinished, part)
+    part = block.path.with_suffix(".jsonl")
+    if part.is_file():
+        return
+    keys, ordinals, lines = list[int](), list[int](), list[str]()
+    for ordinal, document in enumerate(block.documents, block.first):
+        for row in cut(document, block.words):
+            keys.append(id_key(document.id))
+            ordinals.append(ordinal)
+            lines.append(json.dumps(row, ensure_ascii=False) + "\n")
+    columns = io.BytesIO()
+    numpy.savez(
+        columns,
+        keys=numpy.array(keys, dtype=numpy.uint64),
+        ordinals=numpy.array(ordinals, dtype=numpy.int64),
+    )
+    write_bytes(block.path.with_suffix(".npz"), columns.getvalue())
+    write_text(part, "".join(lines))
 
 
 def _identities(parts: Path, reports: Sequence[Json]) -> tuple[Any, Any, dict[int, int]]:
     """Of every row: its document's key and number; and the number each withdrawn key ends at."""
     import numpy
 
-    keys, ordinals, base = [], [], 0
+    keys, ordinals, base = [numpy.empty(0, numpy.uint64)], [numpy.empty(0, numpy.int64)], 0
     withdrawn: dict[int, int] = {}
     for number, report in enumerate(reports):
-        with numpy.load(parts / f"{number:05}.npz") as columns:
-            keys.append(columns["keys"])
-            ordinals.append(columns["ordinals"] + base)
+        for block in range(report["blocks"]):
+            with numpy.load(parts / f"{number:05}-{block:06}.npz") as columns:
+                keys.append(columns["keys"])
+                ordinals.append(columns["ordinals"] + base)
+        withdrawn.update((id_key(name), base + at) for name, at in report["withdrawn"])
         base += report["documents"]
-        withdrawn.update((id_key(name), base) for name in report["withdrawn"])
     return numpy.concatenate(keys), numpy.concatenate(ordinals), withdrawn
 
 
@@ -196,7 +331,7 @@ def _latest(keys: Any, ordinals: Any, withdrawn: dict[int, int]) -> Any:
 
 
 def _refuse_repeated(
-    files: Sequence[Path], reports: Sequence[Json], keys: Any, ordinals: Any
+    files: Sequence[Path], reports: Sequence[Json], keys: Any, ordinals: Any, fields: Fields
 ) -> None:
     """Raise where an id is used twice outside PubMed; the files are read again to say where.
 
@@ -205,39 +340,33 @@ def _refuse_repeated(
     """
     import numpy
 
-    versioned = [_source(path).versioned for path in files]
-    if all(versioned):
+    replaces = [versioned(path) for path in files]
+    if all(replaces):
         return
     _, first_rows = numpy.unique(ordinals, return_index=True)
     of_documents = keys[first_rows]
-    single = numpy.repeat(~numpy.array(versioned), [report["documents"] for report in reports])
+    single = numpy.repeat(~numpy.array(replaces), [report["documents"] for report in reports])
     unique, place, counts = numpy.unique(of_documents, return_inverse=True, return_counts=True)
     wrong = numpy.unique(place[single & (counts[place] > 1)])
     repeated = set(unique[wrong][:MOST_FAULTS].tolist())
     first_place: dict[str, str] = {}
     faults = [
         f"{document.place}: id '{document.id}' is already used at {first_place[document.id]}."
-        for document in (_documents(files) if repeated else ())
+        for document in (_documents(files, fields) if repeated else ())
         if id_key(document.id) in repeated
         and first_place.setdefault(document.id, document.place) != document.place
     ]
     raise_faults(faults)
 
 
-def _source(path: Path) -> Source:
-    source = source_of(path)
-    assert source is not None  # input_files let it through
-    return source
-
-
-def _documents(files: Sequence[Path]) -> Iterator[Document]:
+def _documents(files: Sequence[Path], fields: Fields) -> Iterator[Document]:
     for path in files:
-        for document in _source(path).read(path):
-            if isinstance(document, Document) and document.text:
+        for document in read_documents(path, fields, say=lambda _: None):
+            if isinstance(document, Document) and document.text and fields.wanted(document):
                 yield document
 
 
-def _join(parts: Path, count: int, keep: Any, out: Path, progress: Progress) -> Json:
+def _join(parts: Path, reports: Sequence[Json], keep: Any, out: Path, progress: Progress) -> Json:
     """Write passages.jsonl and its layout from the kept rows of all parts, in order."""
     layout, hasher, position = LayoutWriter(), hashlib.sha256(), 0
     unfinished = parts / "passages.unfinished"
@@ -245,9 +374,14 @@ def _join(parts: Path, count: int, keep: Any, out: Path, progress: Progress) -> 
         Step(progress, "joining passages", len(keep), "rows") as step,
         unfinished.open("wb") as file,
     ):
-        for number in range(count):
+        names = [
+            f"{number:05}-{block:06}.jsonl"
+            for number, report in enumerate(reports)
+            for block in range(report["blocks"])
+        ]
+        for name in names:
             begun = position
-            with (parts / f"{number:05}.jsonl").open("rb") as part:
+            with (parts / name).open("rb") as part:
                 for line in part:
                     if keep[position]:
                         layout.add(line)
@@ -257,6 +391,7 @@ def _join(parts: Path, count: int, keep: Any, out: Path, progress: Progress) -> 
             step.advance(position - begun)
         file.flush()
         os.fsync(file.fileno())
+    (out / MANIFEST).unlink(missing_ok=True)  # of a smaller corpus: no longer what it says
     layout.write(out, hasher.hexdigest())
     os.replace(unfinished, out / PASSAGES)
     return {"count": len(layout), "bytes": layout.end, "sha256": hasher.hexdigest()}

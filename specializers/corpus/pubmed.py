@@ -1,4 +1,4 @@
-"""PubMed's baseline and update files -> documents, streamed in bounded memory.
+"""PubMed's baseline and update files, and PMC's articles -> documents, streamed in bounded memory.
 
 One article at a time is held, whatever the size of the file. Element names are
 those of NLM's PubMed DTD: an article's first PMID is its own (others belong to
@@ -8,42 +8,44 @@ file may end in a `DeleteCitation` list of PMIDs that are withdrawn.
 
 from __future__ import annotations
 
-import gzip
-import zlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import IO, Any, NoReturn
 from xml.etree.ElementTree import Element, ParseError, iterparse
 from xml.parsers import expat
 
 from harness.errors import UserError
-from specializers.corpus.cut import Document, one_line
+from specializers.corpus.cut import Bad, Document, one_line, repaired
+from specializers.corpus.papers import read_article
+from specializers.corpus.unpack import Advance, open_input, silent
 
 _BLOCK = 1 << 16
+_ROOTS = ("PubmedArticleSet", "article", "pmc-articleset")
 # A label that says nothing.
 _NO_LABEL = {"", "UNLABELLED"}
 
 
-def read_pubmed(path: Path) -> Iterator[Document | str]:
+def read_xml(path: Path, advance: Advance = silent) -> Iterator[Document | Bad | str]:
     """Documents of one file, in its order; a plain `str` is a PMID withdrawn by it.
 
     An article without an abstract comes with an empty text, to be counted.
 
     Raises:
-        UserError: not gzip, cut short, broken XML, entity declarations, another
+        UserError: packed data cut short, broken XML, entity declarations, another
             kind of XML; the message names file and position.
     """
     place = "its beginning"
     try:
-        with _open(path) as file:
+        with open_input(path) as file:
             _refuse_entities(path, file)
-        with _open(path) as file:
+        with open_input(path, advance) as file:
             events = iterparse(file, events=("start", "end"))
             _, root = next(events)
-            if root.tag != "PubmedArticleSet":
+            if root.tag not in _ROOTS:
                 raise UserError(
                     f"{path}: found XML of <{root.tag}>, expected a PubMed file, whose outermost "
-                    f"element is <PubmedArticleSet>."
+                    f"element is <PubmedArticleSet>, or a PMC article (<article>)."
                 )
             for event, element in events:
                 if event != "end":
@@ -54,6 +56,8 @@ def read_pubmed(path: Path) -> Iterator[Document | str]:
                     yield document
                 elif element.tag == "DeleteCitation":
                     yield from (one_line(pmid.text or "") for pmid in element.iter("PMID"))
+                elif element.tag == "article" and root.tag in _ROOTS[1:]:
+                    yield read_article(path, element)
                 else:
                     continue
                 # Frees this article and all before it; the parser holds on to the root alone.
@@ -63,29 +67,13 @@ def read_pubmed(path: Path) -> Iterator[Document | str]:
         _broken(path, f"line {line}, column {column}, after {place}", str(error))
     except expat.ExpatError as error:
         _broken(path, f"line {error.lineno}, column {error.offset}", str(error))
-    except gzip.BadGzipFile as error:
-        _broken(path, f"compressed data after {place}", str(error))
-    except (EOFError, zlib.error) as error:
-        _broken(path, f"compressed data after {place}", f"{error}; a download cut short?")
-
-
-def _open(path: Path) -> IO[bytes] | gzip.GzipFile:
-    if path.suffix != ".gz":
-        return path.open("rb")
-    with path.open("rb") as file:
-        if file.read(2) != b"\x1f\x8b":
-            raise UserError(
-                f"{path}: not gzip, although its name ends in .gz. Fetch it again, or take the .gz "
-                f"off the name of a file that is not compressed."
-            )
-    return gzip.open(path, "rb")
 
 
 def _broken(path: Path, where: str, said: str) -> NoReturn:
     raise UserError(f"{path}: broken at {where} ({said}). Fetch the file again.") from None
 
 
-def _refuse_entities(path: Path, file: IO[bytes] | gzip.GzipFile) -> None:
+def _refuse_entities(path: Path, file: IO[bytes]) -> None:
     """Read up to the first element; entities can be declared only before it.
 
     Declared entities could expand without bound or name other files. PubMed
@@ -125,7 +113,22 @@ def _document(path: Path, article: Element) -> Document:
         text="\n".join(filter(None, sections)),
         source=path.name,
         place=f"{path} (PMID {pmid})",
+        meta=_meta(citation),
     )
+
+
+def _meta(citation: Element) -> dict[str, Any]:
+    """Year, journal and MeSH headings, those that there are."""
+    date = citation.find("Article/Journal/JournalIssue/PubDate")
+    said = "" if date is None else date.findtext("Year") or date.findtext("MedlineDate") or ""
+    year = re.search(r"\d{4}", said)
+    headings = citation.iterfind("MeshHeadingList/MeshHeading/DescriptorName")
+    found = {
+        "year": int(year[0]) if year else None,
+        "journal": citation.findtext("Article/Journal/Title"),
+        "mesh": [heading.text for heading in headings if heading.text],
+    }
+    return {key: value for key, value in found.items() if value}
 
 
 def _section(part: Element) -> str:
@@ -136,4 +139,4 @@ def _section(part: Element) -> str:
 
 def _text(element: Element) -> str:
     """All text in it, that of its mark-up (<i>, <sup>, MathML) included."""
-    return one_line("".join(element.itertext()))
+    return one_line(repaired("".join(element.itertext())))

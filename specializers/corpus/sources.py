@@ -1,4 +1,4 @@
-"""Input files -> documents: JSONL, PubMed's XML and plain text, each streamed."""
+"""Input files -> documents: what people have, each kind by its reader, packed or plain."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import UserError, UserErrors
-from specializers.corpus.cut import Document, one_line, paragraphs
-from specializers.corpus.pubmed import read_pubmed
-from specializers.corpus.rows import MOST_FAULTS, raise_faults, sound_rows
-
-# A short paragraph that ends like no sentence is a heading.
-HEADING_WORDS = 12
+from harness.errors import UserErrors
+from specializers.corpus.cut import Bad
+from specializers.corpus.fields import Fields
+from specializers.corpus.pages import Found, read_html, read_markdown, read_pdf, read_text
+from specializers.corpus.papers import read_nbib
+from specializers.corpus.pubmed import read_xml
+from specializers.corpus.tables import TABLES, read_rows
+from specializers.corpus.unpack import Advance, kind_of, silent
 
 
 @dataclass(frozen=True)
@@ -23,127 +24,92 @@ class Source:
     id, as in PubMed; elsewhere an id used twice is a mistake.
     """
 
-    read: Callable[[Path], Iterator[Document | str]]
+    read: Callable[[Path, Advance], Iterator[Found]]
     versioned: bool = False
 
 
-def read_jsonl_documents(path: Path) -> Iterator[Document | str]:
-    """A document a line: `id`, `text`; `title` and `source` where there are any.
-
-    Raises:
-        UserErrors: the lines that are no such row.
-    """
-    faults: list[str] = []
-    for number, row in sound_rows(path, ("id", "text"), faults, others=True):
-        if len(faults) > MOST_FAULTS:
-            break
-        place = f"{path}:{number}"
-        others = {key: row.get(key) or "" for key in ("title", "source")}
-        wrong = [key for key, value in others.items() if not isinstance(value, str)]
-        if wrong:
-            faults += [f"{place}: '{key}' must be a text." for key in wrong]
-            continue
-        yield Document(
-            id=row["id"],
-            title=one_line(others["title"]),
-            text=paragraphs(row["text"]),
-            source=others["source"] or path.name,
-            place=place,
-        )
-    raise_faults(faults)
-
-
-def read_text(path: Path) -> Iterator[Document | str]:
-    """A document a paragraph (blank lines part them), titled by the heading before it.
-
-    Its id is `<file name>:<line it begins in>`.
-
-    Raises:
-        UserError: the file is not UTF-8.
-    """
-    heading: Document | None = None
-    used = False
-    for document in _text_paragraphs(path):
-        words = document.text.split()
-        if len(words) <= HEADING_WORDS and words[-1][-1] not in ".!?:;,":
-            if heading and not used:
-                yield heading
-            heading, used = document, False
-            continue
-        yield Document(
-            document.id,
-            heading.text if heading else "",
-            document.text,
-            document.source,
-            document.place,
-        )
-        used = True
-    if heading and not used:
-        yield heading
-
-
-def _text_paragraphs(path: Path) -> Iterator[Document]:
-    held: list[str] = []
-    first = number = 0
-
-    def document() -> Document:
-        name = f"{path.name}:{first}"
-        return Document(name, "", one_line(" ".join(held)), name, f"{path}:{first}")
-
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            for number, line in enumerate(file, 1):
-                if line.strip():
-                    first = number if not held else first
-                    held.append(line)
-                elif held:
-                    yield document()
-                    held.clear()
-            if held:
-                yield document()
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f"{path}: not UTF-8 text after line {number} ({error.reason}). Save it as UTF-8."
-        ) from None
-
-
 SOURCES = {
-    ".jsonl": Source(read_jsonl_documents),
-    ".xml.gz": Source(read_pubmed, versioned=True),
-    ".xml": Source(read_pubmed, versioned=True),
+    ".xml": Source(read_xml, versioned=True),
+    ".nxml": Source(read_xml, versioned=True),
+    ".nbib": Source(read_nbib, versioned=True),
     ".txt": Source(read_text),
+    ".md": Source(read_markdown),
+    ".html": Source(read_html),
+    ".htm": Source(read_html),
+    ".pdf": Source(read_pdf),
 }
+KINDS = (*TABLES, *SOURCES)
 
 
-def source_of(path: Path) -> Source | None:
-    """How to read a file, told by the end of its name; None for an unknown one."""
-    for ending, source in SOURCES.items():
-        if path.name.lower().endswith(ending):
-            return source
-    return None
+def versioned(path: Path) -> bool:
+    """Whether a later document of an id takes an earlier one's place."""
+    source = SOURCES.get(kind_of(path))
+    return source is not None and source.versioned
 
 
-def input_files(inputs: Sequence[Path]) -> list[Path]:
-    """The files to read: those named, and of a folder all of a known kind, by name.
+def read_documents(
+    path: Path, fields: Fields, advance: Advance = silent, say: Callable[[str], None] = print
+) -> Iterator[Found]:
+    """The documents of a file, in its order; rows that are none; ids that are withdrawn (`str`).
+
+    What `fields` leaves out is among them: whether it is wanted is the caller's to ask.
+
+    Raises:
+        UserError: the file as a whole cannot be read.
+    """
+    if kind_of(path) in TABLES:
+        return _of_table(path, fields, advance, say)
+    return SOURCES[kind_of(path)].read(path, advance)
+
+
+def _of_table(
+    path: Path, fields: Fields, advance: Advance, say: Callable[[str], None]
+) -> Iterator[Found]:
+    settled: Fields | None = None
+    for item in read_rows(path, advance):
+        if isinstance(item, Bad):
+            yield item
+            continue
+        number, row = item
+        if settled is None:
+            settled = fields.found_in(tuple(row), path)
+            if told := settled.told(path):
+                say(told)
+        yield settled.document(row, path, number)
+
+
+def input_files(inputs: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """The files to read: those named, and of a folder all below it of a known kind, by name.
+
+    Returns:
+        files, and those of folders that are skipped for their kind.
 
     Raises:
         UserErrors: what is not there, of an unknown kind, or a folder without any.
     """
     faults: list[str] = []
     files: list[Path] = []
-    known = ", ".join(SOURCES)
+    skipped: list[Path] = []
+    known = f"{', '.join(KINDS)}, each also .gz, .zst, .bz2, .xz"
     for path in inputs:
         if path.is_dir():
-            found = sorted(p for p in path.iterdir() if p.is_file() and source_of(p))
+            below = [
+                p
+                for p in sorted(path.rglob("*"))
+                if p.is_file()
+                and not any(part.startswith(".") for part in p.relative_to(path).parts)
+            ]
+            found = [p for p in below if kind_of(p) in KINDS]
+            skipped += [p for p in below if kind_of(p) not in KINDS]
             if not found:
                 faults.append(f"{path}: no file in it that ends in {known}.")
             files += found
         elif not path.is_file():
             faults.append(f"{path}: not found.")
-        elif source_of(path) is None:
+        elif kind_of(path) not in KINDS:
             faults.append(f"{path}: unknown kind of file; expected one that ends in {known}.")
         else:
             files.append(path)
     if faults:
         raise UserErrors(faults)
-    return files
+    return list(dict.fromkeys(files)), skipped

@@ -20,7 +20,7 @@ from harness.leaks.report import ItemText
 from harness.progress import NullProgress
 from harness.types import Artifact
 from specializers.corpus import build as corpus_build
-from specializers.corpus.build import build_corpus
+from specializers.corpus.build import Wanted, build_corpus
 from specializers.corpus.open import content_digest, open_corpus, passages_file
 from specializers.domain import load_domain
 from specializers.retrieval.words import WORDS_VERSION
@@ -40,12 +40,12 @@ def save_jsonl(path: Path, *texts: str) -> Path:
 
 
 def build(inputs: list[Path], out: Path, words: int = 20) -> dict[str, object]:
-    return build_corpus(inputs, out, words, NullProgress())
+    return build_corpus(inputs, out, Wanted(words), NullProgress())
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    files = (folder / "passages.jsonl", folder / "offsets.npy", folder / "manifest.json")
-    return {path.name: path.read_bytes() for path in files}
+    files = ("passages.jsonl", "offsets.npy", "layout.json", "manifest.json")
+    return {name: (folder / name).read_bytes() for name in files}
 
 
 def three_files(folder: Path) -> list[Path]:
@@ -114,42 +114,44 @@ def test_an_interrupted_build_goes_on_after_its_last_whole_file(
 ) -> None:
     inputs = three_files(tmp_path / "in")
     build(inputs, tmp_path / "whole")
-    real = corpus_build._write_part
+    real = corpus_build._cut_block
     written: list[str] = []
 
-    def failing(path: Path, part: Path, words: int) -> None:
+    def failing(block: corpus_build._Block) -> None:
         if len(written) == 2:
             raise KeyboardInterrupt
-        written.append(path.name)
-        real(path, part, words)
+        written.append(block.path.name)
+        real(block)
 
-    monkeypatch.setattr(corpus_build, "_write_part", failing)
+    monkeypatch.setattr(corpus_build, "_cut_block", failing)
     with pytest.raises(KeyboardInterrupt):
         build(inputs, tmp_path / "out")
     with pytest.raises(UserError, match="goes on with the command that began it"):
         passages_file(tmp_path / "out")
     written.clear()
     build(inputs, tmp_path / "out")
-    assert written == ["c.jsonl"]
+    assert written == ["00002-000000"]
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
     # and a finished one is found
     before = (tmp_path / "out" / "passages.jsonl").stat().st_mtime_ns
     build(inputs, tmp_path / "out")
-    assert written == ["c.jsonl"]
+    assert written == ["00002-000000"]
     assert (tmp_path / "out" / "passages.jsonl").stat().st_mtime_ns == before
 
 
 def _build_slowly(inputs: list[Path], out: Path, log: Path, wait: float) -> None:
     """Runs in a process of its own; each file cut writes a line to `log`."""
-    real = corpus_build._write_part
+    real = corpus_build._cut_block
 
-    def noting(path: Path, part: Path, words: int) -> None:
-        real(path, part, words)
+    def noting(block: corpus_build._Block) -> None:
+        if block.path.with_suffix(".jsonl").is_file():
+            return
+        real(block)
         with log.open("a") as file:
-            file.write(f"{path.name}\n")
+            file.write(f"{block.path.name}\n")
         time.sleep(wait)
 
-    corpus_build._write_part = noting
+    corpus_build._cut_block = noting
     build(inputs, out)
 
 
@@ -172,7 +174,7 @@ def test_two_processes_at_once_and_a_kill_leave_the_same_corpus(tmp_path: Path) 
     for process in both:
         process.join()
     assert [process.exitcode for process in both] == [0, 0]
-    assert sorted(log.read_text().split()) == ["a.jsonl", "b.jsonl", "c.jsonl"]
+    assert sorted(log.read_text().split()) == [f"0000{n}-000000" for n in range(3)]
     assert contents(out) == contents(tmp_path / "whole")
 
 

@@ -10,9 +10,10 @@ import pytest
 
 from harness.errors import UserError
 from specializers.corpus import pubmed as corpus_pubmed
-from specializers.corpus.cut import Document
-from specializers.corpus.pubmed import read_pubmed
-from specializers.corpus.sources import input_files, read_jsonl_documents, read_text
+from specializers.corpus.cut import Bad, Document
+from specializers.corpus.pages import read_text
+from specializers.corpus.pubmed import read_xml
+from specializers.corpus.sources import KINDS, input_files
 
 DOCTYPE = """<?xml version="1.0" encoding="utf-8"?>
 <!DOCTYPE PubmedArticleSet PUBLIC "-//NLM//DTD PubMedArticle, 1st January 2025//EN"
@@ -43,8 +44,8 @@ def save(path: Path, content: bytes) -> Path:
     return path
 
 
-def documents(found: Iterator[Document | str]) -> list[tuple[str, str, str] | str]:
-    return [d if isinstance(d, str) else (d.id, d.title, d.text) for d in found]
+def documents(found: Iterator[Document | Bad | str]) -> list[tuple[str, str, str] | str]:
+    return [(d.id, d.title, d.text) if isinstance(d, Document) else str(d) for d in found]
 
 
 PLAIN = "<AbstractText>Mint   tea\nwas drunk. It helped.</AbstractText>"
@@ -70,7 +71,7 @@ def test_articles_are_read_with_their_own_ids_and_labelled_sections(
             "<DeleteCitation><PMID Version='1'>7</PMID><PMID Version='1'>8</PMID></DeleteCitation>",
         ),
     )
-    assert documents(read_pubmed(path)) == [
+    assert documents(read_xml(path)) == [
         ("11", "On mint.", "Mint tea was drunk. It helped."),
         ("12", "No abstract.", ""),
         ("13", "[Sections.]", "AIM: To learn of Mentha & H2O.\nMore.\nEND: β-carotene < 3."),
@@ -96,7 +97,7 @@ def test_articles_are_let_go_as_they_are_read(
     monkeypatch.setattr(corpus_pubmed, "iterparse", watched)
     many = (article(str(number), "T", PLAIN) for number in range(1, 400))
     path = save(tmp_path / "many.xml.gz", pubmed(*many))
-    assert len(documents(read_pubmed(path))) == 399
+    assert len(documents(read_xml(path))) == 399
     assert max(held) < 60  # 64 KiB of them
 
 
@@ -104,11 +105,11 @@ def test_entities_are_refused_before_anything_is_read(tmp_path: Path) -> None:
     bomb = '<!DOCTYPE a [<!ENTITY x "xx"><!ENTITY y "&x;&x;&x;">]>\n'
     path = save(tmp_path / "b.xml", pubmed(article("1", "&y;", PLAIN), head=bomb))
     with pytest.raises(UserError, match=r"b\.xml: line 1 declares the entity 'x'"):
-        list(read_pubmed(path))
+        list(read_xml(path))
     outside = '<!DOCTYPE a [<!ENTITY f SYSTEM "file:///etc/passwd">]>\n'
     path = save(tmp_path / "c.xml", pubmed(article("1", "&f;", PLAIN), head=outside))
     with pytest.raises(UserError, match=r"c\.xml: line 1 declares the entity 'f'"):
-        list(read_pubmed(path))
+        list(read_xml(path))
 
 
 def test_what_is_broken_is_told_with_file_and_position(tmp_path: Path) -> None:
@@ -117,45 +118,27 @@ def test_what_is_broken_is_told_with_file_and_position(tmp_path: Path) -> None:
     with pytest.raises(
         UserError, match=r"cut\.xml: broken at line \d+, column \d+, after PMID \d+"
     ):
-        list(read_pubmed(cut_xml))
+        list(read_xml(cut_xml))
     packed = gzip.compress(whole)
     short = tmp_path / "short.xml.gz"
     short.write_bytes(packed[: len(packed) - 30])
-    with pytest.raises(UserError, match=r"short\.xml\.gz: broken at compressed data .*short"):
-        list(read_pubmed(short))
+    with pytest.raises(UserError, match=r"short\.xml\.gz: broken compressed data .*short"):
+        list(read_xml(short))
     plain = tmp_path / "plain.xml.gz"
     plain.write_bytes(whole)
     with pytest.raises(
         UserError, match=r"plain\.xml\.gz: not gzip, although its name ends in \.gz"
     ):
-        list(read_pubmed(plain))
+        list(read_xml(plain))
     empty = save(tmp_path / "empty.xml", b"")
     with pytest.raises(UserError, match=r"empty\.xml: broken at line 1"):
-        list(read_pubmed(empty))
+        list(read_xml(empty))
     other = save(tmp_path / "other.xml", b"<html><p>no</p></html>")
     with pytest.raises(UserError, match=r"other\.xml: found XML of <html>, expected a PubMed file"):
-        list(read_pubmed(other))
+        list(read_xml(other))
     nameless = save(tmp_path / "n.xml", pubmed("<PubmedArticle></PubmedArticle>"))
     with pytest.raises(UserError, match=r"n\.xml: found a PubmedArticle without a PMID"):
-        list(read_pubmed(nameless))
-
-
-def test_jsonl_needs_ids_and_texts_and_tells_each_line(tmp_path: Path) -> None:
-    path = tmp_path / "c.jsonl"
-    path.write_text('{"id": "a", "text": "One\\n\\nTwo\\nlines", "source": "here"}\n\n')
-    (document,) = read_jsonl_documents(path)
-    assert document == Document("a", "", "One\nTwo lines", "here", f"{path}:1")
-    path.write_text(
-        '{"id": "a", "text": " "}\n{"id": "b"}\nno\n{"id": "c", "text": "x", "title": 3}\n'
-    )
-    with pytest.raises(UserError) as error:
-        list(read_jsonl_documents(path))
-    assert str(error.value).splitlines() == [
-        f"{path}:1: 'text' is empty.",
-        f"{path}:2: 'text' is missing.",
-        f"{path}:3: not JSON (Expecting value: line 1 column 1 (char 0)).",
-        f"{path}:4: 'title' must be a text.",
-    ]
+        list(read_xml(nameless))
 
 
 def test_paragraphs_of_a_text_take_the_heading_before_them(tmp_path: Path) -> None:
@@ -179,19 +162,20 @@ def test_paragraphs_of_a_text_take_the_heading_before_them(tmp_path: Path) -> No
 def test_inputs_are_files_of_known_kinds_or_folders_of_them(tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
-    for name in ("b.xml.gz", "a.xml.gz", "notes.md"):
+    for name in ("b.xml.gz", "a.xml.gz", "notes.docx"):
         (folder / name).touch()
     (tmp_path / "c.txt").touch()
-    assert [p.name for p in input_files([tmp_path / "c.txt", folder])] == [
+    assert [p.name for p in input_files([tmp_path / "c.txt", folder])[0]] == [
         "c.txt",
         "a.xml.gz",
         "b.xml.gz",
     ]
     (tmp_path / "void").mkdir()
     with pytest.raises(UserError) as error:
-        input_files([tmp_path / "void", tmp_path / "gone.txt", folder / "notes.md"])
+        input_files([tmp_path / "void", tmp_path / "gone.txt", folder / "notes.docx"])
+    known = f"{', '.join(KINDS)}, each also .gz, .zst, .bz2, .xz"
     assert [line.split(": ", 1)[1] for line in str(error.value).splitlines()] == [
-        "no file in it that ends in .jsonl, .xml.gz, .xml, .txt.",
+        f"no file in it that ends in {known}.",
         "not found.",
-        "unknown kind of file; expected one that ends in .jsonl, .xml.gz, .xml, .txt.",
+        f"unknown kind of file; expected one that ends in {known}.",
     ]

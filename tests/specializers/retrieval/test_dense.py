@@ -13,7 +13,7 @@ from bench import cli
 from harness.errors import UserError
 from harness.files import write_json
 from harness.progress import NullProgress
-from specializers.corpus.build import build_corpus
+from specializers.corpus.build import Wanted, build_corpus
 from specializers.retrieval import dense
 from specializers.retrieval.embedding import Embedder, embedding_spec, open_embedder
 from specializers.retrieval.hybrid import Hybrid
@@ -293,7 +293,7 @@ def test_a_built_corpus_keeps_its_vectors_and_refuses_those_of_another_model(
     assert "dense: path:" in capsys.readouterr().out
     (vectors,) = out.glob("dense-*/vectors.faiss")
     made = vectors.stat().st_mtime_ns
-    build_corpus([corpus], out, 120, NullProgress())
+    build_corpus([corpus], out, Wanted(120), NullProgress())
     assert cli.main([*command, one]) == 0
     assert vectors.stat().st_mtime_ns == made
     search = ["corpus", "search", str(out), "ginger", "--quiet", "--retrieval", "hybrid"]

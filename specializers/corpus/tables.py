@@ -1,0 +1,136 @@
+"""Files of rows -> rows: JSON lines, JSON, CSV, TSV, Parquet; each plain or packed."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from harness.errors import UserError
+from harness.types import Json
+from specializers.corpus.cut import Bad
+from specializers.corpus.unpack import Advance, kind_of, lines, open_input, read_whole
+
+Rows = Iterator[tuple[int, Json] | Bad]
+
+
+def read_rows(path: Path, advance: Advance) -> Rows:
+    """(line or row number from 1, row) of a table, in order; a row that is none is `Bad`.
+
+    Raises:
+        UserError: the file as a whole is not what its name says.
+    """
+    return _READERS[kind_of(path)](path, advance)
+
+
+def decoded(line: bytes) -> str:
+    """UTF-8, also as CESU-8 writes what is beyond the basic plane.
+
+    Raises:
+        UnicodeDecodeError: neither.
+    """
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError:
+        return line.decode("utf-8", "surrogatepass")
+
+
+def _jsonl(path: Path, advance: Advance) -> Rows:
+    for number, line in lines(path, advance):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(decoded(line))
+        except (ValueError, RecursionError) as error:
+            yield Bad(f"{path}:{number}", f"not JSON ({error}).")
+            continue
+        yield (number, row) if isinstance(row, dict) else _no_object(f"{path}:{number}", row)
+
+
+def _json(path: Path, advance: Advance) -> Rows:
+    """A list of objects; an object of them by id; or one with a single list of objects inside."""
+    try:
+        value = json.loads(decoded(read_whole(path, advance).removeprefix(b"\xef\xbb\xbf")))
+    except (ValueError, RecursionError) as error:
+        raise UserError(
+            f"{path}: not JSON ({error}). JSON lines are expected under the name .jsonl."
+        ) from None
+    if isinstance(value, dict):
+        inside = [part for part in value.values() if isinstance(part, list)]
+        if len(inside) == 1 and inside[0] and isinstance(inside[0][0], dict):
+            value = inside[0]
+        elif value and all(isinstance(part, dict) for part in value.values()):
+            value = [{"id": name, **part} for name, part in value.items()]
+        else:
+            value = [value]
+    if not isinstance(value, list):
+        raise UserError(f"{path}: expected a list of objects, found {type(value).__name__}.")
+    for number, row in enumerate(value, 1):
+        yield (number, row) if isinstance(row, dict) else _no_object(f"{path}:{number}", row)
+
+
+def _no_object(place: str, row: Any) -> Bad:
+    return Bad(place, f"expected an object, found {type(row).__name__}.")
+
+
+def _csv(path: Path, advance: Advance) -> Rows:
+    csv.field_size_limit(min(sys.maxsize, 1 << 28))
+    with open_input(path, advance) as file:
+        head = file.peek(4)[:4]  # type: ignore[attr-defined]
+        encoding = "utf-16" if head[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+        text = io.TextIOWrapper(file, encoding=encoding, errors="surrogateescape", newline="")
+        tab = kind_of(path) in (".tsv", ".tab")
+        start = text.readline()
+        separator = "\t" if tab or start.count("\t") > start.count(",") else ","
+        if not tab and start.count(";") > max(start.count(separator), 0):
+            separator = ";"
+        columns = [name.strip() for name in next(csv.reader([start], delimiter=separator), [])]
+        reader = csv.reader(text, delimiter=separator, strict=False)
+        try:
+            for cells in reader:
+                number = reader.line_num + 1
+                if not any(cells):
+                    continue
+                if any("\udc80" <= letter <= "\udcff" for cell in cells for letter in cell):
+                    yield Bad(f"{path}:{number}", "not UTF-8. Save the file as UTF-8.")
+                elif len(cells) != len(columns):
+                    found = f"{len(cells)} cells, expected {len(columns)} as in the first line."
+                    yield Bad(f"{path}:{number}", found)
+                else:
+                    yield number, dict(zip(columns, cells, strict=True))
+        except csv.Error as error:
+            raise UserError(f"{path}:{reader.line_num + 1}: not CSV ({error}).") from None
+
+
+def _parquet(path: Path, advance: Advance) -> Rows:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        source = path if path.suffix.lower() == ".parquet" else io.BytesIO(read_whole(path))
+        file = pyarrow.parquet.ParquetFile(source)
+        number = 0
+        for batch in file.iter_batches(batch_size=1_000):
+            for row in batch.to_pylist():
+                number += 1
+                yield number, row
+            advance(path.stat().st_size * len(batch) // max(1, file.metadata.num_rows))
+    except (pyarrow.ArrowException, OSError) as error:
+        said = str(error).splitlines()[0]
+        raise UserError(f"{path}: not a whole Parquet file ({said}).") from None
+
+
+_READERS = {
+    ".jsonl": _jsonl,
+    ".ndjson": _jsonl,
+    ".json": _json,
+    ".csv": _csv,
+    ".tsv": _csv,
+    ".tab": _csv,
+    ".parquet": _parquet,
+}
+TABLES = tuple(_READERS)

@@ -1,0 +1,172 @@
+"""The one place where a file of a corpus is opened: plain or packed, counted, bounded.
+
+A packed file may come from anywhere. What it may unpack to is bounded by its own
+size, and a line by what a text may be, so that a small file cannot fill the memory.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, cast
+
+from harness.errors import MissingExtra, UserError
+
+PACKED = (".gz", ".zst", ".bz2", ".xz")
+_MAGIC = {".gz": b"\x1f\x8b", ".zst": b"\x28\xb5\x2f\xfd", ".bz2": b"BZh", ".xz": b"\xfd7zXZ\x00"}
+# Text packs 3 to 20 times; zeros a thousand times and more.
+MOST_EXPANSION = 200
+_FREE = 64 << 20  # bytes that any packed file may unpack to
+MOST_LINE = 256 << 20  # bytes; a whole book is a hundredth of it
+MOST_WHOLE = 2 << 30  # bytes of a file that can only be read whole
+
+Advance = Callable[[int], None]
+
+
+def silent(_: int) -> None:
+    """For who does not ask how far the reading is."""
+
+
+def kind_of(path: Path) -> str:
+    """The ending that tells what a file holds, in small letters, without that of its packing."""
+    name = path.name.lower()
+    for packed in PACKED:
+        name = name.removesuffix(packed)
+    return Path(name).suffix
+
+
+@contextmanager
+def open_input(path: Path, advance: Advance = silent) -> Iterator[IO[bytes]]:
+    """A file's content as bytes, unpacked if its name says so.
+
+    Args:
+        advance: told the bytes read of the file as it lies on the disk.
+
+    Raises:
+        UserError: not what its name says, cut short, or it unpacks beyond measure.
+    """
+    packing = path.suffix.lower() if path.suffix.lower() in PACKED else ""
+    with path.open("rb") as raw:
+        if packing and not raw.read(8).startswith(_MAGIC[packing]):
+            name = {".gz": "gzip", ".zst": "zstd"}.get(packing, packing[1:])
+            raise UserError(
+                f"{path}: not {name}, although its name ends in {packing}. Fetch it again, or "
+                f"take the {packing} off the name of a file that is not compressed."
+            )
+        raw.seek(0)
+        counted = io.BufferedReader(_Counted(raw, advance), 1 << 20)
+        try:
+            if not packing:
+                yield cast("IO[bytes]", counted)
+                return
+            limit = _FREE + MOST_EXPANSION * path.stat().st_size
+            plain = _Bounded(_unpacked(packing, counted), limit, path)
+            yield cast("IO[bytes]", io.BufferedReader(plain, 1 << 20))
+        except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
+            raise UserError(
+                f"{path}: broken compressed data ({error}; a download cut short?). Fetch it again."
+            ) from None
+
+
+def read_whole(path: Path, advance: Advance = silent) -> bytes:
+    """The content at once, for formats that cannot be streamed.
+
+    Raises:
+        UserError: as `open_input`, or more than `MOST_WHOLE`.
+    """
+    with open_input(path, advance) as file:
+        content = file.read(MOST_WHOLE + 1)
+    if len(content) > MOST_WHOLE:
+        raise UserError(
+            f"{path}: more than {MOST_WHOLE >> 30} GiB, and its format can only be read whole. "
+            f"Convert it to JSON lines (.jsonl)."
+        )
+    return content
+
+
+def lines(path: Path, advance: Advance = silent) -> Iterator[tuple[int, bytes]]:
+    """(number from 1, line) of a file of lines, a byte order mark left out.
+
+    Raises:
+        UserError: as `open_input`, or a line beyond `MOST_LINE`.
+    """
+    with open_input(path, advance) as file:
+        number = 0
+        while line := file.readline(MOST_LINE + 1):
+            number += 1
+            if len(line) > MOST_LINE:
+                raise UserError(
+                    f"{path}:{number}: a line of more than {MOST_LINE >> 20} MiB; expected a "
+                    f"document a line."
+                )
+            yield number, line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+
+
+def _unpacked(packing: str, file: Any) -> Any:
+    if packing == ".gz":
+        return gzip.GzipFile(fileobj=file)
+    if packing == ".bz2":
+        return bz2.BZ2File(file)
+    if packing == ".xz":
+        return lzma.LZMAFile(file)
+    try:
+        import zstandard
+    except ImportError as error:
+        raise MissingExtra("zstandard", "corpus", "Reading .zst") from error
+    return _Zstd(zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True))
+
+
+class _Zstd:
+    """zstandard's reader, whose error of its own is told as the others' are."""
+
+    def __init__(self, reader: Any) -> None:
+        self._reader = reader
+
+    def read(self, size: int) -> bytes:
+        import zstandard
+
+        try:
+            return bytes(self._reader.read(size))
+        except zstandard.ZstdError as error:
+            raise EOFError(str(error)) from None
+
+
+class _Counted(io.RawIOBase):
+    def __init__(self, file: IO[bytes], advance: Advance) -> None:
+        self._file, self._advance = file, advance
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        content = self._file.read(len(buffer))
+        buffer[: len(content)] = content
+        self._advance(len(content))
+        return len(content)
+
+
+class _Bounded(io.RawIOBase):
+    """At most `limit` bytes of a packed file's content."""
+
+    def __init__(self, file: Any, limit: int, path: Path) -> None:
+        self._file, self._left, self._path = file, limit, path
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        content = self._file.read(len(buffer))
+        buffer[: len(content)] = content
+        self._left -= len(content)
+        if self._left < 0:
+            raise UserError(
+                f"{self._path}: unpacks to more than {MOST_EXPANSION} times its size, which no "
+                f"text does: it is refused. Unpack it by hand if you know what it holds."
+            )
+        return len(content)
