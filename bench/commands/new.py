@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import tomllib
 from pathlib import Path
@@ -20,7 +21,7 @@ NAME = "new"
 HELP = "write the files of a new suite, specializer, domain or board"
 EXAMPLES = (
     "bench new suite cardiology --from rows.csv",
-    "bench new specializer mine",
+    "bench new suite cardiology --task murmurs --from more.xlsx",
 )
 SHAPES = ("classification", "ner", "relation", "qa", "list", "long", "multilabel")
 
@@ -29,6 +30,11 @@ def options(sub: argparse.ArgumentParser) -> None:
     parts = sub.add_subparsers(dest="part", metavar="KIND", required=True)
     suite = parts.add_parser("suite", help="a task, its card and its rows, in suites/NAME/")
     suite.add_argument("name")
+    suite.add_argument(
+        "--task",
+        default="",
+        help="of this name (default: the suite's); adds it to a suite of yours",
+    )
     suite.add_argument(
         "--like",
         choices=SHAPES,
@@ -69,19 +75,24 @@ def call(args: argparse.Namespace) -> int:
     taken = domain_folders(config) if kind == "domains" else registry.names(kind)
     if not PLUGIN_NAME.fullmatch(name):
         raise UserError(f"'{name}': expected letters, digits, '.', '_' and '-'. Choose another.")
-    if name in taken:
-        raise UserError(f"{args.part} '{name}' is there already. Choose another name.")
+    adds = kind == "suites" and name in config.suites and args.task
+    if name in taken and not adds:
+        more = ""
+        if kind == "suites" and name in config.suites:
+            more = f" To add a task to it, name the task: bench new suite {name} --task TASK."
+        raise UserError(f"{args.part} '{name}' is there already. Choose another name.{more}")
     files, target, edit = _FILES[args.part](args, registry)
     if there := [path for path in files if path.exists()]:
         raise UserError(
             f"{', '.join(map(str, there))}: there already; nothing was written. Remove it, or "
             "choose another name."
         )
-    settings = _registered(Path("bench.toml"), kind, name, target)
+    if not adds:
+        toml = Path("bench.toml")
+        files = {**files, toml: _registered(toml, kind, name, target)}
     for path, text in files.items():
         write_text(path, text)
-    write_text(Path("bench.toml"), settings)
-    for path in [*files, Path("bench.toml")]:
+    for path in files:
         print(f"wrote {path}")
     print("Edit these:\n" + "\n".join(f"  {line}" for line in edit))
     return 0
@@ -100,11 +111,14 @@ def _suite(args: argparse.Namespace, registry: Registry) -> Made:
             f"--like is missing: what answers are like ({', '.join(SHAPES)}). Only --from FILE "
             "lets it be seen."
         )
-    name = args.name.replace("-", "_").replace(".", "_")
+    name = (args.task or args.name).replace("-", "_").replace(".", "_")
+    if not PLUGIN_NAME.fullmatch(name):
+        raise UserError(f"--task {args.task}: expected letters, digits, '.', '_' and '-'.")
     index = SuiteIndex(registry.suites())
     if name in [*index.task_names, *index.group_names]:
         raise UserError(f"task '{name}' is there already. Choose another name.")
-    folder = Path("suites") / args.name
+    known = registry.suites().get(args.name)
+    folder = Path(os.path.relpath(known)) if known else Path("suites") / args.name
     columns = {role: getattr(args, role) for role in ("input", "target", "id", "document")}
     how = Reading(columns, args.labels, args.encoding, args.sheet)
     made, told = suite_files(name, args.like or "", args.source, how)

@@ -52,6 +52,28 @@ def test_every_shape_passes_validation_at_once(
     assert "warning" not in capsys.readouterr().out
 
 
+def test_a_task_is_added_to_a_suite_that_is_there(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert bench("new", "suite", "cats", "--like", "qa") == 0
+    before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    assert bench("new", "suite", "cats", "--like", "ner") == 2
+    assert "name the task: bench new suite cats --task TASK." in capsys.readouterr().err
+    assert bench("new", "suite", "cats", "--task", "cat-names", "--like", "ner") == 0
+    assert "suites/cats/cat_names.yaml:4: " in capsys.readouterr().out
+    # What was there is as it was, bench.toml too.
+    assert {p: p.read_bytes() for p in before} == before
+    # "cats" alone is the task of that name.
+    assert bench("validate", "--tasks", "cats,cat-names") == 0
+    assert "2 tasks validated, 0 errors." in capsys.readouterr().out
+    for words in (["cats", "--task", "cats"], ["cats", "--task", "cat_names"]):
+        assert bench("new", "suite", *words, "--like", "qa") == 2
+        assert "is there already" in capsys.readouterr().err
+    # A package's suite is not ours to add to.
+    assert bench("new", "suite", "biomed_mini", "--task", "mine", "--like", "qa") == 2
+    assert "--task TASK" not in capsys.readouterr().err
+
+
 def test_a_domain_passes_validation_and_says_what_to_edit(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
