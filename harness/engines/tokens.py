@@ -181,7 +181,7 @@ def end_tokens(tokens: HFTokens) -> frozenset[int]:
 
     folder = str(tokens.folder)
     try:
-        generation = GenerationConfig.from_pretrained(folder)
+        generation = GenerationConfig.from_pretrained(folder, trust_remote_code=False)
     except OSError:  # a folder without generation_config.json
         config = AutoConfig.from_pretrained(folder, trust_remote_code=tokens.trust_remote_code)
         generation = GenerationConfig.from_model_config(config)

@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
+from harness.doors.model import check_adapter
 from harness.errors import UserError
 from harness.files import digest, sha256_file
 from harness.models.hub import not_had
@@ -85,13 +86,7 @@ def adapter_folder(spec: ModelSpec) -> Path:
                 "'save_pretrained' writes it, with its weights as safetensors (pickled .bin files "
                 "can run code and are refused)."
             )
-    config = _read(folder / CONFIG)
-    if config.get("peft_type") != "LORA":
-        raise UserError(
-            f"model '{spec.name}': {folder / CONFIG}: peft_type: found "
-            f"{config.get('peft_type')!r}; expected 'LORA'. Merge it into its base's weights "
-            "(peft's merge_and_unload), save those, and name their folder."
-        )
+    check_adapter(folder)
     return folder
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
+from harness.doors.model import check_model, read_table
 from harness.errors import UserError
 from harness.types import ModelSpec
 
@@ -17,7 +17,7 @@ def missing_files(folder: Path) -> list[str]:
         missing.append("tokenizer.json")
     index = folder / "model.safetensors.index.json"
     if index.exists():
-        weights = _table(index).get("weight_map")
+        weights = read_table(index).get("weight_map")
         if not isinstance(weights, dict) or not all(_inside(name) for name in weights.values()):
             raise UserError(
                 f"{index}: weight_map: expected a table tensor -> a file's name in this folder. "
@@ -25,7 +25,7 @@ def missing_files(folder: Path) -> list[str]:
             )
         shards = sorted(set(weights.values()))
         missing += [shard for shard in shards if not (folder / shard).exists()]
-    elif not any(folder.glob("*.safetensors")):
+    elif not (folder / "model.safetensors").exists():  # the one name that transformers reads
         missing.append("model.safetensors")
     return missing
 
@@ -35,7 +35,7 @@ def has_chat_template(folder: Path) -> bool:
     config = folder / "tokenizer_config.json"
     if (folder / "chat_template.jinja").is_file():
         return True
-    return config.is_file() and bool(_table(config).get("chat_template"))
+    return config.is_file() and bool(read_table(config).get("chat_template"))
 
 
 def check_folder(spec: ModelSpec, folder: Path) -> None:
@@ -55,8 +55,9 @@ def check_folder(spec: ModelSpec, folder: Path) -> None:
             f"save_pretrained and name that folder in bench.toml: [models.my-{spec.name}] "
             f'source = "path:FOLDER".'
         )
+    check_model(folder)
     config = folder / "config.json"
-    values = _table(config)
+    values = read_table(config)
     if "auto_map" in values and not spec.trust_remote_code:
         from harness.models.gguf import has_own_class
 
@@ -71,18 +72,3 @@ def check_folder(spec: ModelSpec, folder: Path) -> None:
 
 def _inside(name: Any) -> bool:
     return isinstance(name, str) and bool(name) and "/" not in name and "\\" not in name
-
-
-def _table(path: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(
-            f"{path}: not JSON ({error}). Fetch or save the model's folder again."
-        ) from error
-    if not isinstance(values, dict):
-        raise UserError(
-            f"{path}: found {type(values).__name__}; expected an object. Fetch or save the model's "
-            f"folder again."
-        )
-    return values

@@ -15,6 +15,8 @@ from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
+from harness.doors.model import read_table
+from harness.doors.text import plain
 from harness.errors import MissingExtra, UserError
 from harness.files import umask, write_json
 
@@ -59,10 +61,14 @@ def _read(gguf: Path) -> tuple[Any, Any]:
     from harness.errors import out_of_memory
 
     place = {"gguf_file": gguf.name, "local_files_only": True}
+    refuse_own_code(gguf.parent)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, **place)
+        # use_safetensors has no say over a GGUF file: gguf_file alone names what is read.
+        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, trust_remote_code=False, **place)
         model, found = AutoModelForCausalLM.from_pretrained(
             gguf.parent,
+            trust_remote_code=False,
+            use_safetensors=True,
             quantization_config=GgufConfig(dequantize=True),
             dtype=torch.float32,
             output_loading_info=True,
@@ -80,6 +86,21 @@ def _read(gguf: Path) -> tuple[Any, Any]:
     if missing := sorted(found["missing_keys"]):
         raise UserError(_unfit(gguf, f"no weights {', '.join(missing[:3])}"))
     return tokenizer, model
+
+
+def refuse_own_code(folder: Path) -> None:
+    """Refuse configurations beside a GGUF file that name Python code of their own.
+
+    Raises:
+        UserError: config.json or tokenizer_config.json has an auto_map.
+    """
+    for name in ("config.json", "tokenizer_config.json"):
+        path = folder / name
+        if path.is_file() and "auto_map" in read_table(path):
+            raise UserError(
+                f"{plain(path)}: auto_map: found Python code of its own beside a GGUF file; "
+                f"expected the file alone. Move the GGUF into a folder of its own."
+            )
 
 
 def _unfit(gguf: Path, found: str) -> str:

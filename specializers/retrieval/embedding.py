@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.checks import read_toml
+from harness.doors.model import check_embedding
 from harness.errors import MissingExtra, UserError, UserErrors, did_you_mean
 from harness.files import cache_folder
 from harness.identity.things import embedding_identity
@@ -48,7 +49,12 @@ class Embedder:
             from sentence_transformers import SentenceTransformer
 
             try:
-                self._model = SentenceTransformer(str(self._folder), local_files_only=True)
+                self._model = SentenceTransformer(
+                    str(self._folder),
+                    local_files_only=True,
+                    trust_remote_code=False,
+                    model_kwargs={"use_safetensors": True},
+                )
             except (OSError, ValueError, KeyError, TypeError) as error:
                 said = (str(error).strip() or type(error).__name__).splitlines()[0]
                 raise UserError(
@@ -75,6 +81,7 @@ def open_embedder(name: str, progress: Progress) -> Embedder:
         raise MissingExtra("sentence-transformers", "retrieval", "Dense retrieval")
     local = fetch(embedding_spec(name), progress=progress)
     _refuse_generative(name, local.folder)
+    check_embedding(local.folder)
     identity = embedding_identity(local.folder, local.digest, cache_folder())
     return Embedder(name, local.folder, identity)
 

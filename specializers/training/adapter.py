@@ -41,6 +41,7 @@ def with_adapter(
             **(placement or {"device_map": {"": 0} if gpu else None}),
             quantization_config=nf4(dtype) if params.quantisation == "nf4" else None,
             trust_remote_code=trust_remote_code,
+            use_safetensors=True,
         )
     # Nothing is generated here, and packed examples are told apart only without a cache.
     model.config.use_cache = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from harness.doors.model import check_adapter
 from harness.errors import MissingExtra, UserError, out_of_memory
 
 
@@ -38,11 +39,7 @@ class Adapters:
             from peft import PeftModel
         except ImportError as error:
             raise MissingExtra("peft", "train", "running an adapter") from error
-        if not (adapter / "adapter_config.json").is_file():
-            raise UserError(
-                f"{adapter} is no peft adapter: it has no adapter_config.json. "
-                "Give the folder that peft's 'save_pretrained' wrote."
-            )
+        check_adapter(adapter)
         name = f"adapter{len(self._names)}"
         try:
             held = _tensors(adapter)

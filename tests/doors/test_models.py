@@ -1,0 +1,192 @@
+"""Folders of weights: no code, no pickle, no sizes without bound; every loading call says so."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from harness.doors.model import check_adapter, check_embedding, check_model
+from harness.errors import UserError
+from harness.models.folder import check_folder
+from harness.models.gguf import refuse_own_code
+from harness.types import ModelSpec
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted(
+    path
+    for package in ("bench", "harness", "leaderboards", "specializers", "tasks")
+    for path in (ROOT / package).rglob("*.py")
+    if "published" not in path.parts
+)
+LORA = {
+    "peft_type": "LORA", "r": 8, "lora_alpha": 16, "target_modules": ["q_proj"], "bias": "none",
+    "megatron_core": "megatron.core", "megatron_config": None, "loftq_config": {}, "revision": None,
+    "base_model_name_or_path": "/somewhere", "auto_mapping": None, "task_type": "CAUSAL_LM",
+}  # fmt: skip
+
+
+def written(folder: Path, **files: object) -> Path:
+    for name, content in files.items():
+        path = folder / name.replace("__", "/").replace("_json", ".json")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content if isinstance(content, str) else json.dumps(content))
+    return folder
+
+
+# -- every call of a library that loads ---------------------------------------------------------
+
+# Of the arguments, what each call must say; a model's own code is the user's choice by name.
+_OWN_CODE = {"trust_remote_code": ("False", "trust_remote_code", "tokens.trust_remote_code")}
+_WEIGHTS = {**_OWN_CODE, "use_safetensors": ("True",)}
+_BANNED = {
+    "torch.load", "pickle.load", "pickle.loads", "eval", "exec", "os.system", "os.popen",
+    "yaml.unsafe_load", "yaml.full_load", "yaml.load_all", "joblib.load",
+    "marshal.loads", "shelve.open", "evaluate.load", "datasets.load_dataset", "load_dataset",
+}  # fmt: skip
+
+
+def faults_of(source: str) -> Iterator[str]:
+    """Calls that do not say what they must, or that load in a way that may run code."""
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Call):
+            continue
+        name = ast.unparse(node.func)
+        given = {word.arg: ast.unparse(word.value) for word in node.keywords}
+        if name in _BANNED or "True" in (given.get("shell"), given.get("allow_pickle")):
+            yield f"{node.lineno}: {name}"
+        if name.endswith("extractall") and given.get("filter") != "'data'":
+            yield f"{node.lineno}: {name} without filter"
+        owner, _, last = name.rpartition(".")
+        must: dict[str, tuple[str, ...]] = {}
+        if last == "from_pretrained" and owner != "PeftModel":
+            must = _WEIGHTS if "Model" in owner else _OWN_CODE
+        elif last == "SentenceTransformer":
+            must = {"trust_remote_code": ("False",),
+                    "model_kwargs": ("{'use_safetensors': True}",)}  # fmt: skip
+        for key, allowed in must.items():
+            if given.get(key) not in allowed:
+                yield f"{node.lineno}: {name}: {key} is {given.get(key)}"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_loading_call_runs_nothing(path: Path) -> None:
+    assert list(faults_of(path.read_text(encoding="utf-8"))) == []
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "AutoTokenizer.from_pretrained(f)", "AutoConfig.from_pretrained(f, trust_remote_code=True)",
+        "AutoModelForCausalLM.from_pretrained(f, trust_remote_code=False)",
+        "AutoModelForCausalLM.from_pretrained(f, trust_remote_code=x, use_safetensors=True)",
+        "SentenceTransformer(f)", "torch.load(f)", "subprocess.run('x', shell=True)",
+        "archive.extractall(f)", "eval(f)",
+    ],
+)  # fmt: skip
+def test_the_walk_sees_it(call: str) -> None:
+    assert list(faults_of(call))
+
+
+def test_adapters_are_loaded_after_the_door() -> None:
+    users = [path for path in SOURCES if "PeftModel" in path.read_text(encoding="utf-8")]
+    assert users
+    for path in users:
+        text = path.read_text(encoding="utf-8")
+        assert text.index("check_adapter(adapter)") < text.index("PeftModel.from_pretrained")
+
+
+# -- folders ------------------------------------------------------------------------------------
+
+
+def test_weights_are_of_the_name_that_is_read(tmp_path: Path) -> None:
+    written(tmp_path, config_json={}, tokenizer_json={})
+    (tmp_path / "other.safetensors").write_bytes(b"")
+    (tmp_path / "pytorch_model.bin").write_bytes(b"")
+    with pytest.raises(UserError, match=r"lacks model\.safetensors"):
+        check_folder(ModelSpec("m", f"path:{tmp_path}"), tmp_path)
+
+
+@pytest.mark.parametrize("config", [
+    {"num_hidden_layers": 2 * 10**9}, {"text_config": {"n_layer": 10**6}}, {"vocab_size": 10**30},
+    {"hidden_size": -1}, {"num_local_experts": 10**12},
+])  # fmt: skip
+def test_sizes_that_no_model_has(tmp_path: Path, config: dict[str, object]) -> None:
+    with pytest.raises(UserError, match=r"config\.json: \w+: found"):
+        check_model(written(tmp_path, config_json=config))
+
+
+@pytest.mark.parametrize("text", ["[" * 200_000, '{"a":' * 200_000, "[]", "nonsense", "\x00"])
+def test_a_configuration_of_anything_is_one_message(tmp_path: Path, text: str) -> None:
+    with pytest.raises(UserError, match=r"config\.json"):
+        check_model(written(tmp_path, config_json=text))
+
+
+@pytest.mark.parametrize("name", ["tokenizer_config.json", "config.json"])
+def test_code_beside_a_gguf_is_refused_without_a_question(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text('{"auto_map": {"AutoTokenizer": ["evil.T", null]}}')
+    with pytest.raises(UserError, match="auto_map"):
+        refuse_own_code(tmp_path)
+
+
+def test_a_plain_lora_passes(tmp_path: Path) -> None:
+    assert check_adapter(written(tmp_path, adapter_config_json=LORA))["r"] == 8
+
+
+@pytest.mark.parametrize(("key", "value"), [
+    ("peft_type", "ADAPTION_PROMPT"), ("peft_type", "PREFIX_TUNING"), ("peft_type", None),
+    ("megatron_core", "evil.module"), ("megatron_config", {"a": 1}), ("arrow_config", {"a": 1}),
+    ("eva_config", {"a": 1}), ("unheard_of", "evil"), ("r", 10**9), ("r", 0), ("r", "8"),
+    ("target_modules", "(a+)+$"), ("target_modules", "x" * 10**5), ("layers_pattern", ["(a|b)*c"]),
+    ("rank_pattern", {"(a*)*": 4}),
+])  # fmt: skip
+def test_other_adapters_are_refused(tmp_path: Path, key: str, value: object) -> None:
+    with pytest.raises(UserError, match=key):
+        check_adapter(written(tmp_path, adapter_config_json={**LORA, key: value}))
+
+
+KEYS = st.sampled_from([*LORA, "megatron_core", "evil", "rank_pattern", "layers_pattern"])
+VALUE = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.dictionaries(KEYS, VALUE, max_size=4))
+def test_any_adapter_is_read_or_refused(tmp_path_factory, changes) -> None:
+    folder = written(tmp_path_factory.mktemp("a"), adapter_config_json={**LORA, **changes})
+    try:
+        check_adapter(folder)
+    except UserError:
+        return
+    assert {**LORA, **changes}["megatron_core"] in ("megatron.core", None, False, 0, "", [], {})
+
+
+STAGES = "sentence_transformers.models."
+
+
+@pytest.mark.parametrize(("files", "told"), [
+    ({"modules_json": [{"type": "evil.Stage", "path": ""}]}, "evil.Stage"),
+    ({"modules_json": [{"type": "os.system"}]}, "os.system"),
+    ({"modules_json": {"type": 1}}, "found"),
+    ({"modules_json": "[" * 10**5}, "not JSON"),
+    ({"2_Dense__config_json": {"activation_function": "evil.f"}}, "evil.f"),
+    ({"sentence_bert_config_json": {"model_args": {"trust_remote_code": True}}}, "trust_remote"),
+    ({"2_Dense__pytorch_model.bin": "x"}, "pickled"),
+])  # fmt: skip
+def test_hostile_embeddings(tmp_path: Path, files: dict[str, object], told: str) -> None:
+    with pytest.raises(UserError, match=told):
+        check_embedding(written(tmp_path, **files))
+
+
+def test_a_plain_embedding_passes(tmp_path: Path) -> None:
+    stages = [{"type": f"{STAGES}Transformer"}, {"type": f"{STAGES}Pooling"}]
+    dense = {"activation_function": "torch.nn.modules.linear.Identity"}
+    check_embedding(written(tmp_path, modules_json=stages, **{"2_Dense__config_json": dense}))
