@@ -20,7 +20,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from harness.errors import UserError
+from harness.errors import Unreachable, UserError
 from harness.leaks.report import LEAKED, LeakReport
 from harness.lm import StoredLM, as_result, no_room
 from harness.record import record_folder, summarise, write_prompts, write_record
@@ -122,6 +122,8 @@ def _named(task: str) -> Iterator[None]:
     """A mistake is told with the task it is of."""
     try:
         yield
+    except Unreachable:  # its model's fault, whatever the task
+        raise
     except UserError as error:
         if task in str(error):
             raise
