@@ -205,6 +205,29 @@ class Section:
 
 
 @dataclass(frozen=True)
+class GroupScore:
+    """A group's own score of one row, as lm-eval averages it (see `leaderboards.stats.groups`).
+
+    `asked` says with how many shots and whether as chats; `weighted` whether tasks count by
+    their items. `interval` is for these tasks with other documents.
+    """
+
+    group: str
+    alias: str
+    version: str
+    metric: str
+    weighted: bool
+    label: str
+    asked: str
+    score: float
+    interval: Interval | None
+    tasks: int
+    n: int
+    documents: int
+    unit: Unit = "share"
+
+
+@dataclass(frozen=True)
 class Board:
     """A whole board.
 
@@ -220,6 +243,7 @@ class Board:
     notes: tuple[str, ...] = field(default=())
     refused: tuple[str, ...] = field(default=())
     most_missing: float = 0.02
+    groups: tuple[GroupScore, ...] = field(default=())
 
 
 def in_points(value: float, unit: Unit) -> float:
@@ -233,12 +257,12 @@ def as_json(board: Board) -> Json:
 
 
 def _without_shares(value: Any) -> Any:
-    """Plain data where a unit is said only of what is no share."""
+    """Plain data where a unit is said only of what is no share, groups where there are any."""
     if isinstance(value, dict):
         return {
             key: _without_shares(entry)
             for key, entry in value.items()
-            if (key, entry) != ("unit", "share")
+            if (key, entry) not in (("unit", "share"), ("groups", []))
         }
     return [_without_shares(entry) for entry in value] if isinstance(value, list) else value
 

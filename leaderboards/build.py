@@ -18,6 +18,7 @@ from leaderboards.spec import BoardSpec
 from leaderboards.stats.averages import Averages
 from leaderboards.stats.columns import corrected, score_column
 from leaderboards.stats.decompose import decompose
+from leaderboards.stats.groups import group_scores
 from leaderboards.stats.opened import open_column
 
 # What a specialisation cost, where the artifact's facts say -> the board's name.
@@ -54,6 +55,7 @@ def build(records: Iterable[Record], spec: BoardSpec) -> Board:
         notes=tuple(dict.fromkeys(notes)),
         refused=tuple(faults),
         most_missing=spec.missing,
+        groups=group_scores(raw, spec.resamples),
     )
 
 

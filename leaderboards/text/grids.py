@@ -9,7 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from leaderboards.board import Average, Board, Cell, Column, Difference, Row, Section
+from leaderboards.board import (
+    Average,
+    Board,
+    Cell,
+    Column,
+    Difference,
+    GroupScore,
+    Row,
+    Section,
+)
 from leaderboards.shown import NOTHING, limits, places, points, task_name
 from leaderboards.text.marks import (
     explained,
@@ -62,6 +71,32 @@ def section_grids(section: Section) -> list[Grid]:
     few = len(section.rows) <= FEW_MODELS
     grids = [_by_task(section)] if few else [_overview(section), *_matrices(section)]
     return grids + _parts(section)
+
+
+def group_grids(board: Board) -> list[Grid]:
+    """Groups' own scores, a row a group and metric, a column a model."""
+    grids = []
+    for asked in dict.fromkeys(one.asked for one in board.groups):
+        own = [one for one in board.groups if one.asked == asked]
+        labels = sorted({one.label for one in own})
+        lines = []
+        for key in dict.fromkeys((one.alias, one.metric, one.weighted) for one in own):
+            held = {o.label: o for o in own if (o.alias, o.metric, o.weighted) == key}
+            first = next(iter(held.values()))
+            weight = "by size" if first.weighted else "alike"
+            cells = [_group_cell(held.get(label)) for label in labels]
+            counts = (str(first.tasks), str(first.n), weight)
+            lines.append((f"{first.alias} ({first.metric})", *counts, *cells))
+        header = ("group (metric)", "tasks", "n", "tasks count", *labels)
+        grids.append(Grid(f"{asked}: groups, as lm-eval averages them", header, tuple(lines)))
+    return grids
+
+
+def _group_cell(found: GroupScore | None) -> str:
+    if found is None:
+        return NOTHING
+    span = limits(found.interval, unit=found.unit)
+    return f"{points(found.score, unit=found.unit)} {span}".strip()
 
 
 def legend(board: Board) -> list[str]:

@@ -18,7 +18,7 @@ from leaderboards.board import Board, Difference, as_json
 from leaderboards.text.closing import closing
 from leaderboards.text.details import COSTS, detail_grids, draw_spread
 from leaderboards.text.escape import escaped, plain_cell
-from leaderboards.text.grids import Grid, legend, section_grids
+from leaderboards.text.grids import Grid, group_grids, legend, section_grids
 from leaderboards.text.latex import render_latex
 
 _CSV = (
@@ -91,6 +91,8 @@ def render_terminal(board: Board, *, explain: bool = False) -> RenderableType:
     for section in board.sections:
         for grid in section_grids(section):
             parts += [Text(grid.title, style="bold"), _rich_table(grid), Text()]
+    for grid in group_grids(board):
+        parts += [Text(grid.title, style="bold"), _rich_table(grid), Text()]
     if not board.sections:
         parts.append(Text("No records for this board yet."))
     for row in board.references:
@@ -144,6 +146,8 @@ def render_markdown(board: Board) -> str:
         for number, grid in enumerate(grids):
             lines += [f"{'##' if number == 0 else '###'} {escaped(grid.title)}", ""]
             lines += [*_markdown_table(grid), ""]
+    for grid in group_grids(board):
+        lines += [f"## {escaped(grid.title)}", "", *_markdown_table(grid), ""]
     if board.references:
         lines += ["## Published, not run here", ""]
         grid = Grid(
