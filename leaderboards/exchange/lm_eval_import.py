@@ -83,7 +83,7 @@ def _imported(run: Run, task: str, card: Card | None, suite_of: Callable[[str], 
     rows = sample_rows(run, task)
     if not rows:
         raise UserError(f"{run.samples(task)}: no items of task '{task}'.")
-    items = _items(rows, config["output_type"])
+    items = _items(rows, _output_type(config, rows[0][0]))
     facts = {}
     for label in labels:
         value = scores[label]
@@ -167,6 +167,14 @@ def _check(
         )
 
 
+def _output_type(config: Mapping[str, Any], row: Json) -> str:
+    """What was asked; a task that is a class does not always say so, its responses do."""
+    stated = config.get("output_type")
+    if stated:
+        return str(stated)
+    return "multiple_choice" if isinstance(row["resps"][0][0], list) else "generate_until"
+
+
 def _items(rows: Sequence[Sequence[Json]], output_type: str) -> tuple[Json, ...]:
     """The items in the order of the data; several processes write them in another."""
     ordered = sorted(rows, key=lambda group: int(group[0]["doc_id"]))
@@ -193,6 +201,9 @@ def _item(rows: Sequence[Json], names: tuple[str, str], output_type: str) -> Jso
     prompts = [list(arguments.values()) for arguments in first["arguments"].values()]
     target = doc["target"] if isinstance(doc.get("target"), list) else [first["target"]]
     answer, responses = _answers(first["resps"], prompts, output_type)
+    if "acc_mutual_info" in first["metrics"]:  # the choices come again, without the question
+        half = first["resps"][: len(first["resps"]) // 2]
+        answer = _answers(half, prompts, output_type)[0]
     return {
         "id": names[0],
         "status": "unparseable" if values.get("unparseable") else "ok",
@@ -250,7 +261,7 @@ def _manifest(run: Run, task: str, metrics: Mapping[str, Json], card: Card | Non
     setup, config = results["config"], results["configs"][task]
     count = _counts(run, task, 0)
     decoding = dict(config.get("generation_kwargs") or {})
-    if config["output_type"] != "generate_until":
+    if config.get("output_type", "generate_until") != "generate_until":
         decoding = {}
     if results.get("system_instruction"):
         decoding["system_instruction"] = results["system_instruction"]

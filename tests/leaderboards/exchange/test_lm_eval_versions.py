@@ -192,3 +192,26 @@ def test_what_goes_out_again_states_the_very_numbers(version, tmp_path):
         (tmp_path / name).write_text(text)
     assert stated(tmp_path) == stated(WRITTEN / version / "out")
     assert imported(tmp_path) == imported(WRITTEN / version / "out")
+
+
+@pytest.mark.parametrize("task", ["lw_choice", "lw_truth"])
+def test_a_task_that_does_not_say_what_it_asks_is_read_by_its_answers(task, tmp_path):
+    folder = Path(shutil.copytree(WRITTEN / "0.4.9" / "out" / "tiny-a", tmp_path / "a"))
+    whole = {e.manifest["task"]: e for e in read_results(folder, {}, str).found}
+    for path in folder.glob("results_*.json"):
+        content = json.loads(path.read_text())
+        content["configs"].get(task, {}).pop("output_type", None)
+        path.write_text(json.dumps(content))
+    found = {e.manifest["task"]: e for e in read_results(folder, {}, str).found}
+    assert found[task].items == whole[task].items
+
+
+@pytest.mark.parametrize("value", [float("nan"), "many", None])
+def test_a_score_that_is_no_number_is_refused_by_name(value, tmp_path):
+    folder = Path(shutil.copytree(WRITTEN / "0.4.9" / "named", tmp_path / "a"))
+    (path,) = folder.glob("*.json")
+    content = json.loads(path.read_text())
+    content["results"]["lw_choice"]["acc,none"] = value
+    path.write_text(json.dumps(content))
+    with pytest.raises(UserErrors, match=r"'lw_choice' states acc,none .*, which is no number"):
+        read_results(folder, {}, str)
