@@ -196,11 +196,19 @@ class Workspace:
     def resolve_all(self, names: Sequence[str]) -> list[Resolved]:
         """Models of one run; the base of an adapter made elsewhere is among them, so that the
         board can say what the adapter changed."""
+        from harness.models.served import is_served
+
         found: dict[str, Resolved] = {}
         for name in names:
             resolved = self.resolve(name)
             if resolved.adapter:
                 base = resolved.model.name
+                if is_served(resolved.model):
+                    raise UserError(
+                        f"{name}: an adapter over '{base}', whose weights are behind a server: it "
+                        "cannot be put over them from here. Serve it under a name of its own, or "
+                        "name the weights themselves: --base FOLDER."
+                    )
                 if base not in found and base not in names:
                     self.progress.say(
                         f"{resolved.name}: an adapter over {base}, which is asked too: the board "

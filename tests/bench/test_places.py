@@ -236,6 +236,19 @@ def test_a_registered_base_is_known_by_its_folder_or_hub_name(project: Path) -> 
         workspace.resolve("selfspec-kept")
 
 
+def test_an_adapter_over_a_server_is_told_before_anything_is_asked(
+    project: Path, capsys: Any
+) -> None:
+    (project / "bench.toml").write_text(
+        '[models.served]\nsource = "openai:m@http://127.0.0.1:1/v1"\n'
+    )
+    write_adapter(project / "lora", project / "tiny")
+    assert main(["run", "--models", "./lora", "--base", "served", *RUN]) == 2
+    said = capsys.readouterr().err
+    assert "an adapter over 'served', whose weights are behind a server" in said
+    assert not list((project / "bench-out").glob("runs/*/*/record.json"))
+
+
 def test_an_adapter_that_cannot_be_run_is_told(project: Path, capsys: Any) -> None:
     write_adapter(project / "pickled", project / "tiny")
     (project / "pickled/adapter_model.safetensors").unlink()
