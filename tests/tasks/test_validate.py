@@ -265,3 +265,36 @@ def test_show_says_what_there_is(suite: Suite) -> None:
         render(task, 0, 4)
     with pytest.raises(UserError, match="t has 2 demonstrations, not 3"):
         render(task, 3, 0)
+
+
+def test_scoring_that_would_fail_after_the_run_fails_before(tmp_path):
+    import json
+
+    from harness.suites.index import SuiteIndex
+
+    rows = "".join(json.dumps({"q": str(i), "a": "x", "gold": i}) + "\n" for i in range(3))
+    (tmp_path / "rows.json").write_text(rows)
+    (tmp_path / "own.py").write_text(
+        "def results(doc, results): return {'f': len(results[0]), 'g': 1}\n"
+        "def table(items): return {'n': len(items)}\n"
+        "def broken(items): return items[0].missing\n"
+    )
+    (tmp_path / "t.yaml").write_text(
+        f"""task: t
+dataset_path: json
+dataset_kwargs: {{data_files: {{test: {tmp_path}/rows.json}}}}
+test_split: test
+doc_to_text: q
+doc_to_target: a
+generation_kwargs: {{until: ["."], max_gen_toks: 4, num_beams: 4}}
+process_results: !function own.results
+metric_list:
+  - {{metric: f, aggregation: !function own.table, higher_is_better: true}}
+  - {{metric: g, aggregation: !function own.broken, higher_is_better: true}}
+"""
+    )
+    task = SuiteIndex({"s": tmp_path}).load(["t"], shots=0, draw=0, data=None)
+    told = [one.message for one in validate(task, {}) if one.level == "error"]
+    assert any("num_beams" in one for one in told)
+    assert any("'f'" in one and "expected a number" in one for one in told)
+    assert any("'g'" in one and "AttributeError" in one for one in told)
