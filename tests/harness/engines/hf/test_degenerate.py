@@ -164,7 +164,7 @@ def test_half_a_character_is_kept_as_what_it_is(tmp_path) -> None:
     assert (response.text or "").encode("utf-8")
 
 
-def test_a_merge_over_the_prompts_end_is_scored_as_lm_eval_does_or_failed(tmp_path) -> None:
+def test_a_merge_over_the_prompts_end_is_scored_as_lm_eval_does_or_certain(tmp_path) -> None:
     """ "t" + "he" is "the", in tokens "th" and "e": what follows the prompt's own tokens counts."""
     from harness.ask import Asker
     from harness.lm import StoredLM
@@ -177,11 +177,11 @@ def test_a_merge_over_the_prompts_end_is_scored_as_lm_eval_does_or_failed(tmp_pa
     assert tokens.encode("the") != tokens.encode("t") + tokens.encode("he")
     lm = StoredLM(Asker(engine, ResponseStore(tmp_path / "r", {}), None, NullProgress()), "m")
     assert lm._encode_pair("t", "he") == (tokens.encode("t"), tokens.encode("the")[1:])
-    # The prompt's end swallows the whole continuation: nothing is left to score.
+    # The prompt's end swallows the whole continuation: nothing is left to ask, log p is 0.
     context, continuation = lm._encode_pair("t", "h")
     assert continuation == []
     (response,) = lm._loglikelihood_tokens([(None, context, continuation)])
-    assert (response.status, response.loglikelihood) == ("error", None)
+    assert (response.status, response.loglikelihood) == ("ok", 0.0)
 
 
 def test_missing_and_damaged_weights_are_refused(sound, tmp_path) -> None:
