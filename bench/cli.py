@@ -28,6 +28,7 @@ from bench.commands import (
 from bench.commands.board import build as board
 from bench.commands.options import examples
 from bench.workspace import quiet_libraries
+from harness.doors.text import plain
 from harness.errors import UserError, mendable
 
 _COMMANDS: tuple[ModuleType, ...] = (
@@ -89,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         message = str(error) if isinstance(error, UserError) else mendable(error, out)
         if message is None:
             raise
-        print(f"bench: {message}", file=sys.stderr)
+        print(f"bench: {plain(message, lines=True)}", file=sys.stderr)
         return 2
 
 

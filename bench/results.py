@@ -156,11 +156,10 @@ class Leaderboard:
         """The board's tables with their intervals, as the terminal shows them."""
         from io import StringIO
 
-        from rich.console import Console
-
+        from harness.doors.terminal import open_console
         from leaderboards.text.render import render_terminal
 
-        console = Console(record=True, width=160, file=StringIO(), force_terminal=False)
+        console = open_console(record=True, width=160, file=StringIO(), force_terminal=False)
         console.print(render_terminal(self.board))
         shape = '<pre style="font-family: monospace; line-height: 1.3">{code}</pre>'
         return console.export_html(inline_styles=True, code_format=shape)

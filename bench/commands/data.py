@@ -51,11 +51,12 @@ def call(args: argparse.Namespace) -> int:
         keys = ("dataset", "state", "message")
         print(json.dumps([dict(zip(keys, row, strict=True)) for row in rows], indent=2))
     else:
-        from rich.console import Console
         from rich.table import Table
+
+        from harness.doors.terminal import open_console
 
         table = Table(box=None, pad_edge=False, show_header=False)
         for row in rows:
             table.add_row(*row)
-        Console().print(table)
+        open_console().print(table)
     return 2 if failed else 0

@@ -43,8 +43,8 @@ def call(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(as_json(found.content), indent=2, sort_keys=True, ensure_ascii=False))
     elif not args.quiet:
-        from rich.console import Console
+        from harness.doors.terminal import open_console
 
-        Console().print(render_terminal(found.content, args.items))
+        open_console().print(render_terminal(found.content, args.items))
         print(f"All of it: {found.path}")
     return 0

@@ -50,8 +50,9 @@ def call(args: argparse.Namespace) -> int:
         }
         print(json.dumps(made, indent=2))
         return 0
-    from rich.console import Console
     from rich.table import Table
+
+    from harness.doors.terminal import open_console
 
     for kind, lines in listing.items():
         table = Table(title=kind, title_justify="left", box=None, pad_edge=False)
@@ -61,7 +62,7 @@ def call(args: argparse.Namespace) -> int:
             table.add_column("origin", overflow="fold")
         for name, note, origin in lines:
             table.add_row(name, note, *([origin] if args.origin else []))
-        Console().print(table, "")
+        open_console().print(table, "")
     if not args.kind:
         print(f"More: bench list {' | '.join(kind for kind in KINDS if kind not in FIRST)}")
     return 0

@@ -57,10 +57,10 @@ def call(args: argparse.Namespace) -> int:
     if args.json:
         print(found.path.read_text(encoding="utf-8"), end="")
     elif not args.quiet:
-        from rich.console import Console
+        from harness.doors.terminal import open_console
 
         for one in found.sweeps:
-            Console().print(render_terminal(one))
+            open_console().print(render_terminal(one))
             for line in notes(one):
                 print(line)
         beside = found.path.with_suffix(".csv").name

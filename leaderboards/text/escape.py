@@ -10,6 +10,10 @@ _UNSEEN = re.compile(
 )
 
 
+# Also behind white space, and as the wide signs of East Asian input, which are read alike.
+_FORMULA = re.compile(r"\s*[=+\-@＝＋－＠]|[\t\r\n]")
+
+
 def visible(text: str) -> str:
     """The text with control, direction and invisible characters shown by their numbers."""
     return _UNSEEN.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", text)
@@ -31,5 +35,5 @@ def plain_cell(value: object) -> object:
         return round(value, 6) + 0.0
     if isinstance(value, str):
         text = visible(value)
-        return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
+        return f"'{text}" if _FORMULA.match(text) else text
     return value

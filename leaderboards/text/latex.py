@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from leaderboards.board import Board
+from leaderboards.text.escape import visible
 from leaderboards.text.grids import Grid, legend, section_grids
 
 # What LaTeX reads as a command, and marks of ours that its fonts may lack.
@@ -59,7 +60,7 @@ def _row(cells: tuple[str, ...], *, bold: bool = False) -> str:
 
 
 def _escaped(text: str) -> str:
-    return "".join(_WRITTEN.get(mark, mark) for mark in " ".join(text.split()))
+    return "".join(_WRITTEN.get(mark, mark) for mark in visible(" ".join(text.split())))
 
 
 def _comment(text: str) -> str:

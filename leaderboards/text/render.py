@@ -13,6 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from harness.doors.text import plain
 from harness.files import write_text
 from leaderboards.board import Board, Difference, as_json
 from leaderboards.text.closing import closing
@@ -87,28 +88,32 @@ def render_terminal(board: Board, *, explain: bool = False) -> RenderableType:
     Args:
         explain: the whole legend, as the pages have it; else one line of it.
     """
-    parts: list[RenderableType] = [Text(board.title, style="bold"), Text()]
+    parts: list[RenderableType] = [Text(plain(board.title), style="bold"), Text()]
     for section in board.sections:
         for grid in section_grids(section):
-            parts += [Text(grid.title, style="bold"), _rich_table(grid), Text()]
+            parts += [Text(plain(grid.title), style="bold"), _rich_table(grid), Text()]
     for grid in group_grids(board):
-        parts += [Text(grid.title, style="bold"), _rich_table(grid), Text()]
+        parts += [Text(plain(grid.title), style="bold"), _rich_table(grid), Text()]
     if not board.sections:
         parts.append(Text("No records for this board yet."))
     for row in board.references:
         parts.append(
-            Text(f"Published, not run here: {row.model}, {row.what}: {row.value} ({row.source}).")
+            Text(
+                plain(
+                    f"Published, not run here: {row.model}, {row.what}: {row.value} ({row.source})."
+                )
+            )
         )
     left_out = [f"Left out: {line}" for line in board.refused]
     lines = [*(legend(board) if explain else [MARKS]), *left_out, *board.notes]
-    parts += [Padding(Text(line, style="dim"), (0, 0, 0, 2)) for line in lines]
+    parts += [Padding(Text(plain(line), style="dim"), (0, 0, 0, 2)) for line in lines]
     return Group(*parts)
 
 
 def render_closing(board: Board) -> RenderableType:
     """What was shown and what cannot be, for a terminal: see `leaderboards.text.closing`."""
     return Group(
-        *(Padding(Text(line.lstrip()), (0, 0, 0, _depth(line))) for line in closing(board))
+        *(Padding(Text(plain(line.lstrip())), (0, 0, 0, _depth(line))) for line in closing(board))
     )
 
 
@@ -126,13 +131,13 @@ def _rich_table(grid: Grid) -> Table:
         side = "left" if number == 0 else "right"
         # A long model name breaks at its hyphens, not in a word.
         shown = name.replace("-", "-\n") if len(name) > 14 else name
-        table.add_column(Text(shown), justify=side, overflow="fold")  # type: ignore[arg-type]
+        table.add_column(Text(plain(shown)), justify=side, overflow="fold")  # type: ignore[arg-type]
     for number, line in enumerate(grid.rows):
         if number in grid.rules:
             table.add_section()
         bold = "bold" if number in grid.strong else None
         # Too narrow a terminal breaks between score and interval, never inside one.
-        table.add_row(*(Text(cell.replace(", ", ",")) for cell in line), style=bold)
+        table.add_row(*(Text(plain(cell.replace(", ", ","))) for cell in line), style=bold)
     return table
 
 

@@ -106,9 +106,9 @@ def write_board_of(
     elif args.markdown:
         print(render_markdown(board))
     elif not args.quiet:
-        from rich.console import Console
+        from harness.doors.terminal import open_console
 
-        console = Console()
+        console = open_console()
         console.print(render_terminal(board, explain=args.explain))
         print(f"Page to open: {page}")
         print(f"Also as Markdown, JSON, CSV and LaTeX in {folder}; seconds in {out / 'costs.csv'}")

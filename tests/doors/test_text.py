@@ -1,0 +1,71 @@
+"""Text that reaches a person: by number what a terminal would obey, no markup out of data."""
+
+from __future__ import annotations
+
+import ast
+import io
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.table import Table
+
+from bench import cli
+from harness.doors.terminal import open_console
+from harness.doors.text import plain
+from leaderboards.text.escape import plain_cell
+from tests.doors.test_models import ROOT, SOURCES
+
+
+@given(st.text())
+def test_a_terminal_gets_nothing_to_obey(text: str) -> None:
+    shown = plain(text)
+    assert "\x1b" not in shown
+    assert "\n" not in shown
+    assert plain(shown) == shown
+    if text.isascii() and text.isprintable():
+        assert shown == text
+
+
+@given(st.text(alphabet=st.characters(codec="utf-8"), max_size=30))
+def test_a_table_of_anything_is_printed_as_it_is(text: str) -> None:
+    for hostile in (text, f"[/red]{text}", f"[bold]{text}[/bold]", f"\x1b[2J{text}", ":smile:"):
+        out = io.StringIO()
+        table = Table("head", title=hostile)
+        table.add_row(hostile)
+        open_console(file=out, width=200).print(table, hostile)
+        assert "\x1b" not in out.getvalue()
+    assert ":smile:" in out.getvalue()
+
+
+def test_a_message_cannot_clear_the_screen(capsys, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["run", "--models", "\x1b[2J\u202e[/red]", "--tasks", "x"]) == 2
+    said = capsys.readouterr().err
+    assert "\x1b" not in said
+    assert "\u202e" not in said
+
+
+@pytest.mark.parametrize(
+    "text", ["=1", "\t=1", " =1", "＝1", "+1", "-1", "@a", "＠a", "\n+1", "－1"]
+)
+def test_no_cell_is_a_formula(text: str) -> None:
+    assert str(plain_cell(text)).startswith("'")
+
+
+@pytest.mark.parametrize("value", ["smollm2", "a=b", 0.5, 3])
+def test_plain_cells_stay(value: object) -> None:
+    assert plain_cell(value) == value
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_console_is_the_one(path: Path) -> None:
+    """rich's own console reads markup in data; the progress bars print names alone."""
+    if path.name in ("terminal.py", "progress.py"):
+        return
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            names = {name.name for name in node.names}
+            assert not (node.module == "rich.console" and "Console" in names), node.lineno
+            assert not (node.module == "rich" and names & {"print", "get_console"}), node.lineno
