@@ -186,13 +186,16 @@ class Scorer:
 
     def _read(self, model: str, artifact: Artifact) -> None:
         """What an artifact holds of the test items, and how it rewrites their inputs."""
-        from harness.leaks.check import check_artifact, index_tasks
+        from harness.leaks.check import check_artifact, index_tasks, told
 
         workspace = self._workspace
         if self._items is None:
             self._items = index_tasks(next(iter(self._built.values())))
         domain = workspace.domain(workspace.resolve(model).domain, self._recipe)
-        self._leaks[model] = check_artifact(self._items, artifact, domain)
+        report = check_artifact(self._items, artifact, domain, workspace.progress)
+        self._leaks[model] = report
+        if line := told(report, model):
+            workspace.progress.say(line)
         if artifact.kind == "prompt":
             plugin = workspace.registry.specializer(artifact.specializer)
             specializer = cast("PromptSpecializer", plugin)

@@ -7,15 +7,18 @@ seeds and passages they were made from, against every item of every task at once
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from harness.artifacts.lineage import DATA, SOURCES, example_text
-from harness.files import read_jsonl
+from harness.files import read_jsonl, sha256_file
 from harness.leaks.index import LeakIndex
+from harness.leaks.kept import kept_report
 from harness.leaks.report import ItemText, LeakReport
+from harness.progress import NullProgress
 from harness.suites.items import input_of, is_own, item_ids
-from harness.types import Artifact, Domain
+from harness.types import Artifact, Domain, Progress
 
 
 def index_tasks(tasks: Mapping[str, Any]) -> LeakIndex:
@@ -37,9 +40,30 @@ def index_tasks(tasks: Mapping[str, Any]) -> LeakIndex:
     )
 
 
-def check_artifact(index: LeakIndex, artifact: Artifact, domain: Domain) -> LeakReport:
-    """Compare what an artifact was made from with the indexed items."""
-    return index.report(_texts(artifact, domain))
+def check_artifact(
+    index: LeakIndex, artifact: Artifact, domain: Domain, progress: Progress | None = None
+) -> LeakReport:
+    """Compare what an artifact was made from with the indexed items; found if it was done."""
+    names = [name for name in (DATA, SOURCES) if (artifact.folder / name).is_file()]
+    key = [{name: sha256_file(artifact.folder / name) for name in names}]
+    if artifact.kind == "prompt":
+        key.append({"domain": domain.digest})  # covers seeds and corpus
+    return kept_report(index, key, _texts(artifact, domain), progress or NullProgress())
+
+
+def told(report: LeakReport, model: str) -> str:
+    """A line for the user where items are flagged, else ""."""
+    counts = Counter(task for task, _ in report.leaks)
+    if not counts:
+        return ""
+    tasks = ", ".join(
+        f"{count} of {report.items[task]} in {task}" for task, count in counts.items()
+    )
+    source = next(iter(report.leaks.values())).hits[0].source
+    return (
+        f"leak: what {model} was made from holds test items: {tasks} (such as {source}). The "
+        f"board shows differences without them too; docs/leakage.md says how to leave them out."
+    )
 
 
 def _texts(artifact: Artifact, domain: Domain) -> Iterator[tuple[str, str]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import html
 import itertools
 import re
 import unicodedata
@@ -15,6 +17,9 @@ from numpy.typing import NDArray
 from harness.leaks.ngrams import Ints, RunIndex, unbroken, window_hashes
 from harness.leaks.report import Hit, ItemText, Key, Kind, Leak, LeakReport, LeakRule
 
+# Raise when the same texts and items would match otherwise.
+MATCHING_VERSION = 2
+
 _KINDS: tuple[Kind, ...] = ("whole", "ngram", "substring")
 _WORD = re.compile(r"[^\W_]+")
 _APOSTROPHES = str.maketrans("", "", "'’")  # "can't" is one word
@@ -22,20 +27,63 @@ _BREAK = "\0"  # never in a word; its code is the 0 that no run crosses
 _BATCH = 2_000_000  # characters of text looked up at a time: about 150 MB of arrays
 
 
+_MARKUP = re.compile(r"</?[A-Za-z][^<>\n]{0,200}>")
+# Cyrillic and Greek letters that look Latin, in small letters; read so in a word with Latin
+# letters or digits, so that a text of those scripts stays what it is.
+_LOOK_ALIKES = str.maketrans(
+    "асеорхуіјѕԁһԛԝкмтвнгαβεικμνορτυχγ", "aceopxyijsdhqwkmtbhrabeikmvoptuxy"
+)
+_FOREIGN = re.compile("[а-џѐ-ӿԀ-ԯα-ω]")
+_GREEK = dict(
+    zip(
+        "αβγδεζηθικλμνξοπρστυφχψω",
+        str.split(
+            "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi "
+            "rho sigma tau upsilon phi chi psi omega"
+        ),
+        strict=True,
+    )
+)
+
+
 def normalised_words(text: str) -> list[str]:
-    """Words in lower case without accents, punctuation and invisible characters."""
+    """Words in lower case without accents, punctuation, mark-up and invisible characters.
+
+    Entities are what they stand for; a Greek letter by itself is its name; letters of other
+    scripts in a word with Latin ones are those they look like.
+    """
+    if "&" in text:
+        text = html.unescape(text)
+    if "<" in text:
+        text = _MARKUP.sub("", text)
     text = text.translate(_APOSTROPHES)
-    if not text.isascii():
-        text = unicodedata.normalize("NFKD", text)
-        marks = [ord(c) for c in set(text) if unicodedata.category(c) in {"Mn", "Cf"}]
-        text = text.translate(dict.fromkeys(marks))
-    return _WORD.findall(text.casefold())
+    if text.isascii():
+        return _WORD.findall(text.lower())
+    text = unicodedata.normalize("NFKD", text)
+    marks = [ord(c) for c in set(text) if unicodedata.category(c) in {"Mn", "Cf"}]
+    text = text.translate(dict.fromkeys(marks)).casefold()
+    words = _WORD.findall(text)
+    return list(map(_latin, words)) if _FOREIGN.search(text) else words
+
+
+def _latin(word: str) -> str:
+    if word.isascii() or not _FOREIGN.search(word):
+        return word
+    if len(word) == 1 and word in _GREEK:
+        return _GREEK[word]
+    looked = word.translate(_LOOK_ALIKES)
+    # Whole words of look-alikes are disguises too: real Cyrillic nearly always has a letter
+    # that looks like no Latin one.
+    return looked if looked.isascii() else word
 
 
 class LeakIndex:
     """Test items, indexed once, past which any number of texts can be streamed.
 
     Memory is bounded by the items and one batch of texts.
+
+    Attributes:
+        digest: of the rule and every item.
     """
 
     def __init__(self, items: Iterable[ItemText], rule: LeakRule | None = None) -> None:
@@ -46,7 +94,9 @@ class LeakIndex:
         owners, is_input = list[int](), list[bool]()
         tasks, documents = dict[str, int](), dict[Key, int]()
         task_of, document_of = list[int](), list[int]()
+        facts = hashlib.sha256(repr(self.rule).encode())
         for number, item in enumerate(items):
+            facts.update(repr(item).encode("utf-8", "surrogatepass"))
             self._items.append((item.task, item.id))
             task_of.append(tasks.setdefault(item.task, len(tasks)))
             document = (item.task, item.document or item.id)
@@ -58,6 +108,7 @@ class LeakIndex:
                 words = normalised_words(text)
                 symbols += [self._vocabulary.setdefault(w, len(self._vocabulary)) for w in words]
                 symbols.append(0)
+        self.digest = facts.hexdigest()
         self._words = list(self._vocabulary)
         self._symbols = np.array(symbols, np.int64)
         # Of each word: its text; of each text: its item. The first break is no text's.
