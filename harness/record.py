@@ -28,6 +28,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -45,6 +46,8 @@ from harness.types import UNSCORED, Job, Json, Record
 
 FORMAT = 2
 PROMPTS = "prompts.json"
+# Looks at a record that is being written; each is 50 ms after the last.
+_PATIENCE = 20
 _SPENT = ("seconds", "calls", "tokens_computed", "tokens_generated")
 Aggregation = Callable[[Sequence[Any]], float]
 
@@ -162,6 +165,31 @@ def _asked(items: Sequence[Mapping[str, Any]]) -> str:
 
 
 def read_record(folder: Path) -> Record:
+    """Read one record, whole: one that another process is writing anew is read when it is there.
+
+    See `_read_once` for what is checked, and raised.
+    """
+    path = folder / "record.json"
+    for _ in range(_PATIENCE):
+        before = _state(path)
+        try:
+            return _read_once(folder)
+        except UserError:
+            if _state(path) == before:
+                raise
+            time.sleep(0.05)
+    return _read_once(folder)
+
+
+def _state(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_ctime_ns
+
+
+def _read_once(folder: Path) -> Record:
     """Read one record and check that it is, byte for byte, as it was written.
 
     The manifest gets the run's facts under "engine_report".

@@ -21,6 +21,7 @@ from typing import Any
 from filelock import FileLock
 
 from harness.errors import Unreachable, UserError
+from harness.identity.task import identity_of
 from harness.leaks.report import LEAKED, LeakReport
 from harness.lm import StoredLM, as_result, no_room
 from harness.record import record_folder, summarise, write_prompts, write_record
@@ -239,6 +240,9 @@ def _manifest(
         # more, but results are no place to pass another's data set on.
         "redistribute": bool(card.get("redistribute")) and card["origin"]["kind"] == "own",
         "n_full": len(task.eval_docs),
+        "task_identity": identity_of(task, job.shots),
+        "data": _data(card, len(task.eval_docs)),
+        "made_from": _made_from(artifact),
         "chat": chat,
         # Where a chat template had the instruction: some have no system turn.
         "chat_instruction": ("system" if lm.takes_system_turn else "user") if chat else "",
@@ -251,6 +255,25 @@ def _manifest(
         **({"groups": groups} if (groups := getattr(task, "bench_groups", {})) else {}),
         **_model_facts(local.spec),
     }
+
+
+def _data(card: Mapping[str, Any], rows: int) -> Json:
+    """How many of the set's rows were there, and where they come from, as far as a card says."""
+    origin = card.get("origin") or {}
+    return {
+        "rows": rows,
+        "of": int(card.get("n_test") or 0),
+        "url": str(origin.get("url", "")),
+        "revision": str(origin.get("revision", "")),
+    }
+
+
+def _made_from(artifact: Artifact | None) -> Json:
+    """What a specialised model was made from: enough to make it again, and to compare two."""
+    keys = ("specializer_version", "base_digest", "domain", "domain_digest", "seeds_digest",
+            "corpus_digest", "budget", "params", "sampling", "inputs")  # fmt: skip
+    manifest = artifact.manifest if artifact else {}
+    return {key: manifest[key] for key in keys if key in manifest}
 
 
 def _model_facts(spec: ModelSpec) -> Json:

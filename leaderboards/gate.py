@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from harness.errors import UserErrors
+from harness.identity.recorded import task_differences
 from harness.suites.metrics import Unit, unit_of
 from harness.types import Record
 from leaderboards.board import ByDraw, Interval
@@ -187,6 +188,10 @@ def _not_comparable(manifests: Sequence[Mapping[str, Any]], metric: str) -> str:
         for key, told in _SETTINGS.items()
         if before[key] != now[key]
     ]
+    if parts := task_differences(before, now):
+        reasons.append(
+            f"the task's version is {now['task_version']} in both, but {' and '.join(parts)} differ"
+        )
     facts = [manifest["metrics"].get(metric) for manifest in manifests]
     if facts[0] is None or facts[1] is None:
         reasons.append(f"metric {metric} is not in both records")

@@ -13,11 +13,12 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from harness import moved_names
 from harness.files import digest
+from harness.identity.recorded import task_of
 from harness.suites.metrics import unit_of
 from harness.types import Record
 from leaderboards.board import Column, RawColumn, RawSection, Setting
@@ -69,8 +70,10 @@ def gather(
     faults = [message for record in records if (message := lacking(record))]
     chosen = select(records, spec)
     columns: dict[tuple[Setting, str], list[Record]] = defaultdict(list)
+    contents = _contents(chosen)
     for record in chosen:
-        columns[_setting(record), _column_key(record)].append(record)
+        key = _column_key(record)
+        columns[_setting(record), key + contents(record)].append(record)
     fit = [
         (setting, kept, _metric(group[0], spec))
         for (setting, _), group in columns.items()
@@ -114,6 +117,23 @@ def _identity(record: Record) -> list[object]:
 def _column_key(record: Record) -> str:
     keys = ("suite", "task", "task_version", "shots", "chat", "limit", "decoding")
     return digest([record.manifest[key] for key in keys])
+
+
+def _contents(records: Sequence[Record]) -> Callable[[Record], str]:
+    """What tells two tasks of one name and version apart: the digest of what they are made of.
+
+    A record from before this was kept stands with those of its version, where these are all of
+    one content; it says nothing against it.
+    """
+    said: dict[str, set[str]] = defaultdict(set)
+    for record in records:
+        said[_column_key(record)].add(task_of(record.manifest))
+
+    def content(record: Record) -> str:
+        known = said[_column_key(record)] - {""}
+        return task_of(record.manifest) if len(known) > 1 else ""
+
+    return content
 
 
 def _metric(record: Record, spec: BoardSpec) -> str:

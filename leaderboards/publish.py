@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from harness.doors.paths import inside
@@ -31,7 +32,12 @@ _KEPT_OF_A_RESPONSE = ("tokens", "finish", "loglikelihood", "greedy", "reasoning
 
 
 def publish(
-    records: Sequence[Record], spec: BoardSpec, name: str, folder: Path, made_of: Path | None = None
+    records: Sequence[Record],
+    spec: BoardSpec,
+    name: str,
+    folder: Path,
+    made_of: Path | None = None,
+    may_pass_on: Mapping[str, bool] = MappingProxyType({}),
 ) -> list[str]:
     """Write the board's records and the board made from them.
 
@@ -41,6 +47,8 @@ def publish(
         made_of: the project's folder, to publish what pages show of its artifacts
             too: counts, training curve, examples, and the seeds and passages behind
             them. Only their owner knows whether the passages may be passed on.
+        may_pass_on: task -> whether its card, as it is now, lets rows be passed on; of tasks
+            that are not among them the record's own word counts.
     Returns:
         names of the specialised models whose artifacts were published.
     Raises:
@@ -67,7 +75,7 @@ def publish(
     for old in folder.glob(f"*{SPEC}"):
         old.unlink()
     for record in chosen:
-        _write(record, folder / "runs")
+        _write(record, folder / "runs", may_pass_on)
     write_text(folder / f"{name}{SPEC}", dump_board(spec))
     published = read_records(folder / "runs")
     write_costs(published, folder / "costs.csv")
@@ -80,9 +88,10 @@ def publish(
     ]
 
 
-def _write(record: Record, runs: Path) -> None:
+def _write(record: Record, runs: Path, may_pass_on: Mapping[str, bool]) -> None:
     manifest = {key: value for key, value in record.manifest.items() if key != "engine_report"}
     items: list[Json] = [dict(item) for item in record.items]
+    manifest["redistribute"] = may_pass_on.get(manifest["task"], manifest["redistribute"])
     if not manifest["redistribute"] and not manifest.get(WITHHELD):
         manifest[WITHHELD] = True
         items = [without_texts(item) for item in items]

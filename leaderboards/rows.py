@@ -8,15 +8,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.files import digest
+from harness.identity.recorded import is_base_of
 from harness.types import Record
 from leaderboards.board import RawSection
 
 # Shown without their name: the value says what it is.
 _PLAIN = ("engine", "dtype")
 # What a base should have in common with what was made of it, the weightiest first.
-_NEAR = ("weights", "dtype", "quantisation", "engine", "numerics", "chat form", "packages")
+_NEAR = ("dtype", "quantisation", "engine", "numerics", "chat form", "packages")
 # Differences in these are told; other numerics and packages only decide between equals.
-_TOLD = ("weights", "dtype", "quantisation", "engine", "chat form")
+_TOLD = ("dtype", "quantisation", "engine", "chat form")
 
 
 def row_key(record: Record) -> str:
@@ -73,12 +74,13 @@ def _plain(value: Any) -> str:
 def compared_with(raw: RawSection, baseline: str) -> dict[str, tuple[str, tuple[str, ...]]]:
     """Row -> the row it is compared with, and in what the two are not alike.
 
-    A specialised model is compared with its base: the row of that name with the same
-    weights, dtype, quantisation, engine, other numerics, chat form and packages. Where
-    none has all of these it is the one that has the first of them, in this order; of
-    equals, the first by its numerics as text. Other models are compared with the
-    board's baseline, by the same rule without the weights. A row that has none of the
-    same tasks is compared with only if no other is there.
+    A specialised model is compared with its base: the row of that name and of its very
+    weights, with the same dtype, quantisation, engine, other numerics, chat form and
+    packages. Where none has all of these it is the one that has the first of them, in this
+    order; of equals, the first by its numerics as text. A row of the base's name with other
+    weights is not its base. Other models are compared with the board's baseline, by the same
+    rule without the weights. A row that has none of the same tasks is compared with only if
+    no other is there.
     """
     rows = raw.rows
     have = {
@@ -91,9 +93,11 @@ def compared_with(raw: RawSection, baseline: str) -> dict[str, tuple[str, tuple[
         made = bool(manifest["specializer"])
         wanted = manifest["base"] if made else baseline
         candidates = {
-            other: _unlike(record, entry, weights=made)
+            other: _unlike(record, entry)
             for other, entry in rows.items()
-            if entry.manifest["model"] == wanted and other != label
+            if other != label
+            if entry.manifest["model"] == wanted
+            if not made or is_base_of(entry.manifest, manifest)
         }
         if candidates and (made or manifest["model"] != baseline):
             order = {
@@ -111,12 +115,22 @@ def compared_with(raw: RawSection, baseline: str) -> dict[str, tuple[str, tuple[
     return result
 
 
-def _unlike(record: Record, other: Record, *, weights: bool) -> dict[str, str]:
+def without_base(raw: RawSection) -> list[tuple[str, str]]:
+    """Specialised rows whose base's name stands for other weights here, and that name."""
+    rows = raw.rows
+    return [
+        (label, str(record.manifest["base"]))
+        for label, record in rows.items()
+        if record.manifest["specializer"]
+        and any(entry.manifest["model"] == record.manifest["base"] for entry in rows.values())
+        and not any(is_base_of(entry.manifest, record.manifest) for entry in rows.values())
+    ]
+
+
+def _unlike(record: Record, other: Record) -> dict[str, str]:
     """Name -> in words, of each in which two rows differ."""
     mine, theirs = record.manifest, other.manifest
     found = {}
-    if weights and mine["model_digest"] != theirs["model_digest"]:
-        found["weights"] = "other weights"
     for name in ("dtype", "quantisation", "engine"):
         ours, its = (str(side["numerics"].get(name, "")) for side in (mine, theirs))
         if ours != its:

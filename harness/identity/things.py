@@ -133,7 +133,7 @@ def task_identity(
 
 
 def _plain(value: Any) -> Any:
-    """As JSON has it; of what JSON does not have, its text."""
+    """As JSON has it; of what JSON does not have, its kind."""
     if isinstance(value, Mapping):
         return {str(key): _plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
@@ -144,4 +144,4 @@ def _plain(value: Any) -> Any:
         return value
     if isinstance(value, bytes):
         return value.hex()
-    return str(value)
+    return type(value).__qualname__  # an image: its text would name a place in memory

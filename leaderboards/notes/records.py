@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from harness.errors import did_you_mean
+from harness.identity.recorded import task_differences
 from harness.types import Record
 from leaderboards.board import RawColumn, RawSection
+from leaderboards.rows import without_base
 from leaderboards.shown import listed, task_name
 from leaderboards.spec import BoardSpec
 
@@ -38,6 +40,9 @@ def board_notes(
     ]
     notes += _limits(placed)
     notes += [note for section in sections for note in _several_versions(section)]
+    notes += [note for section in sections for note in _several_contents(section)]
+    notes += [note for section in sections for note in _no_base(section)]
+    notes += sorted({note for *_, record in placed for note in _partial(record)})
     origins = sorted(
         {(label, o) for *_, label, record in placed if (o := record.manifest.get("origin"))}
     )
@@ -49,6 +54,42 @@ def board_notes(
     notes += sorted({_of_another_version(record, spec) for record in left_out})
     notes += _absent(placed, records, spec)
     return notes
+
+
+def _several_contents(section: RawSection) -> Iterator[str]:
+    """Tasks of one version and two contents, and in what they differ."""
+    seen: dict[tuple[str, str], tuple[str, Record]] = {}
+    for raw in section.columns:
+        label, draws = next(iter(raw.cells.items()))
+        record = next(iter(draws.values()))
+        key = (raw.column.task, raw.column.version)
+        if key not in seen:
+            seen[key] = label, record
+            continue
+        other, first = seen[key]
+        if parts := task_differences(first.manifest, record.manifest):
+            yield (
+                f"{raw.column.task} {raw.column.version}: {other} and {label} were asked two tasks "
+                f"of one version, {' and '.join(parts)} differ; they stand in two columns. Raise "
+                "the task's version and run again."
+            )
+
+
+def _no_base(section: RawSection) -> Iterator[str]:
+    for label, base in without_base(section):
+        yield (
+            f"{label}: not compared, its base was other weights than '{base}' is here. Run both "
+            "again with one 'bench run'."
+        )
+
+
+def _partial(record: Record) -> Iterator[str]:
+    """How much of a set was there, where the card says how much there is."""
+    data = record.manifest.get("data") or {}
+    rows, whole = data.get("rows"), data.get("of")
+    task = record.manifest["task"]
+    if isinstance(rows, int) and isinstance(whole, int) and rows < whole:
+        yield f"{task}: {rows:,} of {whole:,} items were there, a partial mirror."
 
 
 Placed = tuple[RawSection, RawColumn, str, Record]

@@ -34,7 +34,12 @@ def call(args: argparse.Namespace) -> int:
     out, records = workspace.out, workspace.records()
     spec = workspace.board_spec(args.name, records)
     made_of = out if args.examples else None
-    made = publish(records, spec, args.to.resolve().name, args.to, made_of)
+    # The card as it is now: a licence may have been read anew since the run.
+    allowed = {
+        name: card.redistribute and card.origin.kind == "own"
+        for name, card in workspace.cards().items()
+    }
+    made = publish(records, spec, args.to.resolve().name, args.to, made_of, allowed)
     if not args.quiet:
         if args.examples:
             print(f"With the training examples of: {', '.join(made) or 'no model'}")
