@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,8 +52,11 @@ def explained(
 
 
 def pairs_of(runs: Path, model: str, task: str, shots: int) -> list[tuple[Record, Record]]:
-    """(base, specialised) records of each draw both have."""
-    from harness.record import read_record
+    """(base, specialised) records of each draw both have.
+
+    Of several runs of the model the last counts; of the base's, the one most like it.
+    """
+    from leaderboards.explain import mismatches
 
     there = sorted(path.parent.parent.name for path in runs.glob("*/*/record.json"))
     if model not in there:
@@ -62,29 +66,26 @@ def pairs_of(runs: Path, model: str, task: str, shots: int) -> list[tuple[Record
             "with --out."
         )
     wanted = {f"{name}@{shots}" for name in (task, task.replace("-", "_"))}
-    folders = {path.parent.name: path.parent for path in runs.glob(f"{model}/*/record.json")}
-    mine = {
-        name: folder
-        for name, folder in sorted(folders.items())
-        if name.rpartition(".")[0] in wanted
-    }
+    mine = _by_draw(runs / model, wanted)
     if not mine:
+        found = sorted(path.parent.name for path in runs.glob(f"{model}/*/record.json"))
         raise UserError(
             f"{runs / model}: no record of task '{task}' with {shots} shots; found "
-            f"{', '.join(sorted(folders))}. Choose with --task and --shots."
+            f"{', '.join(found)}. Choose with --task and --shots."
         )
     pairs = []
     base = ""
-    for name, folder in mine.items():
-        record = read_record(folder)
+    for name, records in mine.items():
+        record = records[0]
         base = record.manifest["base"]
         if not record.manifest["specializer"]:
             raise UserError(
                 f"'{model}' is a base model; name a specialised one, such as selfspec-{model}. "
                 "It is compared with its base."
             )
-        if (runs / base / name / "record.json").is_file():
-            pairs.append((read_record(runs / base / name), record))
+        bases = _by_draw(runs / base, {name.rpartition(".")[0]}).get(name, [])
+        if bases:
+            pairs.append((min(bases, key=lambda other: len(mismatches(other, record))), record))
     if not pairs:
         raise UserError(
             f"{runs / base}: no record of the base on {', '.join(mine)}. "
@@ -92,6 +93,24 @@ def pairs_of(runs: Path, model: str, task: str, shots: int) -> list[tuple[Record
             "what is answered is reused."
         )
     return pairs
+
+
+def _by_draw(folder: Path, wanted: set[str]) -> dict[str, list[Record]]:
+    """Task, shots and draw -> its records, the one last written first."""
+    from harness.record import read_record
+
+    found: dict[str, list[Path]] = defaultdict(list)
+    for path in folder.glob("*/record.json"):
+        name = path.parent.name.partition("~")[0]
+        if name.rpartition(".")[0] in wanted:
+            found[name].append(path)
+    return {
+        name: [
+            read_record(path.parent)
+            for path in sorted(paths, key=lambda path: (-path.stat().st_mtime_ns, path))
+        ]
+        for name, paths in sorted(found.items())
+    }
 
 
 def artifact_of(root: Path, manifest: Mapping[str, Any]) -> Artifact:

@@ -1,6 +1,7 @@
 """One record per (model, task, shots, draw): what was asked, answered and counted.
 
-A record is a folder `runs/<model>/<task>@<shots>.<draw>/`:
+A record is a folder `runs/<model>/<task>@<shots>.<draw>/`, with `~<digest>` behind its
+name where a run of the same name with other settings was there before:
 
 - `items.jsonl`: a row per item: `id`, `status` ("ok", "unparseable", "error", or
   "refused": the server's content filter would not have it answered),
@@ -26,6 +27,7 @@ published records come without it.
 
 from __future__ import annotations
 
+import glob
 import json
 import math
 import time
@@ -48,13 +50,45 @@ FORMAT = 2
 PROMPTS = "prompts.json"
 # Looks at a record that is being written; each is 50 ms after the last.
 _PATIENCE = 20
+# What tells one run from another: the row and the column of a board, and the draw. A
+# record with the same of all is written anew.
+ROW = ("model", "model_digest", "artifact", "numerics")
+COLUMN = ("suite", "task", "task_version", "shots", "chat", "limit", "decoding")
+IDENTITY = (*ROW, *COLUMN, "draw")
 _SPENT = ("seconds", "calls", "tokens_computed", "tokens_generated")
 Aggregation = Callable[[Sequence[Any]], float]
 
 
 def record_folder(runs: Path, job: Job) -> Path:
-    """Where the record of a job lies."""
+    """Where the record of a job lies, unless another run's lies there (`place_of`)."""
     return runs / job.model / f"{job.task}@{job.shots}.{job.draw}"
+
+
+def place_of(runs: Path, job: Job, manifest: Mapping[str, Any]) -> Path:
+    """Where a record is written: beside one of another run, in the place of its own.
+
+    A run with another item limit, chat form, dtype, artifact, task version or suite is
+    another record (`IDENTITY`), and both stay: the later one stands in
+    `<task>@<shots>.<draw>~<digest>/`.
+    """
+    folder = record_folder(runs, job)
+    mine = [manifest.get(key) for key in IDENTITY]
+    free = True
+    for path in (folder, *sorted(folder.parent.glob(f"{glob.escape(folder.name)}~*"))):
+        held = _identity_at(path)
+        if held == mine:
+            return path
+        free = free and (path != folder or held is None)
+    return folder if free else folder.with_name(f"{folder.name}~{digest(mine)[:8]}")
+
+
+def _identity_at(folder: Path) -> list[Any] | None:
+    """What the record in a folder is of; None where there is none that can be read."""
+    try:
+        manifest = json.loads((folder / "record.json").read_bytes())["manifest"]
+        return [manifest.get(key) for key in IDENTITY]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def summarise(

@@ -24,7 +24,7 @@ from harness.errors import Unreachable, UserError
 from harness.identity.task import identity_of
 from harness.leaks.report import LEAKED, LeakReport
 from harness.lm import StoredLM, as_result, no_room
-from harness.record import record_folder, summarise, write_prompts, write_record
+from harness.record import place_of, record_folder, summarise, write_prompts, write_record
 from harness.suites.corrections import corrections_of
 from harness.suites.items import input_of
 from harness.suites.prompts import Asked, as_at_first, build_requests
@@ -78,8 +78,9 @@ def run_job(
         manifest["leak"] = leaks.summary(job.task) if leaks is not None else {}
         counts = {key: value - before[key] for key, value in asdict(lm.counts).items()}
         facts = {**counts, "seconds": round(time.monotonic() - began, 3), **lm.take_report()}
-        write_prompts(folder, put.prompts, items)
-        return write_record(folder, manifest, items, summary, facts)
+        place = place_of(runs, job, manifest)
+        write_prompts(place, put.prompts, items)
+        return write_record(place, manifest, items, summary, facts)
 
 
 def _as_scored(value: float, _: Sequence[Any]) -> float:

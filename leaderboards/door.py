@@ -1,29 +1,21 @@
 """What a record must hold to be shown: numbers where numbers belong.
 
-A board is a function of its records, and anybody's record may be given to it. What is
-no number (NaN, null, an infinity, a text) or of another width than its metric is named
-with its file, line and item, and the record is left out: no number of it is shown.
+A record that was read has every field in its kind (`harness.doors.record`); here its
+metric speaks. What is no number (NaN, null, an infinity, a text) or of another width
+than the metric's is named with its file, line and item, and the record is left out: no
+number of it is shown.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from harness.types import UNSCORED, Record
 from tasks.aggregation import AGGREGATIONS
 
-_MANIFEST = (
-    "model", "base", "specializer", "artifact", "artifact_facts", "model_digest", "model_kind",
-    "suite", "task", "task_title", "task_kind", "task_version", "rank_of", "stand_in", "shots",
-    "draw", "limit", "n_full", "chat", "decoding", "numerics", "packages", "main_metric",
-    "metrics", "redistribute",
-)  # fmt: skip
-_SUMMARY = ("n", "n_scored", "n_unparseable", "n_error", "n_cut", "complete", "metrics")
-_ITEM = ("id", "status", "metrics", "document", "responses")
-_STATUSES = ("ok", "unparseable", *UNSCORED)
 # Aggregation -> how many numbers an item has; None where it depends on the task's labels.
 _WIDTHS: dict[str, int | None] = {
     "mean": 1,
@@ -41,18 +33,6 @@ def file_of(record: Record, name: str = "items.jsonl") -> str:
     place = f"{manifest.get('model')}/{manifest.get('task')}@{manifest.get('shots')}"
     folder = str(record.folder) if record.folder else f"{place}.{manifest.get('draw')}"
     return f"{folder}/{name}"
-
-
-def lacking(record: Record) -> str:
-    """Which keys a record lacks, as one message; "" where it has all."""
-    absent = [f"manifest.{key}" for key in _MANIFEST if key not in record.manifest]
-    absent += [f"summary.{key}" for key in _SUMMARY if key not in record.summary]
-    if not absent:
-        return ""
-    return (
-        f"{file_of(record, 'record.json')}: lacks {', '.join(absent)}, which every record of this "
-        "format has. It is left out; run 'bench run' again."
-    )
 
 
 def unfit(records: Sequence[Record], metric: str) -> dict[int, str]:
@@ -104,19 +84,10 @@ def _faults(record: Record, metric: str, usual: int | None) -> Iterator[str]:
         )
     aggregation = str(facts.get("aggregation"))
     for line, item in enumerate(record.items, 1):
-        where = f"{file_of(record)}:{line}"
-        absent = [key for key in _ITEM if key not in item]
-        if absent:
-            yield f"{where}: item {item.get('id')!r} lacks {', '.join(absent)}."
-            continue
-        where += f": item '{item['id']}'"
-        if item["status"] not in _STATUSES:
-            yield f"{where} has status {item['status']!r}, expected {', '.join(_STATUSES)}."
-        elif not isinstance(item["metrics"], Mapping):
-            yield f"{where} has metrics {item['metrics']!r:.60}, expected an object."
-        elif item["status"] not in UNSCORED and metric in item["metrics"]:
+        if item["status"] not in UNSCORED and metric in item["metrics"]:
             told = _unfit_value(item["metrics"][metric], aggregation, usual)
             if told:
+                where = f"{file_of(record)}:{line}: item '{item['id']}'"
                 yield f"{where} has {metric} {item['metrics'][metric]!r:.60}, expected {told}."
 
 

@@ -104,7 +104,7 @@ def find_changes(
     Raises:
         UserErrors: records of different weights, task versions or settings.
     """
-    faults = [fault for base, other in pairs for fault in _mismatches(base, other)]
+    faults = [fault for base, other in pairs for fault in mismatches(base, other)]
     if faults:
         raise UserErrors(faults)
     metric = str(pairs[0][1].manifest["main_metric"])
@@ -156,10 +156,10 @@ def find_changes(
     return rule, len(compared), tuple(found)
 
 
-def _mismatches(base: Record, other: Record) -> list[str]:
+def mismatches(base: Record, other: Record) -> list[str]:
     """What forbids to compare two records item by item."""
     one, two = base.manifest, other.manifest
-    keys = ("model_digest", "task_version", "main_metric", "chat", "decoding", "numerics")
+    keys = ("model_digest", "task_version", "main_metric", "chat", "limit", "decoding", "numerics")
     return [
         f"{two['model']} and {one['model']} on {two['task']}@{two['shots']}: '{key}' differs "
         f"({two.get(key)!r}, expected {one.get(key)!r}). Run both again with one 'bench run'."

@@ -19,10 +19,11 @@ from dataclasses import replace
 from harness import moved_names
 from harness.files import digest
 from harness.identity.recorded import task_of
+from harness.record import COLUMN
 from harness.suites.metrics import unit_of
 from harness.types import Record
 from leaderboards.board import Column, RawColumn, RawSection, Setting
-from leaderboards.door import in_unit_range, lacking, unfit
+from leaderboards.door import in_unit_range, unfit
 from leaderboards.rows import row_key, row_labels
 from leaderboards.spec import BoardSpec
 from tasks.aggregation import AGGREGATIONS
@@ -44,8 +45,7 @@ def _asked_for(records: Iterable[Record], spec: BoardSpec) -> list[Record]:
     chosen = [
         record
         for record in records
-        if not lacking(record)
-        and (not spec.suite or record.manifest["suite"] == spec.suite)
+        if (not spec.suite or record.manifest["suite"] == spec.suite)
         and (not spec.tasks or record.manifest["task"] in spec.tasks)
         and (not spec.shots or record.manifest["shots"] in spec.shots)
         and (not spec.models or record.manifest["model"] in spec.models)
@@ -66,8 +66,7 @@ def gather(
     Args:
         refused: gets a message for each record that cannot be shown and is left out.
     """
-    records = list(records)
-    faults = [message for record in records if (message := lacking(record))]
+    faults: list[str] = []
     chosen = select(records, spec)
     columns: dict[tuple[Setting, str], list[Record]] = defaultdict(list)
     contents = _contents(chosen)
@@ -115,8 +114,7 @@ def _identity(record: Record) -> list[object]:
 
 
 def _column_key(record: Record) -> str:
-    keys = ("suite", "task", "task_version", "shots", "chat", "limit", "decoding")
-    return digest([record.manifest[key] for key in keys])
+    return digest([record.manifest[key] for key in COLUMN])
 
 
 def _contents(records: Sequence[Record]) -> Callable[[Record], str]:

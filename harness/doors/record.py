@@ -169,8 +169,18 @@ def _of_summary(summary: Any, items: Sequence[Any]) -> Iterator[str]:
 
 
 def _of_items(items: Sequence[Any]) -> Iterator[str]:
-    for number, item in enumerate(items, 1):
+    for number, row in enumerate(items, 1):
+        item = row
         place = f"items.jsonl:{number}: "
+        values = item.get("metrics") if isinstance(item, dict) else None
+        if isinstance(values, dict):  # said with the item and the value, not of the table
+            wrong = {name: value for name, value in values.items() if not COUNTS.fits(value)}
+            for name, value in wrong.items():
+                yield (
+                    f"{place}item {item.get('id')!r:.80}: metrics.{name:.80}: found {value!r:.80}; "
+                    f"expected {COUNTS.expected}"
+                )
+            item = {**item, "metrics": {k: v for k, v in values.items() if k not in wrong}}
         yield from faults(place, item, _ITEM, _ITEM_MORE)
         if not isinstance(item, dict):
             continue

@@ -21,7 +21,7 @@ from harness.executors.base import Lane, OpenWorker, plan_lanes
 from harness.executors.depot import SHARED, FsspecDepot, Mirror
 from harness.executors.ray_actors import Desk, LaneActor
 from harness.progress import Step
-from harness.record import read_record, record_folder
+from harness.record import read_record
 from harness.types import Job, Progress, Record
 
 # Actors that a lane may lose before the run gives up: a job that kills its node
@@ -84,17 +84,17 @@ class RayExecutor:
             token.touch()
             try:
                 if mirror:
-                    for under in SHARED:
+                    for under in (*SHARED, "runs"):
                         mirror.push(under)
                 with Step(self._progress, "jobs", len(jobs), "jobs") as step:
                     given = (self._open_worker, self._out, token.name, self._storage)
-                    _Cluster(ray, given, self._needs, step).run(lanes)
+                    places = _Cluster(ray, given, self._needs, step).run(lanes)
                 if mirror:
                     for under in (*SHARED, "runs"):
                         mirror.pull(under)
             finally:
                 token.unlink()
-        return [read_record(record_folder(self._out / "runs", job)) for job in jobs]
+        return [read_record(self._out / "runs" / job.model / places[job]) for job in jobs]
 
 
 @dataclass
@@ -143,12 +143,15 @@ class _Cluster:
         desk = ray.remote(Desk).options(num_cpus=0, scheduling_strategy=here)
         self._desk = desk.remote(given[1])
         self._made: set[str] = set()
+        self._places: dict[Job, str] = {}
         self._waiting: list[_Work] = []
         self._running: dict[Any, _Running] = {}
 
-    def run(self, lanes: Sequence[Lane]) -> None:
+    def run(self, lanes: Sequence[Lane]) -> dict[Job, str]:
         """Do all parts of all lanes.
 
+        Returns:
+            the name of the folder in which each job's record lies.
         Raises:
             UserError: a mistake that a part met, or a lane that lost too many actors.
         """
@@ -166,12 +169,13 @@ class _Cluster:
             for running in self._running.values():
                 self._ray.kill(running.actor)
             self._ray.kill(self._desk)
+        return self._places
 
     def _finish(self, part: Any, running: _Running) -> None:
         """A part is done, or its actor is lost."""
         work = running.work
         try:
-            mistake = self._ray.get(part)
+            mistake, place = self._ray.get(part)
         except self._lost as error:
             # One that is only out of reach must not go on beside its successor.
             self._ray.kill(running.actor)
@@ -190,6 +194,7 @@ class _Cluster:
         if work.lane.model:
             self._made.add(work.lane.model)
         else:
+            self._places[work.lane.jobs[work.done][0]] = place
             self._step.advance(1)
         work.done += 1
         while (reference := work.start(running.actor)) is None:

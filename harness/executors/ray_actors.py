@@ -94,26 +94,33 @@ class LaneActor:
         self._progress = PlainProgress(DeskLines(desk))  # type: ignore[arg-type]
         self._worker: Worker | None = None
 
-    def specialise(self, model: str) -> str:
-        """Make a model's artifact; "" or a user's mistake."""
-        return self._do(lambda worker: worker.specialise(model), "artifacts")
+    def specialise(self, model: str) -> tuple[str, str]:
+        """Make a model's artifact; a user's mistake or "", and ""."""
+        return self._do(lambda worker: worker.specialise(model), "artifacts"), ""
 
-    def record(self, job: Job, label: str) -> str:
-        """Record a job; "" or a user's mistake."""
-        return self._do(lambda worker: worker.record(job, label), f"runs/{job.model}")
+    def record(self, job: Job, label: str) -> tuple[str, str]:
+        """Record a job; a user's mistake or "", and the name of the record's folder."""
+        folders: list[str] = []
+
+        def part(worker: Worker) -> None:
+            record = worker.record(job, label)
+            folders.extend([record.folder.name] if record.folder else [])
+
+        mistake = self._do(part, f"runs/{job.model}", needs=f"runs/{job.model}")
+        return mistake, "".join(folders)
 
     def close(self) -> None:
         """Leave nothing on this node."""
         if self._mirror:
             shutil.rmtree(self._out, ignore_errors=True)
 
-    def _do(self, part: Callable[[Worker], object], gives: str) -> str:
+    def _do(self, part: Callable[[Worker], object], gives: str, needs: str = "") -> str:
         try:
             if self._worker is None:
                 kept = self._mirror.kept if self._mirror else None
                 self._worker = self._open_worker(self._out, self._progress, kept)
             if self._mirror:
-                for under in SHARED:
+                for under in (*SHARED, *([needs] if needs else [])):
                     self._mirror.pull(under)
             part(self._worker)
             if self._mirror:

@@ -57,9 +57,14 @@ def known_tasks(manifests: Sequence[Manifest]) -> list[str]:
 def misplaced(manifest: Manifest, model: str, cell: str) -> str:
     """ "" if a record belongs where it lies, else where it does.
 
+    Beside a run of the same name with other settings lies one in a folder with more
+    behind its name (`harness.record.place_of`).
+
     Args:
         model, cell: the names of its two folders.
     """
     named = {key: manifest.get(key) for key in ("model", "task", "shots", "draw")}
     place = "{model}/{task}@{shots}.{draw}".format(**named)
-    return "" if place == f"{model}/{cell}" else place
+    lies = f"{model}/{cell}"
+    beyond = lies[len(place) : len(place) + 1]
+    return "" if lies.startswith(place) and not beyond.isdigit() else place
