@@ -54,20 +54,26 @@ def places(rank: tuple[int, int] | None) -> str:
 
 
 def task_name(column: Column, columns: Sequence[Column]) -> str:
-    """The task; with suite, version and decoding where it stands in several columns.
+    """The column's name; ↓ marks a task of which less is better."""
+    name = column_name(column, columns)
+    return name if column.higher_is_better else f"{name} {LOWER}"
 
-    ↓ marks a task of which less is better.
-    """
-    same = [other for other in columns if other.task == column.task]
-    name = column.task
-    if len({other.suite for other in same}) > 1:
-        name = f"{column.suite}/{name}"
-        same = [other for other in same if other.suite == column.suite]
+
+def column_name(column: Column, columns: Sequence[Column]) -> str:
+    """The task; with suite, version and decoding where it stands in several columns."""
+    name = suite_name(column, columns)
+    same = [other for other in columns if (other.suite, other.task) == (column.suite, column.task)]
     if len(same) > 1:
         name += f" v{column.version}"
         if len({other.version for other in same}) < len(same):
             name += f" ({_told_apart(column, same)})"
-    return name if column.higher_is_better else f"{name} {LOWER}"
+    return name
+
+
+def suite_name(column: Column, columns: Sequence[Column]) -> str:
+    """The task, as suite/task where two suites have one of that name."""
+    suites = {other.suite for other in columns if other.task == column.task}
+    return f"{column.suite}/{column.task}" if len(suites) > 1 else column.task
 
 
 def _told_apart(column: Column, same: Sequence[Column]) -> str:

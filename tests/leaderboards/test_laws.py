@@ -260,7 +260,7 @@ def test_every_form_says_the_same(records):
     assert not lines
     exported = [
         result["score_details"]["score"]
-        for _, text in every_eval_ever.result_files(board, {}, 0, "us")
+        for _, text in every_eval_ever.result_files(board, {}, 0, "us", {})
         for result in json.loads(text)["evaluation_results"]
     ]
     assert len(exported) == scores
