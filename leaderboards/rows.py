@@ -57,8 +57,9 @@ def _facts(record: Record) -> dict[str, str]:
     }
 
 
-def _fact_order(key: str) -> tuple[bool, bool, str]:
-    return key in ("weights", "artifact"), key not in _PLAIN, key
+def _fact_order(key: str) -> tuple[bool, int, str]:
+    place = _PLAIN.index(key) if key in _PLAIN else len(_PLAIN)
+    return key in ("weights", "artifact"), place, key
 
 
 def _told(key: str, value: str) -> str:

@@ -1,0 +1,280 @@
+"""Results of odd and real shapes: numbers worked by hand, and what must be said of them."""
+
+import json
+
+import pytest
+
+from bench import cli
+from leaderboards.build import build
+from leaderboards.spec import BoardSpec
+from leaderboards.text.grids import difference, score
+from leaderboards.text.render import render_csv, render_json, render_markdown
+from tests.leaderboards.records import item, record, record_of, store
+
+SPEC = BoardSpec("made_up", resamples=500)
+
+
+def rows_of(records, spec=SPEC):
+    (section,) = build(records, spec).sections
+    return {row.label: row for row in section.rows}
+
+
+def test_failing_on_every_hard_item_makes_no_model_the_best():
+    """Ten hard, ten easy items: one fails on the hard, the other is right on one of them."""
+    crasher, honest = [None] * 10 + [1] * 10, [1] + [0] * 9 + [1] * 10
+    rows = rows_of([record("crasher", "t", crasher), record("honest", "t", honest)])
+    one, two = rows["crasher"].cells[0], rows["honest"].cells[0]
+    assert (one.score, one.missing, one.rank, one.best) == (1.0, 0.5, None, False)
+    assert (one.bounds.low, one.bounds.high) == (0.5, 1.0)
+    assert (two.score, two.rank, two.best) == (0.55, (1, 1), True)
+    assert (one.to_best.value, one.to_best.n) == (0.0, 10)
+    assert score(one) == "100.0†50.0% (50.0 to 100.0)"
+
+
+def test_bounds_of_counts_are_read_off_what_another_model_answered():
+    """Two items of two entities each: the first found whole, the second failed."""
+
+    def counted(model, *counts):
+        rows = [item(i, c, metric="f1") if c else item(i, 0, status="error", metric="f1")
+                for i, c in enumerate(counts)]  # fmt: skip
+        return record_of(model, "ner", rows, metric="f1", aggregation="micro_f1")
+
+    rows = rows_of([counted("a", [2, 0, 0], None), counted("b", [0, 1, 2], [1, 0, 1])])
+    cell = rows["a"].cells[0]
+    # All missed: 2 tp, 0 fp, 2 fn; all found: 4 tp.
+    assert (cell.score, cell.bounds.low, cell.bounds.high) == (1.0, pytest.approx(4 / 6), 1.0)
+    alone = rows_of([counted("a", [2, 0, 0], None)])["a"].cells[0]
+    assert (alone.bounds.low, alone.bounds.high) == (0.0, 1.0)
+
+
+def test_a_base_that_failed_where_it_was_right_gives_one_difference_everywhere():
+    right = [1, 0] * 20
+    base = [None if value else value for value in right]
+    records = [r for t in "tu" for r in (record("a", t, base), record("selfspec-a", t, right))]
+    rows = rows_of(records)
+    for entry in (*rows["selfspec-a"].cells, rows["selfspec-a"].average):
+        assert entry.difference.value == 0.0
+    for entry in (*rows["a"].cells, rows["a"].average):
+        assert entry.to_best.value == 0.0
+
+
+def test_one_failed_call_unpairs_nobody():
+    wrong = [0] * 8 + [1] * 32
+    better = [1] * 40
+    one = [record(m, t, v) for t in "tu" for m, v in (("a", wrong), ("b", better))]
+    other = [*one[:2], record("a", "u", [None, *wrong[1:]]), one[3]]
+    before, after = (rows_of(r)["a"].average.to_best for r in (one, other))
+    width = before.interval.high - before.interval.low
+    assert after.interval.high - after.interval.low == pytest.approx(width, rel=0.1)
+
+
+def test_a_difference_without_leaked_items_stands_under_the_same_correction():
+    """p = 0.021 of nine gained and one lost, in ten tasks: Holm makes it 0.21, not a star."""
+    records = []
+    for number in range(10):
+        base = [0] * 20 + [1] * 20
+        made = [1] * 9 + [0] * 11 + [1] * 20 if number == 0 else base
+        flags = [["leaked"] if number == 0 and i in (30, 31) else [] for i in range(40)]
+        rows = [item(i, v, flags=f) for i, (v, f) in enumerate(zip(made, flags, strict=True))]
+        records += [record("a", f"t{number}", base), record_of("selfspec-a", f"t{number}", rows)]
+    cell = rows_of(records)["selfspec-a"].cells[0]
+    assert cell.clean.p == pytest.approx(2 / 2**9)
+    assert cell.clean.p_holm == pytest.approx(10 * 2 / 2**9)
+    assert (cell.clean.n, cell.leaked) == (38, 2)
+    assert score(cell).startswith("72.5‡2 [")
+
+
+def test_a_task_of_which_all_items_leaked_has_no_score():
+    made = record_of("selfspec-a", "t", [item(i, 1, flags=["leaked"]) for i in range(6)])
+    board = build([record("a", "t", [1, 0] * 3), made], SPEC)
+    cell = next(row.cells[0] for row in board.sections[0].rows if row.specializer)
+    assert (cell.score, cell.rank, cell.difference, cell.untested) == (None, None, None, True)
+    assert score(cell) == "–‡6"
+    assert any(
+        "no score, all 6 items are in what the model was made from" in n for n in board.notes
+    )
+    assert "–‡6" in render_markdown(board)
+    assert ",6," in render_csv(board)
+
+
+def test_all_wrong_against_all_right_is_as_sure_to_the_best_as_to_the_base():
+    records = [
+        record(m, t, ["?"] * 20 if m == "a" or t == "t" else [1] * 20)
+        for m in ("a", "selfspec-a")
+        for t in "tu"
+    ]
+    rows = rows_of(records)
+    to_base, to_best = rows["selfspec-a"].average.difference, rows["a"].average.to_best
+    assert to_base.p == to_best.p < 0.001
+    assert to_base.value == -to_best.value == 0.5
+
+
+def test_draws_that_only_one_of_two_has_are_not_compared_and_named():
+    records = [
+        record("a", "t", [1, 0, 0, 0], draw=0), record("a", "t", [1, 1, 1, 1], draw=1),
+        record("selfspec-a", "t", [1, 1, 0, 0], draw=0),
+    ]  # fmt: skip
+    rows = rows_of(records)
+    assert rows["a"].cells[0].score == 0.625
+    gap = rows["selfspec-a"].cells[0].difference
+    assert (gap.value, gap.draws) == (0.25, (0,))
+    assert difference(gap).endswith("(draw 0)")
+
+
+def test_the_nearest_base_is_chosen_by_a_rule_and_marked():
+    def at(model, values, **numerics):
+        return record(model, "t", values, numerics=numerics)
+
+    records = [
+        at("a", [1, 0, 0, 0], engine="hf", dtype="float32"),
+        at("a", [1, 1, 1, 1], engine="vllm", dtype="bfloat16"),
+        at("selfspec-a", [1, 1, 1, 0], engine="hf", dtype="float16"),
+    ]
+    board = build(records, SPEC)
+    rows = {row.label: row for row in board.sections[0].rows}
+    assert set(rows) == {"a (hf, float32)", "a (vllm, bfloat16)", "selfspec-a"}
+    gap = rows["selfspec-a"].cells[0].difference
+    assert (gap.other, gap.value) == ("a (hf, float32)", 0.5)
+    assert gap.unlike == ("dtype float32, not float16",)
+    assert difference(gap).startswith("+50.0≈ [")
+    exact = [*records, at("a", [0] * 4, engine="hf", dtype="float16")]
+    gap = rows_of(exact)["selfspec-a"].cells[0].difference
+    assert (gap.other, gap.unlike) == ("a (hf, float16)", ())
+
+
+def test_two_suites_with_a_task_of_one_name_are_two_columns_that_both_count():
+    records = [
+        record(m, t, values, suite=suite)
+        for suite, values in (("biomed", [1, 1, 0, 0]), ("finance", [1, 0, 0, 0]))
+        for m in "ab"
+        for t in "tu"
+    ]
+    (section,) = build(records, SPEC).sections
+    assert [(c.suite, c.task, c.in_average) for c in section.columns] == [
+        ("biomed", "t", True), ("finance", "t", True),
+        ("biomed", "u", True), ("finance", "u", True),
+    ]  # fmt: skip
+    assert section.rows[0].average.score == pytest.approx(0.375)
+    text = render_markdown(build(records, SPEC))
+    assert "biomed/t" in text
+    assert "finance/t" in text
+
+
+def test_a_newer_version_in_one_row_takes_nobodys_average_away():
+    records = [record(m, t, [1, 0, 1, 1]) for m in "abc" for t in ("t0", "t1", "t2")]
+    records += [record("d", t, [1, 1, 1, 1]) for t in ("t1", "t2")]
+    records += [record("d", "t0", [1, 0, 0, 0], task_version="2")]
+    board = build(records, SPEC)
+    rows = {row.label: row for row in board.sections[0].rows}
+    assert [rows[m].average.score for m in "abc"] == [0.75] * 3
+    assert rows["d"].average is None
+    assert "0-shot: an average needs all 3 tasks; d lacks t0 v1." in board.notes
+    assert (
+        "0-shot: on the 2 tasks that every row has (t1, t2) the means are d 100.0, a 75.0, "
+        "b 75.0, c 75.0." in board.notes
+    )
+
+
+def test_what_is_of_fewer_tasks_says_so():
+    records = [record("a", f"t{n}", ["?", 1, 0, 1]) for n in range(5)]
+    records += [record("b", f"t{n}", [1, 1, 0, 1]) for n in range(2)]
+    text = render_markdown(build(records, SPEC))
+    assert "0.0 (2/5 tasks)" in text
+    assert "24 (2/5 tasks)" in text
+
+
+def test_ties_are_ties():
+    board = build([record(m, "t", [1, 0, 1, 1]) for m in "zab"], SPEC)
+    for row in board.sections[0].rows:
+        assert (row.cells[0].best, row.cells[0].to_best) == (True, None)
+    assert "| t | all 3 equal |" in render_markdown(board)
+
+
+def test_rows_not_asked_or_run_alike_are_marked_and_told():
+    records = [
+        record("a", "t", [1, 0], chat=True, chat_instruction="system", packages={"torch": "2.1"}),
+        record("b", "t", [1, 1], chat=True, chat_instruction="user", packages={"torch": "2.2"}),
+    ]
+    board = build(records, SPEC)
+    assert "b §" in render_markdown(board)
+    told = "\n".join(board.notes)
+    assert "instruction: system turn: a; instruction: user turn: b" in told
+    assert "torch 2.1: a; torch 2.2: b" in told
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"prompt_sha256": "f" * 64}, "1 of 3 prompts are not those of the other rows"),
+        ({"target": ["no"]}, "1 of 3 expected answers are not those of the other rows"),
+        ({"document": "elsewhere"}, "1 of 3 documents are not those of the other rows"),
+    ],
+)
+def test_prompts_answers_and_documents_that_differ_are_told(change, told):
+    records = [record(m, "t", [1, 0, 1]) for m in ("a", "b", "c")]
+    rows = [{**i, **(change if i["id"] == "i0001" else {})} for i in records[1].items]
+    board = build([records[0], record_of("b", "t", rows), records[2]], SPEC)
+    assert [note for note in board.notes if told in note and note.startswith("b on t")]
+
+
+def test_choosing_tasks_tells_what_is_left_of_a_star():
+    """Six gained of six is p = 0.031 alone, and 0.31 among the ten tasks recorded."""
+    records = []
+    for number in range(10):
+        base = [0] * 6 + [1] * 6
+        records += [
+            record("a", f"t{number}", base),
+            record("selfspec-a", f"t{number}", [1] * 12 if number == 0 else base),
+        ]
+    board = build(records, BoardSpec("made_up", tasks=("t0",), resamples=500))
+    (note,) = [note for note in board.notes if note.startswith("Chosen")]
+    assert "1 of 10 tasks" in note
+    assert "selfspec-a against a on t0 (0.031 becomes 0.312)" in note
+
+
+def test_what_a_declaration_names_and_no_record_has_is_told():
+    spec = BoardSpec("b", suite="made_up", shots=(0, 7), tasks=("t", "tt"), metrics={"uu": "f1"},
+                     versions={"vv": "1"}, resamples=100)  # fmt: skip
+    told = "\n".join(build([record("a", "t", [1, 0])], spec).notes)
+    for name in ("shots 7", "tt", "[metrics] uu", "[versions] vv"):
+        assert f"{name}: declared for this board, no record found." in told
+    lost = build([record("a", "t", [1, 0])], BoardSpec("b", suite="madeup")).notes
+    assert any("suite madeup: declared" in note and "made_up" in note for note in lost)
+
+
+@pytest.mark.parametrize("value", [float("inf"), "1", None, [1, 2]])
+def test_what_is_no_number_is_left_out_and_named_and_the_rest_is_shown(value):
+    made = record_of("a", "t", [item(i, value if i == 2 else 1) for i in range(4)])
+    board = build([made, record("b", "t", [1, 0, 1, 0])], SPEC)
+    (told,) = board.refused
+    assert "a/t@0.0/items.jsonl:3: item 'i0002' has accuracy" in told
+    assert "expected a finite number" in told
+    assert [row.label for row in board.sections[0].rows] == ["b"]
+    json.loads(render_json(board), parse_constant=pytest.fail)
+    assert "## Left out" in render_markdown(board)
+
+
+def test_counts_of_another_width_are_named():
+    def counted(model, *counts):
+        rows = [item(i, list(c), metric="f1") for i, c in enumerate(counts)]
+        return record_of(model, "t", rows, metric="f1", aggregation="macro_f1_counts")
+
+    one, two = (1, 0, 0, 0, 0, 1), (1, 0, 0)
+    board = build([counted("a", one, one), counted("b", one, two), counted("c", one, one)], SPEC)
+    (told,) = board.refused
+    assert "b/t@0.0/items.jsonl:2: item 'i0001' has f1 [1, 0, 0], expected 6 finite counts" in told
+
+
+def test_the_command_shows_the_rest_and_exits_1(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    runs = tmp_path / "bench-out" / "runs"
+    store(runs, record("a", "t", [1, 0, 1, 0]), record("b", "t", [1, 0, 1, 0]))
+    assert cli.main(["board", "--quiet"]) == 0
+    items = runs / "b" / "t@0.0" / "items.jsonl"
+    items.write_bytes(items.read_bytes().replace(b'"accuracy": 1', b'"accuracy": 0', 1))
+    assert cli.main(["board", "--quiet"]) == 1
+    told = capsys.readouterr().err
+    assert "left out" in told
+    assert "b/t@0.0/items.jsonl: changed since the record was written" in told
+    board = json.loads((tmp_path / "bench-out" / "board" / "board.json").read_text())
+    assert [row["label"] for row in board["sections"][0]["rows"]] == ["a"]
