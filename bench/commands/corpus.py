@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.commands.options import data_options, names, trust_options, workspace_of
 from harness.errors import UserError
 
 if TYPE_CHECKING:
     from harness.types import Progress
 
 NAME = "corpus"
-HELP = "build a corpus of passages, or search one"
+HELP = "build a corpus of passages, search it, check it against tasks"
 EXAMPLES = (
     "bench corpus build abstracts/*.jsonl --out corpora/pubmed",
     'bench corpus search corpora/pubmed "garlic oil"',
+    "bench corpus check corpora/pubmed --against biomed-mini",
 )
 _TEXT_WIDTH = 300
 
@@ -62,7 +65,16 @@ def options(sub: argparse.ArgumentParser) -> None:
     search.add_argument("--retrieval", choices=["bm25", "dense", "hybrid"], default="bm25")
     search.add_argument("--embedding", default="minilm", metavar="MODEL")
     search.add_argument("-k", type=int, default=5, help="passages to show")
-    for action in (build, search):
+    check = actions.add_parser("check", help="passages that hold test items of tasks")
+    check.add_argument("corpus", type=Path, help="a built folder, or a JSONL of passages")
+    check.add_argument("--against", type=names, required=True, metavar="TASKS", help="a,b,...")
+    check.add_argument(
+        "--write", type=Path, metavar="FILE", help="their documents' ids, for build --exclude FILE"
+    )
+    data_options(check)
+    trust_options(check)
+    actions.add_parser("list", help="the corpora this machine has read, and what is kept of them")
+    for action in (build, search, check, actions.choices["list"]):
         action.add_argument("--json", action="store_true", help="print JSON")
         action.add_argument("--quiet", action="store_true", help="no progress")
 
@@ -71,6 +83,10 @@ def call(args: argparse.Namespace) -> int:
     from harness.progress import open_progress
 
     progress = open_progress(args.quiet)
+    if args.action == "list":
+        return _list(args)
+    if args.action == "check":
+        return _check(args, progress)
     return _build(args, progress) if args.action == "build" else _search(args, progress)
 
 
@@ -149,4 +165,58 @@ def _search(args: argparse.Namespace, progress: Progress) -> int:
             text = passage.text
             shown = text if len(text) <= _TEXT_WIDTH else f"{text[:_TEXT_WIDTH]}..."
             print(f"{rank}. {passage.score:.4f}  {passage.id}  {passage.title}\n   {shown}\n")
+    return 0
+
+
+def _check(args: argparse.Namespace, progress: Progress) -> int:
+    """Exit code 1 where a passage holds an item, as `grep` and `diff` tell what they found."""
+    from harness.files import read_jsonl, write_text
+    from harness.leaks.check import index_tasks, passage_texts
+    from harness.progress import Step
+    from specializers.corpus.open import checked_passages
+
+    passages = checked_passages(args.corpus)
+    workspace = workspace_of(args)
+    tasks = workspace.suites.expand(args.against)
+    items = index_tasks(workspace.suites.load(tasks, shots=0, draw=0, data=workspace.data))
+    documents: dict[str, str] = {}
+    with Step(progress, "leak check", 0, "passages") as step:
+
+        def rows() -> Iterator[dict[str, Any]]:
+            for row in read_jsonl(passages):
+                step.advance(1)
+                documents[f"passage:{row['id']}"] = str(row.get("document", row["id"]))
+                yield row
+
+        hits = list(items.scan(passage_texts(rows())))
+    found = sorted({documents[hit.source] for hit in hits})
+    if args.write:
+        write_text(args.write, "".join(f"{name}\n" for name in found))
+    if args.json:
+        print(json.dumps([vars(hit) for hit in hits], indent=2, ensure_ascii=False))
+    else:
+        for hit in hits:
+            span = f"{hit.span[:_TEXT_WIDTH]}"
+            print(f"{hit.source}: {hit.task} {hit.item} ({hit.kind}, {hit.share:.0%}): {span}")
+        print(f"{len(hits)} pairs of passage and item, {len(found)} documents, {len(tasks)} tasks")
+    return 1 if hits else 0
+
+
+def _list(args: argparse.Namespace) -> int:
+    from harness.files import cache_folder
+    from specializers.corpus.known import known_corpora
+
+    rows: list[dict[str, Any]] = []
+    for found, places in known_corpora():
+        indexes = cache_folder() / "indexes" / found[:16]
+        size = sum(path.stat().st_size for path in indexes.rglob("*") if path.is_file())
+        there = [str(place) for place in places if place.is_file()]
+        rows.append({"sha256": found, "places": there, "cached": str(indexes), "bytes": size})
+    if args.json:
+        print(json.dumps(rows, indent=2))
+        return 0
+    for row in rows:
+        kept = f"{row['bytes'] >> 20} MiB of indexes in {row['cached']}" if row["bytes"] else ""
+        where = ", ".join(row["places"]) or "nowhere now"
+        print(f"{row['sha256'][:12]}  {where}  {kept}".rstrip())
     return 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from harness.artifacts.lineage import DATA, SOURCES, example_text
@@ -80,5 +80,10 @@ def _texts(artifact: Artifact, domain: Domain) -> Iterator[tuple[str, str]]:
         yield from ((f"{kind.removesuffix('s')}:{name}", text) for name, text in texts.items())
     if artifact.kind == "prompt":
         yield from ((f"seed:{seed.id}", example_text(vars(seed))) for seed in domain.seeds)
-        for row in read_jsonl(domain.corpus) if domain.corpus else ():
-            yield f"passage:{row['id']}", example_text(row)
+        yield from passage_texts(read_jsonl(domain.corpus) if domain.corpus else ())
+
+
+def passage_texts(rows: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    """(source id, text) of passages of a corpus."""
+    for row in rows:
+        yield f"passage:{row['id']}", example_text(row)

@@ -98,10 +98,11 @@ def checked_passages(corpus: Path) -> Path:
     """As `passages_file`, and sound.
 
     Raises:
-        UserErrors: `corpus_faults`.
+        UserErrors: `corpus_faults`; or `content_digest`.
     """
     passages = passages_file(corpus)
     raise_faults(corpus_faults(passages))
+    content_digest(passages)
     return passages
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import tasks
 from bench import cli
 from harness.errors import UserError
 from harness.files import read_jsonl, sha256_file
@@ -263,3 +264,29 @@ def test_the_commands_build_and_search(tmp_path: Path, capsys: pytest.CaptureFix
     assert "gone: not found; expected a JSONL file" in capsys.readouterr().err
     assert cli.main([*command[:-2], "0", "--quiet"]) == 2
     assert "--words 0: expected 1 or more" in capsys.readouterr().err
+
+
+def test_a_corpus_is_checked_against_tasks_and_built_without_what_leaks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = Path(tasks.__file__).parent / "biomed_mini" / "data" / "mini_yesno" / "test.jsonl"
+    item = next(iter(read_jsonl(rows)))
+    source = save_jsonl(tmp_path / "a.jsonl", "Nothing here.", f"It is told: {item['input']}")
+    out, ids = tmp_path / "out", tmp_path / "ids.txt"
+    build([source], out, words=500)
+    check = ["corpus", "check", str(out), "--against", "mini_yesno", "--quiet"]
+    assert cli.main([*check, "--write", str(ids)]) == 1
+    said = capsys.readouterr().out
+    assert f"passage:a-1: mini_yesno {item['id']}" in said
+    assert ids.read_text() == "a-1\n"
+    clean = tmp_path / "clean"
+    command = ["corpus", "build", str(source), "--out", str(clean), "--exclude", str(ids)]
+    assert cli.main([*command, "--quiet"]) == 0
+    check[2] = str(clean)
+    assert cli.main(check) == 0
+    capsys.readouterr()
+    assert cli.main(["corpus", "list", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert {place for row in listed for place in row["places"]} == {
+        str(folder / "passages.jsonl") for folder in (out, clean)
+    }
