@@ -162,7 +162,7 @@ class Leaderboard:
         console = open_console(record=True, width=160, file=StringIO(), force_terminal=False)
         console.print(render_terminal(self.board))
         shape = '<pre style="font-family: monospace; line-height: 1.3">{code}</pre>'
-        return console.export_html(inline_styles=True, code_format=shape)
+        return str(console.export_html(inline_styles=True, code_format=shape))
 
     def _repr_markdown_(self) -> str:
         from leaderboards.text.render import render_markdown
