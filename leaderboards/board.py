@@ -34,7 +34,7 @@ class Difference:
         n: items both models were scored on.
         draws: those both have, where one of the two scores is of more; else ().
         unlike: in what the two were not run alike, where no base was; see
-            `leaderboards.rows.compared_with`.
+            `leaderboards.records.rows.compared_with`.
         beyond: interval of the average over other tasks of this kind; only for
             averages over at least five tasks.
         unit: of value, interval and detectable; see `harness.suites.metrics.Unit`.

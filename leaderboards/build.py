@@ -12,8 +12,8 @@ from leaderboards.notes.family import family_notes
 from leaderboards.notes.like import chat_forms, like_notes
 from leaderboards.notes.records import board_notes
 from leaderboards.notes.rows import average_notes, missing_notes
+from leaderboards.records.rows import compared_with
 from leaderboards.references import load_references
-from leaderboards.rows import compared_with
 from leaderboards.spec import BoardSpec
 from leaderboards.stats.averages import Averages
 from leaderboards.stats.columns import corrected, score_column

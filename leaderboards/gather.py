@@ -4,8 +4,8 @@ A table (section) holds what was asked in one way: the same number of
 demonstrations, with or without chat template, the same item limit. Within it a
 column is one task of a suite, version, metric and decoding. Draws of demonstrations
 are pooled in a cell. A row is one set of weights under one numerics: two artifacts
-of one name are two rows (`leaderboards.rows`). A record that cannot be shown is left
-out and named (`leaderboards.door`).
+of one name are two rows (`leaderboards.records.rows`). A record that cannot be shown is left
+out and named (`leaderboards.records.door`).
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from harness.record import COLUMN
 from harness.suites.metrics import unit_of
 from harness.types import Record
 from leaderboards.board import Column, RawColumn, RawSection, Setting
-from leaderboards.door import in_unit_range, unfit
-from leaderboards.rows import row_key, row_labels
+from leaderboards.records.door import in_unit_range, unfit
+from leaderboards.records.rows import row_key, row_labels
 from leaderboards.spec import BoardSpec
 from tasks.aggregation import AGGREGATIONS
 

@@ -1,0 +1,1 @@
+"""The records of a board: what is fit to be shown, what a row is, what it is compared with."""
