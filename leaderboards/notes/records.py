@@ -8,7 +8,7 @@ from harness.errors import did_you_mean
 from harness.identity.recorded import task_differences
 from harness.types import Record
 from leaderboards.board import RawColumn, RawSection
-from leaderboards.rows import without_base
+from leaderboards.records.rows import without_base
 from leaderboards.shown import listed, task_name
 from leaderboards.spec import BoardSpec
 
