@@ -69,6 +69,7 @@ test-vllm: $(VLLM_READY)
 ## bred by coverage against the parsers of answers. What it breeds is kept from night to night.
 fuzz: $(READY)
 	FUZZ_TIMES=100 $(BIN)/python -m pytest tests/fuzz
+	FUZZ_TIMES=10 $(BIN)/python -m pytest tests/doors/test_suites.py
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,dev,fuzz]'
 	mkdir -p build/answers
 	$(BIN)/python -m tests.fuzz.atheris_parsers build/answers \
