@@ -82,7 +82,7 @@ def gather(
     result = []
     for setting in sorted({setting for setting, _, _ in fit}):
         groups = [(kept, metric) for own, kept, metric in fit if own == setting]
-        raw = [_column(kept, metric, labels) for kept, metric in groups]
+        raw = [_column(kept, metric, labels, contents(kept[0])) for kept, metric in groups]
         raw.sort(key=lambda column: _place(column.column, spec))
         own = {id(record) for kept, _ in groups for record in kept}
         rows = {labels[row_key(r)]: r for r in reversed(chosen) if id(r) in own}
@@ -171,7 +171,14 @@ def _admitted(group: Sequence[Record], spec: BoardSpec, faults: list[str]) -> li
     return [same[0] for same in places.values() if len(same) == 1]
 
 
-def _column(group: Sequence[Record], metric: str, labels: Mapping[str, str]) -> RawColumn:
+def _column(
+    group: Sequence[Record], metric: str, labels: Mapping[str, str], content: str
+) -> RawColumn:
+    """The column of a group.
+
+    Args:
+        content: of the task, where its version does not tell it apart; else "".
+    """
     manifest = group[0].manifest
     task = manifest["task"]
     cells: dict[str, dict[int, Record]] = defaultdict(dict)
@@ -183,7 +190,7 @@ def _column(group: Sequence[Record], metric: str, labels: Mapping[str, str]) -> 
         unit = "number"  # records from before units were kept
     column = Column(
         task=task,
-        version=str(manifest["task_version"]),
+        version=str(manifest["task_version"]) + (f"+{content[:6]}" if content else ""),
         metric=metric,
         decoding=dict(manifest["decoding"]),
         title=manifest["task_title"],

@@ -6,10 +6,8 @@ were, and told from none.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
-
-from harness.files import digest
 
 Manifest = Mapping[str, Any]
 # The parts of a task's identity -> how a difference in one is told.
@@ -19,11 +17,6 @@ _PARTS = {
     "rows": "its test rows",
     "examples": "the rows that few-shot examples come from",
 }
-
-
-def row_of(manifest: Manifest) -> str:
-    """What a board's row is: weights, what was made over them, and under which numerics."""
-    return digest([manifest["model_digest"], manifest["artifact"], manifest["numerics"]])
 
 
 def is_base_of(base: Manifest, other: Manifest) -> bool:
@@ -47,11 +40,6 @@ def task_differences(one: Manifest, other: Manifest) -> list[str]:
     if not mine or not its or mine.get("digest") == its.get("digest"):
         return []
     return [told for part, told in _PARTS.items() if mine.get(part) != its.get(part)]
-
-
-def known_tasks(manifests: Sequence[Manifest]) -> list[str]:
-    """The digests of a task that records of one version say, sorted, each once."""
-    return sorted({task_of(manifest) for manifest in manifests} - {""})
 
 
 def misplaced(manifest: Manifest, model: str, cell: str) -> str:

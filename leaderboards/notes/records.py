@@ -62,14 +62,15 @@ def _several_contents(section: RawSection) -> Iterator[str]:
     for raw in section.columns:
         label, draws = next(iter(raw.cells.items()))
         record = next(iter(draws.values()))
-        key = (raw.column.task, raw.column.version)
+        version = str(record.manifest["task_version"])
+        key = (raw.column.task, version)
         if key not in seen:
             seen[key] = label, record
             continue
         other, first = seen[key]
         if parts := task_differences(first.manifest, record.manifest):
             yield (
-                f"{raw.column.task} {raw.column.version}: {other} and {label} were asked two tasks "
+                f"{raw.column.task} {version}: {other} and {label} were asked two tasks "
                 f"of one version, {' and '.join(parts)} differ; they stand in two columns. Raise "
                 "the task's version and run again."
             )

@@ -15,6 +15,7 @@ from leaderboards.gate import compare_with
 from leaderboards.gather import gather
 from leaderboards.notes.records import board_notes
 from leaderboards.rows import compared_with, without_base
+from leaderboards.shown import column_name
 from leaderboards.spec import BoardSpec
 from tests.leaderboards.records import record
 
@@ -118,7 +119,8 @@ def content(rows: str) -> dict[str, str]:
 def test_two_tasks_of_one_version_are_two_columns_and_the_gate_compares_nothing() -> None:
     one, two = asked("m", task_identity=content("x")), asked("n", task_identity=content("z"))
     old = asked("o")
-    assert len(gathered(one, two).columns) == 2
+    columns = [raw.column for raw in gathered(one, two).columns]
+    assert sorted(column_name(c, columns) for c in columns) == ["t v1+xxxx", "t v1+zzzz"]
     assert len(gathered(one, old).columns) == 1  # of unknown content: with its version
     assert len(gathered(one, asked("n", task_identity=content("x"))).columns) == 1
     notes = board_notes([gathered(one, two)], [], [one, two], BoardSpec(name="b"))
