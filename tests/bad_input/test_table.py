@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from bench import cli
-from harness.record import write_record
 from tests.harness.tiny_models import write_gguf
 from tests.leaderboards.records import record, store
 
@@ -60,8 +59,6 @@ CONFIG = [
     ("memory without unit", "[models.a]\nsource='path:x'\nmemory={0='70'}", ("memory", "GiB")),
     ("half a shape", "[models.a]\nsource='path:x'\nshape={layers=1}", ("shape", "hidden")),
     ("engine without server", "[models.a]\nsource='path:x'\nengine='openai'", ("engine", "URL")),
-    ("model named ../x", '[models."../x"]\nsource="path:x"', ("the name '../x'", "Rename it")),
-    ("model named .hidden", '[models.".h"]\nsource="path:x"', ("the name '.h'",)),
     ("model with a space", '[models."a b"]\nsource="path:x"', ("the name 'a b'",)),
     ("suite named ../x", '[suites]\n"../x"="."', ("suites", "the name '../x'")),
     ("board named a/b", '[boards]\n"a/b"="x.toml"', ("boards", "the name 'a/b'")),
@@ -200,7 +197,6 @@ YAMLS = [
     ("YAML with a tab", "task:\n\t- a", ("allergy_yesno.yaml:2",)),
     ("YAML a list", "- task: a", ("allergy_yesno.yaml", "found list", "a table")),
     ("YAML of Python", "task: !!python/name:os.system", ("allergy_yesno.yaml:1", "!function")),
-    ("task named ../x", YAML.replace("task: allergy_yesno", "task: ../x"), ("found '../x'",)),
     ("code of its own", YAML.replace(OURS, "!function helper.f"), ("helper.f", "--trust-suite")),
     ("os.system", YAML.replace(OURS, "!function os.system"), ("os.system", "--trust-suite")),
     ("hostile template", YAML.replace("{{input}}", "{{ ''.__class__ }}"), ("unsafe", "__class__")),
@@ -289,22 +285,8 @@ def replaced(name: str, old: str, new: str):
     return damage(change)
 
 
-def named(**names: str):
-    """A record that is sealed as it should be, of a model or task of a hostile name."""
-
-    def write(folder: Path) -> None:
-        made = record("m", "t", [1, 0])
-        manifest = {k: v for k, v in made.manifest.items() if k != "engine_report"} | names
-        place = folder / "bench-out/runs/m/t@0.0"
-        write_record(place, manifest, made.items, made.summary, {})
-
-    return write
-
-
+# Sealed records with one hostile field each: tests/doors/test_records.py.
 RECORDS = [
-    ("model named ../../x", named(model="../../x"), ("model is '../../x'", "a plain name")),
-    ("task named ../../x", named(task="../../x"), ("task is '../../x'", "Remove that record")),
-    ("task of an absolute path", named(task="/etc/x"), ("task is '/etc/x'",)),
     ("record no JSON", put("record.json", "{"), ("record.json", "not a record", "bench run")),
     ("record a list", put("record.json", "[]"), ("record.json", "not a record")),
     ("record empty", put("record.json", ""), ("record.json", "not a record")),
@@ -320,9 +302,17 @@ RECORDS = [
 RESULTS = [
     ("results no JSON", "{", ("results_1.json", "not lm-eval's results")),
     ("results a list", "[]", ("results_1.json", "not lm-eval's results")),
-    ("results without tasks", "{}", ("results_1.json", "configs")),
-    ("results without samples", '{"configs": {"t": {}}}', ("task 't'", "--log_samples")),
-    ("results of a hostile name", '{"configs": {"../../t": {}}}', ("'../../t'",)),
+    ("results without results", "{}", ("results_1.json", "no 'results'")),
+    (
+        "results without samples",
+        '{"config": {}, "results": {"t": {"acc,none": 1}}, "configs": {"t": {}}}',
+        ("task 't'", "--log_samples"),
+    ),
+    (
+        "results of a hostile name",
+        '{"config": {}, "results": {"../../t": {"acc,none": 1}}, "configs": {"../../t": {}}}',
+        ("'../../t'",),
+    ),
     ("configs a number", '{"configs": 3}', ("results_1.json", "not lm-eval's results")),
 ]
 
