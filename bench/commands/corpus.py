@@ -19,7 +19,6 @@ HELP = "build a corpus of passages, search it, check it against tasks"
 EXAMPLES = (
     "bench corpus build abstracts/*.jsonl --out corpora/pubmed",
     'bench corpus search corpora/pubmed "garlic oil"',
-    "bench corpus check corpora/pubmed --against biomed-mini",
 )
 _TEXT_WIDTH = 300
 
