@@ -326,3 +326,16 @@ class OwnDomainSpecializer(Specializer, Protocol):
     def own_domain(self) -> Domain:
         """What `specialize` is given, and what the artifact's digest covers."""
         ...
+
+
+class ReadingSpecializer(Specializer, Protocol):
+    """A specializer that reads something beside its base and domain."""
+
+    def inputs(self, params: Mapping[str, Any]) -> Mapping[str, str]:
+        """Name -> digest of the content of each: an embedding model, a folder it starts from.
+
+        They are part of the artifact's digest, so that another content under the same
+        path or name makes another artifact. `harness.identity.content.folder_digest`
+        digests a folder.
+        """
+        ...

@@ -20,6 +20,7 @@ from filelock import FileLock
 from harness.artifacts.lineage import write_sources
 from harness.errors import UserError, did_you_mean
 from harness.files import digest, sha256_file, write_json
+from harness.identity.things import artifact_identity
 from harness.types import Artifact, BaseModel, Domain, Progress, Specializer
 
 
@@ -75,17 +76,23 @@ def artifact_digest(
     The base's numerics and its spec's sampling count too: both change what it
     writes.
     """
-    return digest(
-        {
-            "specializer": specializer.name,
-            "version": specializer.version,
-            "base": base.local.digest,
-            "numerics": dict(base.numerics),
-            "sampling": dict(base.local.spec.sampling),
-            "domain": domain.digest,
-            "params": dict(params),
-        }
+    return artifact_identity(
+        specializer.name,
+        specializer.version,
+        base.local.digest,
+        base.numerics,
+        base.local.spec.sampling,
+        domain.digest,
+        params,
+        inputs_of(specializer, params),
     )
+
+
+def inputs_of(specializer: Specializer, params: Mapping[str, Any]) -> dict[str, str]:
+    """What a specializer says it reads beside base and domain; see `ReadingSpecializer`."""
+    inputs: Callable[[Mapping[str, Any]], Mapping[str, str]] | None
+    inputs = getattr(specializer, "inputs", None)
+    return dict(inputs(params)) if inputs else {}
 
 
 def ensure(
@@ -128,7 +135,9 @@ def ensure(
                 "sampling": dict(base.local.spec.sampling),
                 "domain": domain.name,
                 "domain_digest": domain.digest,
+                "seeds_digest": digest([vars(seed) for seed in domain.seeds]),
                 "params": dict(params),
+                "inputs": inputs_of(specializer, params),
                 "digest": key,
                 "files": _file_digests(folder),
                 "facts": facts,

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from harness.types import BaseModel, Domain, Json, Progress
 from specializers.domain import DOMAINS, load_domain
+from specializers.retrieval.embedding import embedding_inputs
 from specializers.selfspec.budgets import BUDGETS
 from specializers.selfspec.specializer import self_faults, self_specialize
 
@@ -42,6 +43,10 @@ class Generic:
     ) -> Json:
         """As self-specialization, on the own domain (which `domain` is when the harness calls)."""
         return self_specialize(self, base, self.own_domain(), params, out, progress)
+
+    def inputs(self, params: Mapping[str, Any]) -> Mapping[str, str]:
+        """The embedding model, where one is used."""
+        return embedding_inputs(params)
 
     def faults(self, domain: Domain, params: Mapping[str, Any]) -> list[str]:
         """As self-specialization's, of the own domain."""

@@ -16,6 +16,7 @@ from harness.progress import NullProgress
 from harness.types import BaseModel, Domain, Json, Progress
 from specializers.corpus.open import content_digest, find_corpus
 from specializers.needs import parameter_faults, raise_needs, search_faults
+from specializers.retrieval.embedding import embedding_inputs
 from specializers.retrieval.open import Retriever, open_retriever
 from specializers.selfspec.budgets import BUDGETS, CHOICES
 from specializers.stages import read_report
@@ -57,6 +58,10 @@ class Rag:
         held = {"corpus": domain.corpus.name, "corpus_sha256": content_digest(domain.corpus)}
         write_json(out / SETTINGS, {**params, **held})
         return held
+
+    def inputs(self, params: Mapping[str, Any]) -> Mapping[str, str]:
+        """The embedding model, where one is used."""
+        return embedding_inputs(params)
 
     def faults(self, domain: Domain, params: Mapping[str, Any]) -> list[str]:
         """Wrong parameters, nothing to retrieve from, or nothing to retrieve with."""

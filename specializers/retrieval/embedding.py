@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from harness.files import cache_folder
 from harness.identity.things import embedding_identity
 from harness.models.sources import fetch, spec_faults
 from harness.models.table import model_specs
+from harness.progress import NullProgress
 from harness.types import ModelSpec, Progress
 
 DEFAULT = "minilm"
@@ -84,6 +85,17 @@ def open_embedder(name: str, progress: Progress) -> Embedder:
     check_embedding(local.folder)
     identity = embedding_identity(local.folder, local.digest, cache_folder())
     return Embedder(name, local.folder, identity)
+
+
+def embedding_inputs(params: Mapping[str, Any]) -> dict[str, str]:
+    """The embedding model among what a specializer reads, where its parameters need one.
+
+    See `harness.types.ReadingSpecializer`.
+    """
+    by_meaning = params.get("retrieval") in ("dense", "hybrid")
+    if not by_meaning and not params.get("semantic_threshold"):
+        return {}
+    return {"embedding": open_embedder(str(params["embedding"]), NullProgress()).digest}
 
 
 def embedding_spec(name: str) -> ModelSpec:

@@ -23,7 +23,7 @@ from specializers.needs import (
     training_packages,
 )
 from specializers.parameters import take
-from specializers.retrieval.embedding import open_embedder
+from specializers.retrieval.embedding import embedding_inputs, open_embedder
 from specializers.retrieval.open import Retriever, open_retriever
 from specializers.selfspec.agreement import AgreementParams
 from specializers.selfspec.budgets import BUDGETS, CHOICES
@@ -53,6 +53,10 @@ class SelfSpec:
     ) -> Json:
         """See `harness.types.Specializer` and `self_specialize`."""
         return self_specialize(self, base, domain, params, out, progress)
+
+    def inputs(self, params: Mapping[str, Any]) -> Mapping[str, str]:
+        """The embedding model, where one is used."""
+        return embedding_inputs(params)
 
     def faults(self, domain: Domain, params: Mapping[str, Any]) -> list[str]:
         """See `harness.types.PlannedSpecializer` and `self_faults`."""
