@@ -14,7 +14,7 @@ from leaderboards.board import RawSection
 from leaderboards.gate import compare_with
 from leaderboards.gather import gather
 from leaderboards.notes.records import board_notes
-from leaderboards.rows import compared_with, without_base
+from leaderboards.records.rows import compared_with, without_base
 from leaderboards.shown import column_name
 from leaderboards.spec import BoardSpec
 from tests.leaderboards.records import record
