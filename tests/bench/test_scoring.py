@@ -19,7 +19,7 @@ def test_what_failed_and_what_was_refused_is_told_in_the_servers_words():
         row("unparseable", "", finish="reasoning"),
     ]  # fmt: skip
     summary = summarise(items, {"acc": len}, 6)
-    line = _summary_line(Record({"main_metric": "acc"}, tuple(items), summary))
+    line = _summary_line(Record({"main_metric": "acc", "metrics": {}}, tuple(items), summary))
     assert line == (
         "no score, n 6, unparseable 1, 1 ended inside the model's reasoning, "
         "3 failed (out of memory), 1 refused by the server (content filter (violence))"

@@ -108,7 +108,8 @@ def test_generation_options_are_normalised_as_lm_evals_backend_does(options, exp
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"num_beams": 4, "top_k": 5}, "unknown num_beams, top_k; expected until"),
+        ({"num_beams": 4, "top_k": 5}, "unknown num_beams; expected until"),
+        ({"do_sample": True, "temperature": 1.0, "top_k": 5}, "top_k"),
         ({"do_sample": True}, "no temperature above 0"),
     ],
 )
