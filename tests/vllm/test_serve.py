@@ -111,9 +111,14 @@ class Client:
         return found
 
     def summaries(self) -> dict[str, dict]:
-        """By task, what the records say."""
-        paths = self.out.glob("runs/served/*/record.json")
-        return {path.parent.name: json.loads(path.read_text())["summary"] for path in paths}
+        """By task, what the record of most items says; one of a lower limit stays beside it."""
+        found: dict[str, dict] = {}
+        for path in self.out.glob("runs/served/*/record.json"):
+            name, _, _ = path.parent.name.partition("~")
+            summary = json.loads(path.read_text())["summary"]
+            if name not in found or summary["n"] > found[name]["n"]:
+                found[name] = summary
+        return found
 
 
 @pytest.fixture(scope="module", autouse=True)
