@@ -116,7 +116,8 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
         "models: found the name 'c d'; expected letters, digits, ",
         "specializers.s: found 'no target'; expected a string \"module:attribute\".",
         f"domains.law: found nothing at {tmp_path / 'absent'}; expected a folder.",
-        "defaults.limit: unknown key. Expected one of: domain, out, data, corpus, developer, shots.",
+        "defaults.limit: unknown key. Expected one of: "
+        "domain, out, data, corpus, developer, shots.",
         "defaults.shots: found [0, -1]; expected a list of whole numbers, 0 or more.",
     ]
     assert len(found) == len(expected)
