@@ -1,4 +1,4 @@
-"""Models x tasks x shots x draws -> jobs, grouped by base weights."""
+"""Models x tasks x shots x draws x wordings -> jobs, grouped by base weights."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ def plan_jobs(
     draws: int = 1,
     limit: int = 0,
     chat: Literal["auto", "on", "off"] = "auto",
+    wordings: Sequence[int] = (0,),
 ) -> list[Job]:
     """Every cell of a run, in the order it is computed.
 
@@ -28,16 +29,18 @@ def plan_jobs(
         models: (name, base, specializer) of each model.
         suite_of: task -> suite.
         shots_of: task -> the numbers of demonstrations it is asked with.
+        wordings: in which each task is asked; 0 is its YAML's own.
     """
     bases = list(dict.fromkeys(base for _, base, _ in models))
     ordered = sorted(
         dict.fromkeys(models), key=lambda m: (bases.index(m[1]), m[2] != "", models.index(m))
     )
     return [
-        Job(name, base, specializer, suite_of(task), task, k, draw, limit, chat)
+        Job(name, base, specializer, suite_of(task), task, k, draw, limit, chat, wording)
         for name, base, specializer in ordered
         for k in dict.fromkeys(k for task in tasks for k in shots_of(task))
         for task in tasks
         if k in shots_of(task)
         for draw in range(draws if k else 1)
+        for wording in wordings
     ]

@@ -1,7 +1,8 @@
-"""One record per (model, task, shots, draw): what was asked, answered and counted.
+"""One record per (model, task, shots, draw, wording): what was asked, answered and counted.
 
-A record is a folder `runs/<model>/<task>@<shots>.<draw>/`, with `~<digest>` behind its
-name where a run of the same name with other settings was there before:
+A record is a folder `runs/<model>/<task>@<shots>.<draw>/`, with `~w<wording>` behind its
+name where the task was asked in another wording than its YAML's (wording 0), and with
+`~<digest>` where a run of the same name with other settings was there before:
 
 - `items.jsonl`: a row per item: `id`, `status` ("ok", "unparseable", "error", or
   "refused": the server's content filter would not have it answered),
@@ -43,7 +44,7 @@ from harness.doors.record import record_faults, run_faults
 from harness.doors.text import plain
 from harness.errors import UserError, UserErrors
 from harness.files import digest, write_bytes, write_json
-from harness.identity.recorded import misplaced
+from harness.identity.recorded import cell_name, misplaced
 from harness.types import UNSCORED, Job, Json, Record
 
 FORMAT = 2
@@ -54,14 +55,27 @@ _PATIENCE = 20
 # record with the same of all is written anew.
 ROW = ("model", "model_digest", "artifact", "numerics")
 COLUMN = ("suite", "task", "task_version", "shots", "chat", "limit", "decoding")
-IDENTITY = (*ROW, *COLUMN, "draw")
+IDENTITY = (*ROW, *COLUMN, "sample", "draw", "wording", "wording_digest")
+# What records from before a fact was kept are.
+_BEFORE = {"wording": 0, "wording_digest": "", "sample": ""}
 _SPENT = ("seconds", "calls", "tokens_computed", "tokens_generated")
 Aggregation = Callable[[Sequence[Any]], float]
 
 
 def record_folder(runs: Path, job: Job) -> Path:
     """Where the record of a job lies, unless another run's lies there (`place_of`)."""
-    return runs / job.model / f"{job.task}@{job.shots}.{job.draw}"
+    return runs / job.model / cell_name(job.task, job.shots, job.draw, job.wording)
+
+
+def job_of(manifest: Mapping[str, Any]) -> Job:
+    """The job that a record is of; whether prompts were chats is said by its manifest alone."""
+    keys = Job.__dataclass_fields__.keys() - {"chat"}
+    return Job(**{key: manifest[key] for key in keys if key in manifest})
+
+
+def wording_of(record: Record) -> int:
+    """In which wording a record's task was asked; 0 is its YAML's own."""
+    return int(record.manifest.get("wording", 0))
 
 
 def place_of(runs: Path, job: Job, manifest: Mapping[str, Any]) -> Path:
@@ -72,7 +86,7 @@ def place_of(runs: Path, job: Job, manifest: Mapping[str, Any]) -> Path:
     `<task>@<shots>.<draw>~<digest>/`.
     """
     folder = record_folder(runs, job)
-    mine = [manifest.get(key) for key in IDENTITY]
+    mine = _identity(manifest)
     free = True
     for path in (folder, *sorted(folder.parent.glob(f"{glob.escape(folder.name)}~*"))):
         held = _identity_at(path)
@@ -86,9 +100,22 @@ def _identity_at(folder: Path) -> list[Any] | None:
     """What the record in a folder is of; None where there is none that can be read."""
     try:
         manifest = json.loads((folder / "record.json").read_bytes())["manifest"]
-        return [manifest.get(key) for key in IDENTITY]
+        return _identity(manifest)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def _identity(manifest: Mapping[str, Any]) -> list[Any]:
+    return [manifest.get(key, _BEFORE.get(key)) for key in IDENTITY]
+
+
+def column_of(manifest: Mapping[str, Any]) -> list[Any]:
+    """What makes two records stand in one column: `COLUMN`, and how its items were chosen.
+
+    Records that took the first items, as all did before samples by label, say nothing of it.
+    """
+    sample = manifest.get("sample", "")
+    return [*(manifest[key] for key in COLUMN), *([sample] if sample else [])]
 
 
 def summarise(

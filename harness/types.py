@@ -143,10 +143,11 @@ class Response:
 
 @dataclass(frozen=True)
 class Job:
-    """One cell of a run: a model on a task with k shots and one draw of demonstrations.
+    """One cell of a run: a model on a task with k shots, one draw of demonstrations, one wording.
 
     `model` may be `<specializer>-<model>`; `base` is the model whose weights are
-    loaded. limit 0 means every item.
+    loaded. limit 0 means every item. wording 0 is the task's YAML as it stands; the
+    others are those beside it, counted from 1 (`harness.suites.wordings`).
     """
 
     model: str
@@ -158,6 +159,7 @@ class Job:
     draw: int = 0
     limit: int = 0
     chat: Literal["auto", "on", "off"] = "auto"
+    wording: int = 0
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from dataclasses import replace
 from harness import moved_names
 from harness.files import digest
 from harness.identity.recorded import task_of
-from harness.record import COLUMN
+from harness.record import column_of
 from harness.suites.metrics import unit_of
 from harness.types import Record
 from leaderboards.board import Column, RawColumn, RawSection, Setting
@@ -114,7 +114,7 @@ def _identity(record: Record) -> list[object]:
 
 
 def _column_key(record: Record) -> str:
-    return digest([record.manifest[key] for key in COLUMN])
+    return digest(column_of(record.manifest))
 
 
 def _contents(records: Sequence[Record]) -> Callable[[Record], str]:

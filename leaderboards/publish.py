@@ -18,8 +18,8 @@ from typing import Any
 from harness.doors.paths import inside
 from harness.errors import UserError, UserErrors
 from harness.files import write_json, write_text
-from harness.record import place_of, read_records, write_record
-from harness.types import Job, Json, Record
+from harness.record import job_of, place_of, read_records, write_record
+from harness.types import Json, Record
 from leaderboards.folder import SPEC, WITHHELD, write_costs, write_files
 from leaderboards.gather import gather, select
 from leaderboards.pages.files import remove_site
@@ -95,8 +95,7 @@ def _write(record: Record, runs: Path, may_pass_on: Mapping[str, bool]) -> None:
     if not manifest["redistribute"] and not manifest.get(WITHHELD):
         manifest[WITHHELD] = True
         items = [without_texts(item) for item in items]
-    job = Job(**{key: manifest[key] for key in Job.__dataclass_fields__ if key != "chat"})
-    folder = place_of(runs, job, manifest)
+    folder = place_of(runs, job_of(manifest), manifest)
     write_record(folder, manifest, items, dict(record.summary), {})
     # Not a run of its own: the facts are those of the runs behind it.
     write_json(folder / "run.json", record.manifest["engine_report"])

@@ -71,10 +71,14 @@ _MANIFEST_MORE: Kinds = {
     "chat_instruction": WORDS,
     "corrections": listing(WORDS, limits.KEYS),
     "groups": mapping(TABLE),
+    "sample": one_of("", "by label"),
+    "wording": count(limits.SHOTS),
+    "wording_name": WORDS,
+    "wording_digest": WORDS,
 }
 _METRIC: Kinds = {"aggregation": WORDS, "higher_is_better": YES_NO}
 _METRIC_MORE: Kinds = {
-    "unit": one_of("share", "points", "number"),
+    "unit": one_of("share", "points", "number", "bits per byte"),
     "stderr": NUMBER,
     "fault": WORDS,
 }

@@ -42,6 +42,11 @@ def task_differences(one: Manifest, other: Manifest) -> list[str]:
     return [told for part, told in _PARTS.items() if mine.get(part) != its.get(part)]
 
 
+def cell_name(task: str, shots: int, draw: int, wording: int = 0) -> str:
+    """The folder of a record inside its model's."""
+    return f"{task}@{shots}.{draw}" + (f"~w{wording}" if wording else "")
+
+
 def misplaced(manifest: Manifest, model: str, cell: str) -> str:
     """ "" if a record belongs where it lies, else where it does.
 
@@ -51,8 +56,9 @@ def misplaced(manifest: Manifest, model: str, cell: str) -> str:
     Args:
         model, cell: the names of its two folders.
     """
-    named = {key: manifest.get(key) for key in ("model", "task", "shots", "draw")}
-    place = "{model}/{task}@{shots}.{draw}".format(**named)
+    named = [manifest.get(key) for key in ("task", "shots", "draw")]
+    place = f"{manifest.get('model')}/{cell_name(*named, manifest.get('wording', 0))}"  # type: ignore[arg-type]
     lies = f"{model}/{cell}"
-    beyond = lies[len(place) : len(place) + 1]
-    return "" if lies.startswith(place) and not beyond.isdigit() else place
+    behind = lies[len(place) :]
+    fits = lies.startswith(place) and not behind[:1].isdigit() and not behind.startswith("~w")
+    return "" if fits else place

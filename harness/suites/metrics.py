@@ -18,7 +18,8 @@ from harness.types import Json
 
 # "share": 0..1, shown as points of 100. "points": lm-eval's own points (BLEU, chrF, TER).
 # "number": has no bounds that are known; shown as it is, never averaged over tasks.
-Unit = Literal["share", "points", "number"]
+# "bits per byte": of a text that is scored, not written; 0 or more, less is better.
+Unit = Literal["share", "points", "number", "bits per byte"]
 UNITS: tuple[Unit, ...] = get_args(Unit)
 
 # The aggregations of lm-eval whose values are no shares, by function and registered name.
@@ -74,7 +75,7 @@ def unit_of(facts: Sequence[Mapping[str, Any]]) -> Unit:
     Records from before units were kept have none: their aggregation tells.
     """
     found = {fact.get("unit") or _UNITS.get(str(fact.get("aggregation"))) for fact in facts}
-    return next((unit for unit in ("number", "points") if unit in found), "share")  # type: ignore[return-value]
+    return next((unit for unit in ("number", "bits per byte", "points") if unit in found), "share")  # type: ignore[return-value]
 
 
 def _between(values: Iterable[Any]) -> bool:

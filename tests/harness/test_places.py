@@ -1,10 +1,21 @@
 """Where records lie: a run replaces its own record, and no other's."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from harness.record import IDENTITY, place_of, read_records, record_folder, summarise, write_record
+from harness.errors import UserErrors
+from harness.record import (
+    IDENTITY,
+    job_of,
+    place_of,
+    read_records,
+    record_folder,
+    summarise,
+    wording_of,
+    write_record,
+)
 from harness.types import Job
 
 JOB = Job(model="tiny", base="tiny", specializer="", suite="own", task="one", shots=0)
@@ -23,12 +34,15 @@ MORE = {
 OTHER = {
     "model_digest": "b", "artifact": "c", "numerics": {"dtype": "bfloat16"}, "suite": "theirs",
     "task_version": "2", "limit": 4, "chat": True, "decoding": {"max_gen_toks": 9},
+    "sample": "by label", "wording_digest": "d",
 }  # fmt: skip
 
 
 def write(runs, **changes):
     manifest = MORE | MANIFEST | changes
-    return write_record(place_of(runs, JOB, manifest), manifest, [], summarise([], {}, 0), {})
+    return write_record(
+        place_of(runs, job_of(manifest), manifest), manifest, [], summarise([], {}, 0), {}
+    )
 
 
 def test_the_same_run_takes_its_own_place(tmp_path):
@@ -64,5 +78,16 @@ def test_a_record_that_cannot_be_read_is_replaced(tmp_path, text):
     assert len(read_records(tmp_path)) == 1
 
 
+def test_each_wording_has_a_place_and_old_records_are_of_the_first(tmp_path):
+    places = [write(tmp_path, **more).folder for more in ({}, {"wording": 0}, {"wording": 2})]
+    assert places[0] == places[1] == record_folder(tmp_path, JOB)
+    assert places[2] == record_folder(tmp_path, replace(JOB, wording=2))
+    assert [wording_of(one) for one in read_records(tmp_path)] == [0, 2]
+    moved = tmp_path / JOB.model / "one@0.0~w3"
+    places[2].rename(moved)
+    with pytest.raises(UserErrors, match=r"one@0\.0~w2"):
+        read_records(tmp_path)
+
+
 def test_what_a_board_tells_apart_has_places_apart():
-    assert set(MANIFEST) == set(IDENTITY)
+    assert set(MANIFEST) | {"sample", "wording", "wording_digest"} == set(IDENTITY)

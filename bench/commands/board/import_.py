@@ -28,8 +28,7 @@ def options(sub: argparse.ArgumentParser) -> None:
 
 
 def call(args: argparse.Namespace) -> int:
-    from harness.record import record_folder, write_record
-    from harness.types import Job
+    from harness.record import job_of, record_folder, write_record
     from leaderboards.exchange.lm_eval_import import read_results
 
     workspace = workspace_of(args)
@@ -43,8 +42,7 @@ def call(args: argparse.Namespace) -> int:
     places: dict[Path, Imported] = {}
     faults = list(results.refused)
     for entry in results.found:
-        facts = {key: entry.manifest[key] for key in Job.__dataclass_fields__ if key != "chat"}
-        place = record_folder(out / "runs", Job(**facts))
+        place = record_folder(out / "runs", job_of(entry.manifest))
         if place in places:
             faults += _twice(place, places[place], entry)
         elif place.exists() and not _same(place, entry):
