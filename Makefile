@@ -13,7 +13,7 @@ RAY_READY := $(VENV)/.ready-ray
 # Set up once; again when the dependencies change.
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,corpus,dev]'
 	touch $(READY)
 
 ## The main job on the embedded default model, in the dtype that is fastest on this machine: some
@@ -43,7 +43,7 @@ browser:
 	@.ci/browser
 
 $(RAY_READY): $(READY)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,dev,ray]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,corpus,dev,ray]'
 	touch $(RAY_READY)
 
 env-ray: $(RAY_READY)
@@ -70,7 +70,7 @@ test-vllm: $(VLLM_READY)
 fuzz: $(READY)
 	FUZZ_TIMES=100 $(BIN)/python -m pytest tests/fuzz
 	FUZZ_TIMES=10 $(BIN)/python -m pytest tests/doors/test_suites.py
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,dev,fuzz]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,corpus,dev,fuzz]'
 	mkdir -p build/answers
 	$(BIN)/python -m tests.fuzz.atheris_parsers build/answers \
 		-runs=200000 -max_len=4000 -timeout=10 -print_final_stats=1
