@@ -44,7 +44,7 @@ from harness.doors.record import record_faults, run_faults
 from harness.doors.text import plain
 from harness.errors import UserError, UserErrors
 from harness.files import digest, write_bytes, write_json
-from harness.identity.recorded import cell_name, misplaced
+from harness.identity.recorded import cell_name, misplaced, task_of
 from harness.types import UNSCORED, Job, Json, Record
 
 FORMAT = 2
@@ -81,32 +81,44 @@ def wording_of(record: Record) -> int:
 def place_of(runs: Path, job: Job, manifest: Mapping[str, Any]) -> Path:
     """Where a record is written: beside one of another run, in the place of its own.
 
-    A run with another item limit, chat form, dtype, artifact, task version or suite is
-    another record (`IDENTITY`), and both stay: the later one stands in
-    `<task>@<shots>.<draw>~<digest>/`.
+    A run with another item limit, chat form, dtype, artifact, task version, content of the
+    task or suite is another record (`IDENTITY`), and both stay: the later one stands in
+    `<task>@<shots>.<draw>~<digest>/`. A record from before the content was kept is that of
+    any content.
     """
     folder = record_folder(runs, job)
-    mine = _identity(manifest)
+    mine = identity_of(manifest)
     free = True
     for path in (folder, *sorted(folder.parent.glob(f"{glob.escape(folder.name)}~*"))):
         held = _identity_at(path)
-        if held == mine:
+        if held is not None and same_run(held, mine):
             return path
         free = free and (path != folder or held is None)
-    return folder if free else folder.with_name(f"{folder.name}~{digest(mine)[:8]}")
+    return folder if free else beside(folder, mine)
+
+
+def beside(folder: Path, identity: Sequence[Any]) -> Path:
+    """The place of a run whose own folder another run has."""
+    return folder.with_name(f"{folder.name}~{digest(list(identity))[:8]}")
+
+
+def identity_of(manifest: Mapping[str, Any]) -> list[Any]:
+    """What tells a run from every other, its task's content last."""
+    return [*(manifest.get(key, _BEFORE.get(key)) for key in IDENTITY), task_of(manifest)]
+
+
+def same_run(one: Sequence[Any], other: Sequence[Any]) -> bool:
+    """Whether two identities are one run's; an unknown content is that of any."""
+    same = one[-1] == other[-1] or "" in (one[-1], other[-1])
+    return same and list(one[:-1]) == list(other[:-1])
 
 
 def _identity_at(folder: Path) -> list[Any] | None:
     """What the record in a folder is of; None where there is none that can be read."""
     try:
-        manifest = json.loads((folder / "record.json").read_bytes())["manifest"]
-        return _identity(manifest)
+        return identity_of(json.loads((folder / "record.json").read_bytes())["manifest"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-
-
-def _identity(manifest: Mapping[str, Any]) -> list[Any]:
-    return [manifest.get(key, _BEFORE.get(key)) for key in IDENTITY]
 
 
 def column_of(manifest: Mapping[str, Any]) -> list[Any]:

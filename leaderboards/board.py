@@ -17,7 +17,7 @@ from harness.suites.metrics import Unit
 from harness.types import Json, Record
 from leaderboards.references import Reference
 
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,9 @@ class Difference:
     Attributes:
         other: label of the row it is compared with.
         value: the difference.
-        interval: of the difference.
+        interval: of the difference, were it the only one.
+        simultaneous: the same for all comparisons of the table at once, without 0 where
+            and only where `p_holm` is below 0.05: what tables and plots draw.
         p: of the test named in `test`; `p_holm` the same after correction for
             all comparisons of its kind in the table.
         detectable: smallest difference found in 80% of cases with this many documents.
@@ -37,12 +39,14 @@ class Difference:
             `leaderboards.records.rows.compared_with`.
         beyond: interval of the average over other tasks of this kind; only for
             averages over at least five tasks.
-        unit: of value, interval and detectable; see `harness.suites.metrics.Unit`.
+        unit: of value, intervals and detectable; see `harness.suites.metrics.Unit`.
+        lower_is_better: a negative difference is a gain.
     """
 
     other: str
     value: float
     interval: Interval
+    simultaneous: Interval
     p: float
     p_holm: float
     test: str
@@ -52,11 +56,17 @@ class Difference:
     unit: Unit = "share"
     draws: tuple[int, ...] = ()
     unlike: tuple[str, ...] = ()
+    lower_is_better: bool = False
 
     @property
     def significant(self) -> bool:
         """Whether the corrected p is below 0.05."""
         return self.p_holm < 0.05
+
+    @property
+    def gain(self) -> float:
+        """The difference with the sign of a gain: above 0 is better, whatever the metric."""
+        return -self.value if self.lower_is_better else self.value
 
 
 @dataclass(frozen=True)
@@ -251,18 +261,21 @@ def in_points(value: float, unit: Unit) -> float:
     return 100 * value if unit == "share" else value
 
 
+_UNSAID = (("unit", "share"), ("groups", []), ("lower_is_better", False))
+
+
 def as_json(board: Board) -> Json:
     """The board as JSON holds it, numbers rounded to six digits."""
     return {"format": FORMAT, **_without_shares(rounded(asdict(board)))}
 
 
 def _without_shares(value: Any) -> Any:
-    """Plain data where a unit is said only of what is no share, groups where there are any."""
+    """Plain data without what goes without saying: shares, no groups, more is better."""
     if isinstance(value, dict):
         return {
             key: _without_shares(entry)
             for key, entry in value.items()
-            if (key, entry) not in (("unit", "share"), ("groups", []))
+            if (key, entry) not in _UNSAID
         }
     return [_without_shares(entry) for entry in value] if isinstance(value, list) else value
 

@@ -31,13 +31,16 @@ _COSTS = {
 _WRITING = ("instructions", "responses")
 
 
-def build(records: Iterable[Record], spec: BoardSpec) -> Board:
+def build(records: Iterable[Record], spec: BoardSpec, unread: Sequence[str] = ()) -> Board:
     """Make the board that `spec` declares.
 
     A record that cannot be shown is left out and named in `Board.refused`.
+
+    Args:
+        unread: why other records could not even be read; they are named with these.
     """
     records = list(records)
-    faults: list[str] = []
+    faults: list[str] = list(unread)
     raw = gather(records, spec, faults)
     known = {row.name: row for row in load_references()}
     sections = tuple(_section(table, spec) for table in raw)
@@ -71,7 +74,7 @@ def _section(raw: RawSection, spec: BoardSpec) -> Section:
         statistics = score_column(column, others, spec.resamples, averages.pairs if counts else ())
         if counts:
             averages.add(statistics)
-        scored.append(statistics.cells)
+        scored.append(statistics.without_samples())
     columns = tuple(column.column for column in raw.columns)
     cells = corrected(scored)
     means = averages.result()

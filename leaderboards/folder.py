@@ -57,26 +57,48 @@ def own_spec(home: Path) -> BoardSpec | None:
 
 
 def write_folder(
-    records: Sequence[Record], spec: BoardSpec, home: Path, folder: Path
+    records: Sequence[Record],
+    spec: BoardSpec,
+    home: Path,
+    folder: Path,
+    unread: Sequence[str] = (),
 ) -> tuple[Board, Path]:
     """Write a board's files and pages into `folder`; return the board and the page to open.
 
     Args:
         home: the project's folder, whose artifacts the pages show.
+        unread: why records could not be read; the board names them.
     """
-    board = write_files(records, spec, folder)
+    board = write_files(records, spec, home, folder, unread)
     pages = write_pages(board, records, spec, folder, published=_texts_withheld(records), home=home)
     return board, pages[0]
 
 
-def write_files(records: Sequence[Record], spec: BoardSpec, folder: Path) -> Board:
-    """Write a board's files without its pages; return the board."""
-    board = build(records, spec)
+def write_files(
+    records: Sequence[Record],
+    spec: BoardSpec,
+    home: Path,
+    folder: Path,
+    unread: Sequence[str] = (),
+) -> Board:
+    """Write a board's files without its pages; return the board.
+
+    What is left out is named from `home` on: the same records elsewhere give the same bytes.
+    """
+    board = build(records, spec, unread)
+    named = tuple(line.replace(f"{home}/", "") for line in board.refused)
+    board = replace(board, refused=named)
     write_board(board, folder)
     return board
 
 
-def check_folder(records: Sequence[Record], spec: BoardSpec, home: Path, folder: Path) -> list[str]:
+def check_folder(
+    records: Sequence[Record],
+    spec: BoardSpec,
+    home: Path,
+    folder: Path,
+    unread: Sequence[str] = (),
+) -> list[str]:
     """What differs between `folder` and the board of the records, a line per file; [] if nothing.
 
     The board is made again in a temporary folder and compared byte by byte. A
@@ -86,9 +108,9 @@ def check_folder(records: Sequence[Record], spec: BoardSpec, home: Path, folder:
     with TemporaryDirectory() as temporary:
         expected = Path(temporary)
         if pages:
-            write_folder(records, spec, home, expected)
+            write_folder(records, spec, home, expected, unread)
         else:
-            write_files(records, spec, expected)
+            write_files(records, spec, home, expected, unread)
         wanted, there = _files(expected), _files(folder)
         faults = []
         for name in sorted(wanted | there):

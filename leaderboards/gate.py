@@ -3,13 +3,13 @@
 A score fell if even the upper end of the difference's interval, paired on the
 same items, lies more than epsilon below zero. Only what was asked in the same
 way is compared: another task version, decoding, item limit, chat template or
-number of demonstrations is said, not compared. Nor is a score of which too many
-answers are missing on either side: what failed may be what fell.
+number of demonstrations is said, not compared; a model under two dtypes, or asked in two
+ways, is compared with itself under the same (`leaderboards.records.sides`). Nor is a
+score of which too many answers are missing on either side: what failed may be what fell.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -20,6 +20,7 @@ from harness.suites.metrics import Unit, unit_of
 from harness.types import Record
 from leaderboards.board import ByDraw, Interval
 from leaderboards.gather import gather, select
+from leaderboards.records.sides import Against, Place, against
 from leaderboards.shown import limits, points
 from leaderboards.spec import BoardSpec
 from leaderboards.stats.compare import documents_of, estimate, resample
@@ -39,7 +40,6 @@ _SETTINGS = {
     "decoding": "decoding",
 }
 EPSILON = 0.01  # one point of 100: the last digit most papers print
-Place = tuple[str, str, int]  # model, task, shots
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,9 @@ def compare_with(
     Raises:
         UserErrors: records that cannot be shown, or that claim to be the same.
     """
-    before, now = (_by_place(_fit(side, spec)) for side in (baseline, records))
-    return tuple(_finding(place, before, now, spec, epsilon) for place in sorted({*before, *now}))
+    before, now = (_fit(side, spec) for side in (baseline, records))
+    pairs = against(before, now)
+    return tuple(_finding(pair, pairs, spec, epsilon) for pair in pairs)
 
 
 def _fit(records: Iterable[Record], spec: BoardSpec) -> list[Record]:
@@ -88,42 +89,20 @@ def _fit(records: Iterable[Record], spec: BoardSpec) -> list[Record]:
     return select(records, spec)
 
 
-def _by_place(records: Sequence[Record]) -> dict[Place, dict[int, Record]]:
-    places: dict[Place, dict[int, Record]] = defaultdict(dict)
-    faults: list[str] = []
-    for record in records:
-        manifest = record.manifest
-        place = (manifest["model"], manifest["task"], manifest["shots"])
-        if manifest["draw"] in places[place]:
-            faults.append(
-                f"two records claim to be {place[0]} on {place[1]}@{place[2]}."
-                f"{manifest['draw']}; remove one of the two folders."
-            )
-        places[place][manifest["draw"]] = record
-    if faults:
-        raise UserErrors(faults)
-    return places
-
-
-def _finding(
-    place: Place,
-    before: Mapping[Place, ByDraw],
-    now: Mapping[Place, ByDraw],
-    spec: BoardSpec,
-    epsilon: float,
-) -> Finding:
-    if place not in now:
-        return Finding(*place, "missing", reason=_missing(place, now))
-    if place not in before:
+def _finding(pair: Against, pairs: Sequence[Against], spec: BoardSpec, epsilon: float) -> Finding:
+    place = (pair.name, *pair.place[1:])
+    if pair.now is None:
+        return Finding(*place, "missing", reason=_missing(pair.place, pairs))
+    if pair.before is None:
         return Finding(*place, "new", reason="the baseline has no such record")
-    sides = {"before": before[place], "now": now[place]}
+    sides = {"before": pair.before, "now": pair.now}
     manifests = [next(iter(draws.values())).manifest for draws in sides.values()]
-    metric = spec.metrics.get(place[1], str(manifests[1]["main_metric"]))
+    metric = spec.metrics.get(pair.place[1], str(manifests[1]["main_metric"]))
     reason = _not_comparable(manifests, metric)
     if reason:
         return Finding(*place, "not comparable", metric, reason=reason)
     facts = manifests[1]["metrics"][metric]
-    table = sheet(sides, metric, str(manifests[1]["rank_of"]) or place[1])
+    table = sheet(sides, metric, str(manifests[1]["rank_of"]) or pair.place[1])
     views = None
     if table is not None and set(sides) <= set(table.answers):
         views = paired_views(table, "now", "before")
@@ -174,9 +153,10 @@ def _unanswered(table: Sheet, most: float) -> str:
     return "; ".join(told)
 
 
-def _missing(place: Place, now: Mapping[Place, Any]) -> str:
-    shots = sorted(found[2] for found in now if found[:2] == place[:2])
-    if shots:
+def _missing(place: Place, pairs: Sequence[Against]) -> str:
+    now = [pair.place for pair in pairs if pair.now is not None]
+    shots = sorted({found[2] for found in now if found[:2] == place[:2]})
+    if shots and place[2] not in shots:
         return f"asked with {', '.join(map(str, shots))} shots now, {place[2]} in the baseline"
     return "the baseline has it, there is no record now"
 

@@ -79,7 +79,7 @@ def publish(
     write_text(folder / f"{name}{SPEC}", dump_board(spec))
     published = read_records(folder / "runs")
     write_costs(published, folder / "costs.csv")
-    write_files(published, replace(spec, name=name), folder / "board")
+    write_files(published, replace(spec, name=name), folder, folder / "board")
     made = sorted({(str(r.manifest["model"]), str(r.manifest["artifact"])) for r in published})
     return [
         model

@@ -29,9 +29,19 @@ def limits(found: Interval | None, *, sign: bool = False, unit: Unit = "share") 
         low, high = (_plain(end, sign=sign, unit=unit) for end in (found.low, found.high))
         return f"[{low}, {high}]"
     digits = 0 if found.high - found.low >= 0.1 else 1
-    form = f"{{:{'+' if sign else ''}.{digits}f}}"
-    low, high = (form.format(100 * end).replace("-", "−") for end in (found.low, found.high))
+    low, high = (
+        _end(100 * end, digits) if sign else f"{100 * end:.{digits}f}".replace("-", "−")
+        for end in (found.low, found.high)
+    )
     return f"[{low}, {high}]"
+
+
+def _end(value: float, digits: int) -> str:
+    """A limit of a difference: 0 is written where it is 0, and what is near it not as 0."""
+    while value and not float(f"{value:.{digits}f}") and digits < 4:
+        digits += 1
+    text = f"{value:+.{digits}f}".replace("-", "−") if value else "0"
+    return text if float(text.replace("−", "-")) or not value else ("+0" if value > 0 else "−0")
 
 
 def _plain(value: float, *, sign: bool, unit: Unit) -> str:

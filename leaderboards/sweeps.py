@@ -21,7 +21,7 @@ from harness.types import Json, Record
 from leaderboards.board import Average, Cell, Difference, Interval, Row, Section
 from leaderboards.build import build
 from leaderboards.pages.plots import Curve
-from leaderboards.shown import NOTHING, limits, points
+from leaderboards.shown import NOTHING, limits, points, task_name
 from leaderboards.spec import BoardSpec
 from leaderboards.text.grids import difference
 
@@ -133,7 +133,7 @@ def _sweep(
         base=base,
         parameter=parameter,
         shots=section.shots,
-        tasks=tuple(column.task for column in section.columns),
+        tasks=tuple(_names(section)),
         points=tuple(
             Point(
                 value=value,
@@ -148,15 +148,23 @@ def _sweep(
     )
 
 
+def _names(section: Section) -> list[str]:
+    """The columns' names, told apart where two suites, versions or decodings share one."""
+    return [task_name(column, section.columns) for column in section.columns]
+
+
 def _scores(row: Row, section: Section) -> dict[str, Score]:
     scores = {}
-    cells = dict(zip((column.task for column in section.columns), row.cells, strict=True))
     if row.average is not None:
-        counted = [cells[column.task] for column in section.columns if column.in_average]
+        counted = [
+            cell
+            for column, cell in zip(section.columns, row.cells, strict=True)
+            if column.in_average
+        ]
         n = sum(cell.n for cell in counted if cell)
         unparseable = sum(cell.n_unparseable for cell in counted if cell)
         scores[AVERAGE] = _score(row.average, row.average.score, n, unparseable)
-    for task, cell in cells.items():
+    for task, cell in zip(_names(section), row.cells, strict=True):
         if cell is not None and cell.score is not None:
             scores[task] = _score(cell, cell.score, cell.n, cell.n_unparseable)
     return scores
@@ -227,12 +235,15 @@ def _rounded(score: Score) -> Json:
     gap = content.pop("difference")
     content = {key: _six(value) for key, value in content.items()}
     if gap is not None:
-        span = gap["interval"]
+        span, drawn = gap["interval"], gap["simultaneous"]
         content["difference"] = {
             "value": _six(gap["value"]),
             "low": _six(span["low"]),
             "high": _six(span["high"]),
+            "simultaneous_low": _six(drawn["low"]),
+            "simultaneous_high": _six(drawn["high"]),
             "p_holm": _six(gap["p_holm"]),
+            **({"lower_is_better": True} if gap["lower_is_better"] else {}),
         }
     return content
 
@@ -244,8 +255,12 @@ def _six(value: Any) -> Any:
 
 _CSV = (
     "shots", "parameter", "value", "examples", "curve", "score", "low", "high",
-    "difference", "difference_low", "difference_high", "p_holm", "n", "n_unparseable",
+    "difference", "difference_low", "difference_high", "difference_simultaneous_low",
+    "difference_simultaneous_high", "p_holm", "n", "n_unparseable",
 )  # fmt: skip
+
+
+_GAP = ("value", "low", "high", "simultaneous_low", "simultaneous_high", "p_holm")
 
 
 def as_csv(sweeps: Sequence[Sweep]) -> str:
@@ -263,7 +278,7 @@ def as_csv(sweeps: Sequence[Sweep]) -> str:
         for value, examples, name, score in [*base, *made]:
             row = _rounded(score)
             gap = row.get("difference", {})
-            numbers = [gap.get(key, "") for key in ("value", "low", "high", "p_holm")]
+            numbers = [gap.get(key, "") for key in _GAP]
             head = [sweep.shots, sweep.parameter, value, examples, name]
             spans = ["" if row[key] is None else row[key] for key in ("score", "low", "high")]
             writer.writerow([*head, *spans, *numbers, row["n"], row["n_unparseable"]])

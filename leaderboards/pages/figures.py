@@ -13,10 +13,9 @@ from leaderboards.shown import limits, points
 
 MOST_CURVES = 6  # that a reader can tell apart
 MOST_BARS = 40  # a longer plot is no picture any more; the table has the rest
-# What an interval says, and what the filling of its mark says, are two things.
 _EACH = (
-    "Points of 100; each 95% interval is for that difference alone, a filled mark is "
-    "significant after correction for all."
+    "Points of 100; the 95% intervals hold for all comparisons of the table at once, and those "
+    "without 0 have a filled mark: significant after correction."
 )
 _FIRST = f"The first {MOST_BARS} of {{}}; the table has all."
 
@@ -64,9 +63,11 @@ def _forest(
         Bar(
             label=label,
             value=in_points(gap.value, gap.unit),
-            low=in_points(gap.interval.low, gap.unit),
-            high=in_points(gap.interval.high, gap.unit),
+            low=in_points(gap.simultaneous.low, gap.unit),
+            high=in_points(gap.simultaneous.high, gap.unit),
             sure=gap.significant,
+            alone=limits(gap.interval, sign=True, unit=gap.unit),
+            gain=gap.gain > 0,
         )
         for label, cell in found
         if cell is not None and (gap := cell.difference) is not None

@@ -30,13 +30,19 @@ _NEAR = 35.0  # percent across within which two may meet on a phone
 
 @dataclass(frozen=True)
 class Bar:
-    """A value with its interval, on a line of its own."""
+    """A difference with its interval, on a line of its own.
+
+    `sure` where it is significant; `alone` is its interval were it the only one, as text;
+    `gain` whether it is for the better.
+    """
 
     label: str
     value: float
     low: float | None
     high: float | None
-    sure: bool = False
+    sure: bool
+    alone: str
+    gain: bool
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,7 @@ def forest(key: str, title: str, description: str, bars: Sequence[Bar]) -> Marku
     for number, bar in enumerate(bars):
         y = number * _ROW
         kind = "sure" if bar.sure else "unsure"
-        side = "up" if bar.value > 0 else "down"
+        side = "up" if bar.gain else "down"
         text = signed(bar.value) + ("*" if bar.sure else "")
         body.append(text_at(0, y + 14, bar.label, "name"))
         body.append(text_at(100, y + 14, f"{text} {_interval(bar)}", "number end"))
@@ -78,8 +84,10 @@ def forest(key: str, title: str, description: str, bars: Sequence[Bar]) -> Marku
                 _line(scale(bar.low), y + 27, scale(bar.high), y + 27, f"span {kind} {side}")
             )
         body.append(_dot(scale(bar.value), y + 27, f"dot {kind} {side}"))
-    rows = [(bar.label, signed(bar.value), _interval(bar), _yes(bar.sure)) for bar in bars]
-    head = ("", "difference", "95% interval", "significant")
+    rows = [
+        (bar.label, signed(bar.value), _interval(bar), bar.alone, _yes(bar.sure)) for bar in bars
+    ]
+    head = ("", "difference", "95% interval", "alone", "significant")
     return figure(key, title, description, height + 22, body, head, rows)
 
 

@@ -21,8 +21,8 @@ def bar(cell: Cell | Average | None) -> str:
 
 
 def reach(cells: Iterable[Cell | Average | None]) -> float:
-    """The widest end of any difference's interval: what a column's bars are drawn to."""
-    found = [cell.difference.interval for cell in cells if cell is not None and cell.difference]
+    """The widest end of any difference's drawn interval: what a column's bars are drawn to."""
+    found = [cell.difference.simultaneous for cell in cells if cell is not None and cell.difference]
     return max([abs(end) for gap in found for end in (gap.low, gap.high)], default=1.0) or 1.0
 
 
@@ -31,7 +31,7 @@ def gap_bar(cell: Cell | Average | None, far: float) -> str:
     if cell is None or cell.difference is None:
         return ""
     found = cell.difference
-    ends = (found.interval.low, found.interval.high, found.value)
+    ends = (found.simultaneous.low, found.simultaneous.high, found.value)
     low, high, at = (50 + 50 * value / far for value in ends)
     return _bar(low, high, at)
 
@@ -63,8 +63,9 @@ def meaning(cell: Cell) -> str:
         verdict = "significant" if gap.significant else "not significant"
         text += (
             f". {points(gap.value, sign=True, unit=unit)} "
-            f"{limits(gap.interval, sign=True, unit=unit)} against "
-            f"{gap.other}: {verdict}, p {probability(gap.p_holm)} corrected ({gap.test}), "
+            f"{limits(gap.simultaneous, sign=True, unit=unit)} against "
+            f"{gap.other}: {verdict}, p {probability(gap.p_holm)} corrected ({gap.test}; "
+            f"alone {limits(gap.interval, sign=True, unit=unit)}), "
             f"of {gap.n} items{pair_draws(gap)}"
         )
         if gap.unlike:
@@ -76,18 +77,14 @@ def verdicts(section: Section) -> list[Json]:
     """What the table says of each compared model, in words: the average and the counts."""
     found = []
     for row in section.rows:
-        gaps = [
-            (cell.difference, 1 if column.higher_is_better else -1)
-            for column, cell in zip(section.columns, row.cells, strict=True)
-            if cell and cell.difference
-        ]
+        gaps = [cell.difference for cell in row.cells if cell and cell.difference]
         if not gaps:
             continue
-        sure = [sign * gap.value for gap, sign in gaps if gap.significant]
+        sure = [gap.gain for gap in gaps if gap.significant]
         found.append(
             {
                 "row": row,
-                "other": gaps[0][0].other,
+                "other": gaps[0].other,
                 "average": row.average.difference if row.average else None,
                 "better": sum(gap > 0 for gap in sure),
                 "worse": sum(gap < 0 for gap in sure),
@@ -97,11 +94,11 @@ def verdicts(section: Section) -> list[Json]:
     return found
 
 
-def tone(found: Difference, higher_is_better: bool = True) -> str:
+def tone(found: Difference) -> str:
     """The class of a difference: surely better, surely worse, or neither."""
     if not found.significant:
         return "even"
-    return "up" if (found.value > 0) == higher_is_better else "down"
+    return "up" if found.gain > 0 else "down"
 
 
 def fact(value: Any) -> Any:

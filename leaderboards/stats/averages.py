@@ -8,13 +8,14 @@ it twice (Davison & Hinkley 1997, Bootstrap Methods, 3.8).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from leaderboards.board import Average, Cell, Difference, Interval
-from leaderboards.stats.columns import Pair, ScoredColumn, tied
+from leaderboards.stats.columns import Pair, ScoredColumn, surely_apart, tied
 from leaderboards.stats.opened import TIE, OpenColumn, most_unlike
 from leaderboards.stats.resampling import (
     Floats,
@@ -26,6 +27,7 @@ from leaderboards.stats.resampling import (
     unseen_share,
 )
 from leaderboards.stats.significance import detectable, holm, randomisation_p, rank_ranges
+from leaderboards.stats.simultaneous import Family, Loose, together
 
 # Fewer tasks say too little about other tasks of their kind for an interval.
 TASKS_TO_GENERALISE = 5
@@ -61,9 +63,19 @@ class _Mean:
         if float(np.ptp(samples)) < TIE:
             found = Interval(value, value)
         else:
-            found = interval(samples, value, min(self.documents) * count, low=self.low)
+            found = interval(samples, value, self.units, low=self.low)
         wide = self.unseen.widened(found, value, count)
         return Interval(max(self.low, wide.low), min(1.0, wide.high))
+
+    @property
+    def units(self) -> int:
+        return min(self.documents) * len(self.values)
+
+    def loose(self) -> Loose:
+        """The mean of differences before the others of its table are known."""
+        count = len(self.values)
+        error = math.hypot(float(np.std(self.samples / count)), self.unseen.error(count))
+        return Loose(self.value, self.interval(), error, self.units, self.low, 1.0)
 
 
 class Averages:
@@ -147,7 +159,6 @@ class Averages:
             per_task = np.array(values)
             return interval(tasks @ per_task, float(per_task.mean()), count, low=low)
 
-        ranks = dict(zip(self._ranked, self._ranks(count), strict=True))
         result = {}
         for label, mean in self._means.items():
             gaps = {}
@@ -162,7 +173,7 @@ class Averages:
                 score=mean.value,
                 interval=mean.interval(),
                 beyond=beyond(mean.values, 0.0),
-                rank=ranks.get(label),
+                rank=None,
                 difference=gaps.get("difference"),
                 to_best=gaps.get("to_best"),
                 best=label in self._best,
@@ -170,13 +181,51 @@ class Averages:
                 bounds=_bounds(cells),
                 leaked=sum(cell.leaked for cell in cells),
             )
-        return _corrected_averages(result)
+        result = self._corrected(result)
+        for label, rank in zip(self._ranked, self._ranks(count, result), strict=True):
+            result[label] = replace(result[label], rank=rank)
+        return result
 
-    def _ranks(self, count: int) -> list[tuple[int, int]]:
+    def _ranks(self, count: int, averages: Mapping[str, Average]) -> list[tuple[int, int]]:
         gaps, variances, fixed = self._spread
         unseen = fixed * unseen_share(fixed * self._fewest) / Z
         errors = np.sqrt(variances + np.square(unseen)) / count
-        return rank_ranges(gaps / count, errors, self._documents)
+        sure = surely_apart(self._ranked, averages)
+        return rank_ranges(gaps / count, errors, self._documents, sure)
+
+    def family(self) -> Family:
+        """All differences of averages, a pair that stands in two places once."""
+        family, seen = Family(), set()
+        for pair, gap in self._gaps.items():
+            if frozenset(pair) not in seen:
+                seen.add(frozenset(pair))
+                family.add(gap.samples / len(gap.values), gap.value, gap.units)
+        return family
+
+    def loose(self, pair: Pair) -> Loose:
+        """The difference of two averages before the others of its table are known."""
+        return self._gaps[pair].loose()
+
+    def _corrected(self, averages: Mapping[str, Average]) -> dict[str, Average]:
+        """Holm's correction over the averages' differences to the base, and to the best.
+
+        Their intervals hold for both kinds at once.
+        """
+        result = dict(averages)
+        critical = self.family().critical()
+        for name in ("difference", "to_best"):
+            held = {
+                label: entry
+                for label, average in result.items()
+                if (entry := getattr(average, name)) is not None
+            }
+            ties = tied(averages) if name == "to_best" else 0
+            corrected = holm([*(entry.p for entry in held.values()), *[1.0] * ties])
+            for (label, entry), p in zip(held.items(), corrected, strict=False):
+                span = together(self.loose((label, entry.other)), critical, p)
+                found = replace(entry, p_holm=p, simultaneous=span)
+                result[label] = replace(result[label], **{name: found})
+        return result
 
 
 def _bounds(cells: Sequence[Cell]) -> Interval | None:
@@ -193,11 +242,12 @@ def _bounds(cells: Sequence[Cell]) -> Interval | None:
 
 def _difference(other: str, mean: _Mean) -> Difference:
     count = len(mean.values)
-    p = randomisation_p(mean.value, mean.null / count)
+    p, alone = randomisation_p(mean.value, mean.null / count), mean.interval()
     return Difference(
         other=other,
         value=mean.value,
-        interval=mean.interval(),
+        interval=alone,
+        simultaneous=alone,
         p=p,
         p_holm=p,
         test="randomisation",
@@ -205,19 +255,3 @@ def _difference(other: str, mean: _Mean) -> Difference:
         n=mean.n,
         draws=tuple(sorted(mean.draws)),
     )
-
-
-def _corrected_averages(averages: Mapping[str, Average]) -> dict[str, Average]:
-    """Holm's correction over the averages' differences: to the base, and to the best."""
-    result = dict(averages)
-    for name in ("difference", "to_best"):
-        held = {
-            label: entry
-            for label, average in result.items()
-            if (entry := getattr(average, name)) is not None
-        }
-        ties = tied(averages) if name == "to_best" else 0
-        corrected = holm([*(entry.p for entry in held.values()), *[1.0] * ties])
-        for (label, entry), p in zip(held.items(), corrected, strict=False):
-            result[label] = replace(result[label], **{name: replace(entry, p_holm=p)})
-    return result

@@ -3,31 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 import numpy as np
 
 from harness.suites.metrics import Unit
-from leaderboards.board import Average, Cell, Difference
+from leaderboards.board import Average, Cell, Difference, Interval
 from leaderboards.stats.compare import Contrast, contrast, resample
 from leaderboards.stats.opened import OpenColumn, bounds_of, most_unlike
 from leaderboards.stats.resampling import Floats, interval
 from leaderboards.stats.sheet import View, paired_views
 from leaderboards.stats.significance import detectable, holm, rank_ranges
+from leaderboards.stats.simultaneous import Family, Loose, agreeing, together
 from leaderboards.stats.spread import NO_SPREAD, Spread, spread_of
 
 Pair = tuple[str, str]
+Kind = Literal["difference", "to_best", "clean"]
 
 
 @dataclass(frozen=True)
 class ScoredColumn:
-    """One column with its statistics; samples, contrasts and spread feed the averages."""
+    """One column with its statistics; samples, contrasts and spread feed the averages.
+
+    `loose` and `family` are its differences before those of the other columns are known.
+    """
 
     cells: Mapping[str, Cell]
     samples: Mapping[str, Floats]
     contrasts: Mapping[Pair, Contrast]
     spread: Spread
+    sign: int = 1
+    loose: Mapping[tuple[Kind, str], Loose] = field(default_factory=dict)
+    family: Family = field(default_factory=Family)
+
+    def without_samples(self) -> ScoredColumn:
+        """What `corrected` needs: a wide table's resamples would fill the memory."""
+        return replace(self, samples={}, contrasts={})
 
 
 def score_column(
@@ -61,15 +73,22 @@ def score_column(
     samples = resample(table, wanted, resamples)
     compared = contrast(table, compare, samples, resamples)
     spread = spread_of(opened, table, samples, resamples)
-    ranks = rank_ranges(
-        opened.sign * spread.gaps, np.sqrt(np.maximum(spread.variances, 0)), spread.documents
-    )
-    places = dict(zip(spread.labels, ranks, strict=True))
     unit = opened.raw.column.unit
+    loose: dict[tuple[Kind, str], Loose] = {}
+    family = Family()
+    counted: set[tuple[bool, frozenset[str]]] = set()
 
-    def told(pair: Pair, of: Mapping[Pair, tuple[View, View]]) -> Difference:
+    def told(kind: Kind, pair: Pair, of: Mapping[Pair, tuple[View, View]]) -> Difference | None:
+        if pair not in of:
+            return None
         limits = bounds_of(unit, *(table.answers[label] for label in pair))
-        return _difference(pair[1], compared[of[pair]], limits, unit)
+        found = compared[of[pair]]
+        one = loose[kind, pair[0]] = _loose(found, limits)
+        # A pair that stands in two places is one comparison.
+        if (which := (kind == "clean", frozenset(pair))) not in counted:
+            counted.add(which)
+            family.add(found.samples, found.value, found.documents)
+        return _difference(pair[1], found, one.alone, unit, lower=opened.sign < 0)
 
     for label, view in whole.items():
         cell = cells[label]
@@ -81,30 +100,47 @@ def score_column(
                 cell.documents,
                 *bounds_of(unit, table.answers[label]),
             ),
-            rank=places.get(label),
         )
         base, top = (label, to_base.get(label, "")), (label, to_best.get(label, ""))
         cells[label] = replace(
             cell,
-            difference=told(base, views) if base in views else None,
+            difference=told("difference", base, views),
             best=label in best,
-            to_best=told(top, views) if top in views else None,
-            clean=told(base, clean) if base in clean else None,
+            to_best=told("to_best", top, views),
+            clean=told("clean", base, clean),
         )
     return ScoredColumn(
         cells,
         {label: samples[view] for label, view in whole.items()},
         {pair: compared[both] for pair, both in views.items()},
         spread,
+        opened.sign,
+        loose,
+        family,
     )
 
 
-def _difference(other: str, found: Contrast, limits: tuple[float, float], unit: Unit) -> Difference:
+def _loose(found: Contrast, limits: tuple[float, float]) -> Loose:
     span = limits[1] - limits[0]
+    return Loose(
+        value=found.value,
+        alone=interval(found.samples, found.value, found.documents, -span, span),
+        error=float(np.std(found.samples)),
+        units=found.documents,
+        low=-span,
+        high=span,
+    )
+
+
+def _difference(
+    other: str, found: Contrast, alone: Interval, unit: Unit, *, lower: bool
+) -> Difference:
+    """The difference as it is alone; `corrected` sees it among the others."""
     return Difference(
         other=other,
         value=found.value,
-        interval=interval(found.samples, found.value, found.documents, -span, span),
+        interval=alone,
+        simultaneous=agreeing(alone, found.value, found.p),
         p=found.p,
         p_holm=found.p,
         test=found.test,
@@ -112,32 +148,65 @@ def _difference(other: str, found: Contrast, limits: tuple[float, float], unit: 
         n=found.n,
         unit=unit,
         draws=found.draws,
+        lower_is_better=lower,
     )
 
 
-def corrected(columns: Sequence[Mapping[str, Cell]]) -> list[dict[str, Cell]]:
-    """Holm's correction over every difference of a kind in the table.
+def corrected(columns: Sequence[ScoredColumn]) -> list[dict[str, Cell]]:
+    """Corrected p, simultaneous intervals and ranks, from every difference in the table.
 
     Three families: the differences to a base; those to the best, a tie with it counted
     as the comparison that it is (p = 1); and those to a base as they are without leaked
-    items, in which the differences that have none to leave out stand as they are.
+    items, in which the differences that have none to leave out stand as they are. The
+    intervals hold for all three at once. A pair of which a difference stands in the table
+    is ranked by that difference: what has no star has no place before the other by it.
     """
-    result = [dict(cells) for cells in columns]
-    for kind in ("difference", "to_best", "clean"):
+    result = [dict(column.cells) for column in columns]
+    family = Family()
+    for column in columns:
+        family.take(column.family)
+    critical = family.critical()
+    kinds: tuple[Kind, ...] = ("difference", "to_best", "clean")
+    for kind in kinds:
         places = [
-            (cells, label, found, getattr(cell, kind) is not None)
-            for cells in result
+            (column, cells, label, found, getattr(cell, kind) is not None)
+            for column, cells in zip(columns, result, strict=True)
             for label, cell in cells.items()
             if (found := getattr(cell, kind) or (cell.difference if kind == "clean" else None))
             is not None
         ]
         ties = sum(tied(cells) for cells in result) if kind == "to_best" else 0
-        p_values = holm([*(found.p for _, _, found, _ in places), *[1.0] * ties])
-        for (cells, label, found, own), p in zip(places, p_values, strict=False):
+        p_values = holm([*(found.p for *_, found, _ in places), *[1.0] * ties])
+        for (column, cells, label, found, own), p in zip(places, p_values, strict=False):
             if own:
-                changed: dict[str, Any] = {kind: replace(found, p_holm=p)}
+                span = together(column.loose[kind, label], critical, p)
+                changed: dict[str, Any] = {kind: replace(found, p_holm=p, simultaneous=span)}
                 cells[label] = replace(cells[label], **changed)
+    for column, cells in zip(columns, result, strict=True):
+        for label, rank in _ranks(column, cells).items():
+            cells[label] = replace(cells[label], rank=rank)
     return result
+
+
+def _ranks(column: ScoredColumn, cells: Mapping[str, Cell]) -> dict[str, tuple[int, int]]:
+    spread = column.spread
+    errors = np.sqrt(np.maximum(spread.variances, 0))
+    sure = surely_apart(spread.labels, cells)
+    ranks = rank_ranges(column.sign * spread.gaps, errors, spread.documents, sure)
+    return dict(zip(spread.labels, ranks, strict=True))
+
+
+def surely_apart(
+    labels: Sequence[str], entries: Mapping[str, Cell] | Mapping[str, Average]
+) -> dict[tuple[int, int], bool]:
+    """Places of two rows -> whether the difference of them that stands in the table is sure."""
+    place = {label: number for number, label in enumerate(labels)}
+    return {
+        (place[label], place[found.other]): found.significant
+        for label in labels
+        for found in (entries[label].difference, entries[label].to_best)
+        if found is not None and found.other in place
+    }
 
 
 def tied(entries: Mapping[str, Cell] | Mapping[str, Average]) -> int:

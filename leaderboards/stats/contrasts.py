@@ -14,6 +14,7 @@ from leaderboards.stats.averages import Averages
 from leaderboards.stats.columns import score_column
 from leaderboards.stats.opened import open_column
 from leaderboards.stats.significance import holm
+from leaderboards.stats.simultaneous import Family, together
 
 
 def task_contrast(raw: RawColumn, first: str, second: str, resamples: int) -> Difference | None:
@@ -27,10 +28,10 @@ def average_contrasts(
 ) -> dict[tuple[str, str], Difference]:
     """The average difference of each pair of row labels, first minus second.
 
-    p is corrected (Holm) over the pairs. A pair that does not share every task
-    that counts has none.
+    p is corrected (Holm) over the pairs, and the intervals hold for all of them at once. A
+    pair that does not share every task that counts has none.
     """
-    found = {}
+    found, loose, family = {}, {}, Family()
     for first, second in pairs:
         columns = [
             _two(column, first, second)
@@ -46,9 +47,12 @@ def average_contrasts(
         average = means.result().get(first)
         if average is not None and average.difference is not None:
             found[first, second] = average.difference
+            loose[first, second] = means.loose((first, second))
+            family.take(means.family())
+    critical = family.critical()
     corrected = holm([gap.p for gap in found.values()])
     return {
-        pair: replace(gap, p_holm=p)
+        pair: replace(gap, p_holm=p, simultaneous=together(loose[pair], critical, p))
         for (pair, gap), p in zip(found.items(), corrected, strict=True)
     }
 

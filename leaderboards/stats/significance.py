@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import NormalDist
 
 import numpy as np
@@ -75,7 +75,12 @@ def detectable(samples: Floats, unseen: float = 0.0) -> float | None:
     return None if error < 1e-12 else error * (Z + _Z_POWER)
 
 
-def rank_ranges(gaps: Floats, errors: Floats, documents: int) -> list[tuple[int, int]]:
+def rank_ranges(
+    gaps: Floats,
+    errors: Floats,
+    documents: int,
+    tested: Mapping[tuple[int, int], bool] | None = None,
+) -> list[tuple[int, int]]:
     """First and last rank each model may hold, given what differs significantly.
 
     A model's best rank is one more than the number of models significantly better
@@ -88,6 +93,8 @@ def rank_ranges(gaps: Floats, errors: Floats, documents: int) -> list[tuple[int,
         gaps: (models, models) each minus each on what both answered, higher is better.
         errors: (models, models) their standard errors.
         documents: the fewest behind a difference.
+        tested: pairs whose difference has a test of its own in the table, and whether it
+            is significant there; that counts.
     Source: Mogstad, Romano, Shaikh & Wilhelm 2024, Inference for Ranks.
     """
     from scipy import stats
@@ -102,6 +109,10 @@ def rank_ranges(gaps: Floats, errors: Floats, documents: int) -> list[tuple[int,
         np.abs(gap) < 1e-12, 1.0, np.maximum(2 * stats.norm.sf(np.abs(gap) / error), least)
     )
     clear = np.asarray(holm(p_values.tolist())) < 1 - CONFIDENCE
+    known = {(min(pair), max(pair)): sure for pair, sure in (tested or {}).items()}
+    for number, pair in enumerate(zip(first.tolist(), second.tolist(), strict=True)):
+        if pair in known:
+            clear[number] = known[pair] and gap[number] != 0
     winners = np.where(gap > 0, first, second)[clear]
     losers = np.where(gap > 0, second, first)[clear]
     better = np.bincount(losers, minlength=count)

@@ -11,7 +11,7 @@ from typing import Any
 from leaderboards.board import Row
 from leaderboards.pages.figures import average_differences, gain_parts, sweep_curves
 from leaderboards.pages.plots import Bar, forest
-from leaderboards.shown import points
+from leaderboards.shown import limits, points
 from leaderboards.study import tables
 from leaderboards.study.domains import crosses
 from leaderboards.study.figures import picture
@@ -142,14 +142,18 @@ def _result(table: Table, method: str, pictures: dict[str, str]) -> dict[str, An
             Bar(
                 f"{first} − {second}",
                 100 * gap.value,
-                100 * gap.interval.low,
-                100 * gap.interval.high,
+                100 * gap.simultaneous.low,
+                100 * gap.simultaneous.high,
                 gap.significant,
+                limits(gap.interval, sign=True),
+                gap.gain > 0,
             )
             for (first, second), gap in table.contrasts.items()
         ]
         title = "The method against each control, on average"
-        described = "Points of 100 with 95% intervals; filled where significant."
+        described = (
+            "Points of 100; the 95% intervals hold for all pairs at once, filled where significant."
+        )
         pictures[f"{against}.svg"] = picture(forest(against, title, described, bars))
     return {
         "title": escaped(table.title),

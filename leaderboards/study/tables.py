@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from harness.types import Json
 from leaderboards.board import Cell, Column, Difference, Interval, Row
 from leaderboards.shown import NOTHING, limits, points, probability
+from leaderboards.stats.simultaneous import agreeing
 from leaderboards.study.domains import Cross
 from leaderboards.study.sources import Published, Table
 from leaderboards.sweeps import AVERAGE
@@ -154,11 +155,17 @@ def sweep(section: Json) -> str:
         gap = score.get("difference")
         told = (NOTHING, NOTHING, NOTHING)
         if gap:
-            span = limits(Interval(gap["low"], gap["high"]), sign=True)
+            value, p = gap["value"], gap["p_holm"]
+            alone = Interval(gap["low"], gap["high"])
+            # A sweep of a release before has the interval of each difference alone.
+            drawn = Interval(
+                gap.get("simultaneous_low", alone.low), gap.get("simultaneous_high", alone.high)
+            )
+            gain = -value if gap.get("lower_is_better") else value
             told = (
-                f"{points(gap['value'], sign=True)} {span}",
-                probability(gap["p_holm"]),
-                verdict(gap["low"], gap["high"], gap["p_holm"]),
+                f"{points(value, sign=True)} {limits(agreeing(drawn, value, p), sign=True)}",
+                probability(p),
+                verdict(gain, alone, p),
             )
         examples = NOTHING if point["examples"] is None else str(point["examples"])
         rows.append((f"{point['value']:g}", examples, points(score["score"]), *told))

@@ -35,14 +35,14 @@ def closing(board: Board) -> list[str]:
 
 def _shown(section: Section, row: Row, *, named: bool) -> Iterator[str]:
     compared = [
-        (column.task, cell.difference, column.higher_is_better)
+        (column.task, cell.difference)
         for column, cell in zip(section.columns, row.cells, strict=True)
         if cell and cell.difference
     ]
     if not compared:
         return
-    better = [task for task, gap, up in compared if _sure(gap, up) == BETTER]
-    worse = [task for task, gap, up in compared if _sure(gap, up) == WORSE]
+    better = [task for task, gap in compared if judged(gap) == BETTER]
+    worse = [task for task, gap in compared if judged(gap) == WORSE]
     average = row.average.difference if row.average else None
     line = f"{row.label} against {compared[0][1].other}"
     line += f" ({section.title}): " if named else ": "
@@ -82,17 +82,9 @@ def _limit(section: Section, *, named: bool) -> Iterator[str]:
     yield line + ("; so few rank no models." if counts[-1] < FEW else ".")
 
 
-def _sure(found: Difference, higher_is_better: bool) -> str:
-    """Better or worse by the verdict's rule, whichever way the metric counts; else ""."""
-    said = judged(found)
-    if said not in (BETTER, WORSE):
-        return ""
-    return said if higher_is_better else (WORSE if said == BETTER else BETTER)
-
-
 def _told(found: Difference) -> str:
     gap = points(found.value, sign=True, unit=found.unit)
-    return f"{gap} {limits(found.interval, sign=True, unit=found.unit)}, {judged(found)}"
+    return f"{gap} {limits(found.simultaneous, sign=True, unit=found.unit)}, {judged(found)}"
 
 
 def _tasks(names: list[str]) -> str:

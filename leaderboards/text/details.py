@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from statistics import stdev
 
 from leaderboards.board import Average, Cell, Difference, Row, Section
-from leaderboards.shown import NOTHING, places, points, probability, task_name
+from leaderboards.shown import NOTHING, limits, places, points, probability, task_name
 from leaderboards.text.grids import FEW_MODELS, Grid, compared, difference, score, share_of_tasks
 from leaderboards.text.marks import row_name
 
@@ -54,7 +54,7 @@ def _tests(section: Section, row: Row) -> Grid:
             name = task_name(column, section.columns)
             lines.append(_test_line(f"{name}, without {_leaked(cell)} leaked", cell.clean))
     others = {cell.difference.other for cell in row.cells if cell and cell.difference}
-    header = ("task (metric)", "n", "difference", "p", "p (Holm)", "detectable", "test")
+    header = ("task (metric)", "n", "difference", "alone", "p", "p (Holm)", "detectable", "test")
     title = f"{section.title}: {row.label} against {', '.join(sorted(others))}"
     return Grid(title, header, tuple(lines), strong)
 
@@ -64,6 +64,7 @@ def _test_line(name: str, found: Difference) -> tuple[str, ...]:
         name,
         str(found.n),
         difference(found),
+        limits(found.interval, sign=True, unit=found.unit),
         probability(found.p),
         probability(found.p_holm),
         points(found.detectable, unit=found.unit),

@@ -58,11 +58,11 @@ def score(cell: Cell | Average | None) -> str:
 
 
 def difference(found: Difference | None) -> str:
-    """Difference, marks and interval."""
+    """Difference, marks and the interval that holds for all of the table's comparisons."""
     if found is None:
         return NOTHING
     gap = f"{points(found.value, sign=True, unit=found.unit)}{gap_marks(found)}"
-    span = limits(found.interval, sign=True, unit=found.unit)
+    span = limits(found.simultaneous, sign=True, unit=found.unit)
     return f"{gap} {span}{pair_draws(found)}"
 
 

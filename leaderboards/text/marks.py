@@ -51,8 +51,9 @@ def explained(board: Board) -> Iterator[str]:
         )
     if found:
         yield (
-            "An interval is for one difference alone, p is corrected for all: where the two "
-            "disagree, believe p."
+            "The interval of a difference holds for all comparisons of the table at once, and is "
+            "without 0 exactly where p (Holm) is below 0.05; the one of that difference alone is "
+            "under 'alone'."
         )
     unlike = {
         f"{row.label} against {gap.other}: {', '.join(gap.unlike)}": None

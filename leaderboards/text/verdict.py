@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from leaderboards.board import Difference
+from leaderboards.board import Difference, Interval
 from leaderboards.shown import limits, points, probability
 
 BETTER, WORSE = "better", "worse"
@@ -10,22 +10,24 @@ NONE_SHOWN = "no difference shown"
 NOT_AFTER = "no difference shown after correction"
 
 
-def verdict(low: float, high: float, p_holm: float) -> str:
-    """What an interval and a corrected p allow to say.
+def verdict(gain: float, alone: Interval, p_holm: float) -> str:
+    """What a gain, its interval alone and its corrected p allow to say.
 
-    "better" and "worse" need both: an interval without 0 and p < 0.05. Where only
-    the interval is clear the difference may be one of several lucky ones.
+    "better" and "worse" need p < 0.05, and so an interval drawn for all comparisons that
+    is without 0. Where only the interval alone is clear the difference may be one of
+    several lucky ones.
+
+    Args:
+        gain: above 0 is better, whatever the metric counts.
     """
-    if not (low > 0 or high < 0):
-        return NONE_SHOWN
-    if p_holm >= 0.05:
-        return NOT_AFTER
-    return BETTER if low > 0 else WORSE
+    if p_holm < 0.05:
+        return BETTER if gain > 0 else WORSE
+    return NONE_SHOWN if alone.low <= 0 <= alone.high else NOT_AFTER
 
 
 def judged(found: Difference) -> str:
     """The verdict on a board's difference."""
-    return verdict(found.interval.low, found.interval.high, found.p_holm)
+    return verdict(found.gain, found.interval, found.p_holm)
 
 
 def told(found: Difference) -> str:
@@ -36,5 +38,5 @@ def told(found: Difference) -> str:
 
 def _span(found: Difference) -> str:
     """In a sentence square brackets begin a link."""
-    shown = limits(found.interval, sign=True, unit=found.unit)
+    shown = limits(found.simultaneous, sign=True, unit=found.unit)
     return shown.replace("[", "\\[").replace("]", "\\]")

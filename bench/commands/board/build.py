@@ -87,8 +87,8 @@ def write_board_of(
     """Write a board's files and pages, and print it as asked; "" is the default board.
 
     Args:
-        refused: why records could not be read; they are told with those that cannot be
-            shown, and the exit code is then 1.
+        refused: why records could not be read; the board names them with those that cannot
+            be shown, and the exit code is then 1.
     """
     from leaderboards.folder import board_folder, write_costs, write_folder
     from leaderboards.text.render import (
@@ -99,7 +99,7 @@ def write_board_of(
     )
 
     folder = board_folder(out, name)
-    board, page = write_folder(records, spec, out, folder)
+    board, page = write_folder(records, spec, out, folder, refused)
     write_costs(records, out / "costs.csv")
     if args.json:
         print(render_json(board))
@@ -113,4 +113,4 @@ def write_board_of(
         print(f"Page to open: {page}")
         print(f"Also as Markdown, JSON, CSV and LaTeX in {folder}; seconds in {out / 'costs.csv'}")
         console.print(render_closing(board))
-    return told_refused([*refused, *board.refused])
+    return told_refused(board.refused)

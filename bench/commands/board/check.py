@@ -24,10 +24,11 @@ def call(args: argparse.Namespace) -> int:
     from leaderboards.folder import board_folder, check_folder
 
     workspace = workspace_of(args)
-    out, records = workspace.out, workspace.records()
+    refused: list[str] = []
+    out, records = workspace.out, workspace.records(refused)
     spec = workspace.board_spec(args.name, records)
     folder = board_folder(out, args.name)
-    faults = check_folder(records, spec, out, folder)
+    faults = check_folder(records, spec, out, folder, refused)
     for fault in faults:
         print(fault, file=sys.stderr)
     if faults:

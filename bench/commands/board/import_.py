@@ -28,7 +28,7 @@ def options(sub: argparse.ArgumentParser) -> None:
 
 
 def call(args: argparse.Namespace) -> int:
-    from harness.record import job_of, record_folder, write_record
+    from harness.record import beside, identity_of, job_of, place_of, write_record
     from leaderboards.exchange.lm_eval_import import read_results
 
     workspace = workspace_of(args)
@@ -42,10 +42,13 @@ def call(args: argparse.Namespace) -> int:
     places: dict[Path, Imported] = {}
     faults = list(results.refused)
     for entry in results.found:
-        place = record_folder(out / "runs", job_of(entry.manifest))
+        job, mine = job_of(entry.manifest), identity_of(entry.manifest)
+        place = place_of(out / "runs", job, entry.manifest)
+        if place in places and identity_of(places[place].manifest) != mine:
+            place = beside(place, mine)  # asked otherwise: both stand, as two runs do
         if place in places:
             faults += _twice(place, places[place], entry)
-        elif place.exists() and not _same(place, entry):
+        elif (place / "record.json").exists() and not _same(place, entry):
             faults.append(
                 f"{place}: a record of this run is there already, and another one. Give the "
                 "imported model another name with --model, or remove that folder."

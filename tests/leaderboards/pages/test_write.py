@@ -178,8 +178,11 @@ def test_the_plain_words_of_a_table_count_significant_tasks():
      (0.2, 0.06, True, "even")],
 )  # fmt: skip
 def test_a_difference_is_coloured_by_what_it_means(value, p, higher, word):
-    found = Difference("tiny", value, Interval(0.0, 0.4), p, p, "randomisation", 0.1, 10)
-    assert tone(found, higher) == word
+    span = Interval(0.0, 0.4)
+    found = Difference(
+        "tiny", value, span, span, p, p, "randomisation", 0.1, 10, lower_is_better=not higher
+    )
+    assert tone(found) == word
 
 
 @pytest.mark.parametrize(
