@@ -18,6 +18,7 @@ from harness.types import Json, Record
 from leaderboards.references import Reference
 
 FORMAT = 3
+SIGNIFICANT = 0.05  # a corrected p below this is a star
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,8 @@ class Difference:
 
     @property
     def significant(self) -> bool:
-        """Whether the corrected p is below 0.05."""
-        return self.p_holm < 0.05
+        """Whether the corrected p is below `SIGNIFICANT`."""
+        return self.p_holm < SIGNIFICANT
 
     @property
     def gain(self) -> float:

@@ -17,7 +17,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from leaderboards.board import Interval
+from leaderboards.board import SIGNIFICANT, Interval
 from leaderboards.stats.resampling import CONFIDENCE, SMALLEST, Floats, Z, still
 
 _LEAST = 1e-6  # the last digit that a file has: an interval without 0 has none there either
@@ -121,7 +121,7 @@ def together(found: Loose, critical: float, p_corrected: float) -> Interval:
 
 def agreeing(span: Interval, value: float, p_corrected: float) -> Interval:
     """An interval that has 0 in it if and only if the corrected p is not below 0.05."""
-    if p_corrected >= 1 - CONFIDENCE:
+    if p_corrected >= SIGNIFICANT:
         return Interval(min(span.low, 0.0), max(span.high, 0.0))
     if not span.low <= 0 <= span.high or not value:
         return span

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from leaderboards.board import Difference, Interval
+from leaderboards.board import SIGNIFICANT, Difference, Interval
 from leaderboards.shown import limits, points, probability
 
 BETTER, WORSE = "better", "worse"
@@ -20,7 +20,7 @@ def verdict(gain: float, alone: Interval, p_holm: float) -> str:
     Args:
         gain: above 0 is better, whatever the metric counts.
     """
-    if p_holm < 0.05:
+    if p_holm < SIGNIFICANT:
         return BETTER if gain > 0 else WORSE
     return NONE_SHOWN if alone.low <= 0 <= alone.high else NOT_AFTER
 

@@ -60,6 +60,17 @@ def test_a_run_with_another_setting_stays_beside_the_earlier_one(tmp_path, key):
     assert len(read_records(tmp_path)) == 2
 
 
+def test_a_task_whose_content_changed_stays_beside_and_an_unknown_one_is_replaced(tmp_path):
+    old = write(tmp_path)
+    first = write(tmp_path, task_identity={"digest": "a" * 64})
+    assert first.folder == old.folder  # from before the content was kept: the same run
+    second = write(tmp_path, task_identity={"digest": "b" * 64})
+    assert second.folder != first.folder
+    again = write(tmp_path, task_identity={"digest": "a" * 64})
+    assert again.folder == first.folder
+    assert len(read_records(tmp_path)) == 2
+
+
 def test_many_settings_have_a_place_each(tmp_path):
     places = {
         write(tmp_path, limit=limit, chat=chat).folder

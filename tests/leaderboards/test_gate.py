@@ -227,3 +227,35 @@ def test_a_tampered_baseline_is_refused_by_name(home, capsys):
     code, _, err = bench(capsys, "--baseline", "old")
     assert code == 2
     assert "one@0.0/items.jsonl: changed since the record was written" in err
+
+
+def under(dtype, values, model="tiny", **changes):
+    return record(model, "one", values, numerics={"engine": "hf", "dtype": dtype}, **changes)
+
+
+def test_a_model_under_two_dtypes_is_compared_with_itself_under_each():
+    before = [under("float32", GOOD), under("bfloat16", BAD)]
+    now = [under("bfloat16", BAD), under("float32", BAD)]
+    found = {f.model: f for f in compare(before, now)}
+    assert {name: f.verdict for name, f in found.items()} == {
+        "tiny (bfloat16)": "same", "tiny (float32)": "fell",
+    }  # fmt: skip
+    assert "numerics differ" not in found["tiny (float32)"].reason
+
+
+def test_what_one_side_has_beside_is_new_or_missing():
+    both = [under("float32", GOOD), under("bfloat16", GOOD)]
+    assert [f.verdict for f in compare(both[:1], both)] == ["new", "same"]
+    assert [f.verdict for f in compare(both, both[1:])] == ["same", "missing"]
+
+
+def test_one_row_each_is_compared_whatever_made_it():
+    (found,) = compare([under("float32", GOOD)], [under("bfloat16", GOOD)])
+    assert (found.model, found.verdict) == ("tiny", "same")
+    assert "numerics differ" in found.reason
+
+
+def test_a_limited_run_beside_a_whole_one_is_no_other_comparison():
+    whole, cut = under("float32", GOOD), under("float32", GOOD[:5], limit=5)
+    found = {f.model: f.verdict for f in compare([whole], [cut, whole])}
+    assert found == {"tiny (limit 0)": "same", "tiny (limit 5)": "new"}

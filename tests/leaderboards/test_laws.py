@@ -20,6 +20,7 @@ from leaderboards.text.escape import escaped
 from leaderboards.text.grids import difference, score
 from leaderboards.text.latex import _escaped, render_latex
 from leaderboards.text.render import render_csv, render_json, render_markdown
+from leaderboards.text.verdict import BETTER, WORSE, judged
 from tasks.aggregation import AGGREGATIONS
 from tests.leaderboards.generated import SPEC, answers, boards, law
 
@@ -276,3 +277,36 @@ def metrics_of(card):
         for result in entry["results"]
         for metric in result["metrics"]
     ]
+
+
+@law
+@given(boards())
+def test_a_verdict_its_picture_and_its_rank_agree(records):
+    """A star stands where the drawn interval is without 0, and only there, in every file."""
+    board = build(records, SPEC)
+    content = json.loads(render_json(board))
+    for section in content["sections"]:
+        for row in section["rows"]:
+            for entry in [*row["cells"], row["average"]]:
+                for kind in ("difference", "to_best", "clean"):
+                    gap = (entry or {}).get(kind)
+                    if gap is None:
+                        continue
+                    drawn, alone = gap["simultaneous"], gap["interval"]
+                    assert (drawn["low"] > 0 or drawn["high"] < 0) == (gap["p_holm"] < 0.05)
+                    assert drawn["low"] <= gap["value"] <= drawn["high"]
+                    if gap["p_holm"] >= 0.05:
+                        assert drawn["low"] <= alone["low"] <= alone["high"] <= drawn["high"]
+    for section in board.sections:
+        for row in section.rows:
+            for entry in [*row.cells, row.average]:
+                if entry is None:
+                    continue
+                for gap in filter(None, (entry.difference, entry.to_best)):
+                    words = {True: BETTER, False: WORSE}
+                    assert (judged(gap) in words.values()) == gap.significant
+                    if gap.significant:
+                        assert judged(gap) == words[gap.gain > 0]
+                if entry.to_best is not None and entry.rank is not None:
+                    # Surely behind the best: not the first. Ranks come from more pairs too.
+                    assert not entry.to_best.significant or entry.rank[0] > 1
