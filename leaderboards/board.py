@@ -262,7 +262,11 @@ def in_points(value: float, unit: Unit) -> float:
     return 100 * value if unit == "share" else value
 
 
-_UNSAID = (("unit", "share"), ("groups", []), ("lower_is_better", False))
+_UNSAID: tuple[tuple[str, Any], ...] = (
+    ("unit", "share"),
+    ("groups", []),
+    ("lower_is_better", False),
+)
 
 
 def as_json(board: Board) -> Json:
