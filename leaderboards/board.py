@@ -42,6 +42,8 @@ class Difference:
             averages over at least five tasks.
         unit: of value, intervals and detectable; see `harness.suites.metrics.Unit`.
         lower_is_better: a negative difference is a gain.
+        lacking: the larger of the two rows' shares of missing answers, where it is above
+            what a board ranks: what failed may be what differs; else 0.
     """
 
     other: str
@@ -58,6 +60,7 @@ class Difference:
     draws: tuple[int, ...] = ()
     unlike: tuple[str, ...] = ()
     lower_is_better: bool = False
+    lacking: float = 0.0
 
     @property
     def significant(self) -> bool:
@@ -266,6 +269,7 @@ _UNSAID: tuple[tuple[str, Any], ...] = (
     ("unit", "share"),
     ("groups", []),
     ("lower_is_better", False),
+    ("lacking", 0.0),
 )
 
 

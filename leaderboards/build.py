@@ -19,6 +19,7 @@ from leaderboards.stats.averages import Averages
 from leaderboards.stats.columns import corrected, score_column
 from leaderboards.stats.decompose import decompose
 from leaderboards.stats.groups import group_scores
+from leaderboards.stats.missing import lacking
 from leaderboards.stats.opened import open_column
 
 # What a specialisation cost, where the artifact's facts say -> the board's name.
@@ -76,8 +77,8 @@ def _section(raw: RawSection, spec: BoardSpec) -> Section:
             averages.add(statistics)
         scored.append(statistics.without_samples())
     columns = tuple(column.column for column in raw.columns)
-    cells = corrected(scored)
-    means = averages.result()
+    cells = [lacking(column, spec.missing) for column in corrected(scored)]
+    means = lacking(averages.result(), spec.missing)
     parts = decompose(raw.columns, others, spec.resamples)
     asked = chat_forms(raw)
     rows = [
@@ -133,8 +134,9 @@ def _row(
     counted = [
         (column, cell) for column, cell in zip(columns, mine, strict=True) if column.in_average
     ]
-    present = [cell for _, cell in counted if cell is not None]
-    asked = sum(cell.n for cell in present)
+    # Of the tasks that the row has a score on, as its average; of what was answered at all.
+    present = [cell for _, cell in counted if cell is not None and cell.score is not None]
+    asked = sum(cell.n_scored for cell in present)
     return Row(
         label=label,
         model=manifest["model"],

@@ -101,6 +101,7 @@ def _texts(raw: RawColumn) -> Iterator[str]:
         label: len({item["id"] for record in draws.values() for item in record.items})
         for label, draws in raw.cells.items()
     }
+    yield from _strangers(raw)
     most = max(counts.values())
     for label, count in counts.items():
         if count < most:
@@ -110,6 +111,22 @@ def _texts(raw: RawColumn) -> Iterator[str]:
             yield (
                 f"{label} on {task}: {differing} of {shared} prompts are not those of the other "
                 "rows."
+            )
+
+
+def _strangers(raw: RawColumn) -> Iterator[str]:
+    """Rows asked items that no other row was, where other rows have some that they lack."""
+    asked = {
+        label: {item["id"] for record in draws.values() for item in record.items}
+        for label, draws in raw.cells.items()
+    }
+    times = Counter(name for names in asked.values() for name in names)
+    for label, names in asked.items() if len(asked) > 1 else ():
+        alone = sum(times[name] == 1 for name in names)
+        if alone and len(times) > len(names):
+            yield (
+                f"{label} on {raw.column.task}: {alone} of {len(names)} items were asked of no "
+                "other row, and count in no comparison."
             )
 
 

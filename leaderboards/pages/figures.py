@@ -65,7 +65,7 @@ def _forest(
             value=in_points(gap.value, gap.unit),
             low=in_points(gap.simultaneous.low, gap.unit),
             high=in_points(gap.simultaneous.high, gap.unit),
-            sure=gap.significant,
+            sure=gap.significant and not gap.lacking,
             alone=limits(gap.interval, sign=True, unit=gap.unit),
             gain=gap.gain > 0,
         )

@@ -68,6 +68,8 @@ def meaning(cell: Cell) -> str:
             f"alone {limits(gap.interval, sign=True, unit=unit)}), "
             f"of {gap.n} items{pair_draws(gap)}"
         )
+        if gap.lacking:
+            text += f"; {100 * gap.lacking:.1f} % of the answers of one of the two are missing"
         if gap.unlike:
             text += f"; not run alike: {', '.join(gap.unlike)}"
     return text + "."
@@ -80,7 +82,7 @@ def verdicts(section: Section) -> list[Json]:
         gaps = [cell.difference for cell in row.cells if cell and cell.difference]
         if not gaps:
             continue
-        sure = [gap.gain for gap in gaps if gap.significant]
+        sure = [gap.gain for gap in gaps if gap.significant and not gap.lacking]
         found.append(
             {
                 "row": row,
@@ -96,7 +98,7 @@ def verdicts(section: Section) -> list[Json]:
 
 def tone(found: Difference) -> str:
     """The class of a difference: surely better, surely worse, or neither."""
-    if not found.significant:
+    if not found.significant or found.lacking:
         return "even"
     return "up" if found.gain > 0 else "down"
 

@@ -9,21 +9,40 @@ if every missing answer were wrong, and if every one were right.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, TypeVar
 
 import numpy as np
 
-from leaderboards.board import Interval
+from leaderboards.board import Average, Cell, Interval
 from leaderboards.stats.resampling import Floats
 from leaderboards.stats.sheet import Answers, Sheet
 from tasks.resample import score_of_sums
 
+Entry = TypeVar("Entry", Cell, Average)
 Fill = Callable[[Floats], Floats]
+
+
+def lacking(entries: Mapping[str, Entry], most: float) -> dict[str, Entry]:
+    """The entries, their differences naming a share of missing answers above `most`."""
+    result = {}
+    for label, entry in entries.items():
+        changed: dict[str, Any] = {}
+        for kind in ("difference", "to_best", "clean"):
+            found = getattr(entry, kind, None)
+            if found is not None:
+                share = max(entry.missing, entries[found.other].missing)
+                if share > most:
+                    changed[kind] = replace(found, lacking=share)
+        result[label] = replace(entry, **changed)
+    return result
 
 
 def missing_share(answers: Answers) -> float:
     """The share of the items asked that have no score."""
     asked = int(answers.asked.sum())
-    return 1.0 - int(answers.present.sum()) / asked if asked else 0.0
+    # Not 1 - present / asked: one of fifty is 0.02, and not more.
+    return (asked - int(answers.present.sum())) / asked if asked else 0.0
 
 
 def bounds(sheet: Sheet, label: str) -> Interval | None:

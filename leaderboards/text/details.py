@@ -7,7 +7,7 @@ from statistics import stdev
 
 from leaderboards.board import Average, Cell, Difference, Row, Section
 from leaderboards.shown import NOTHING, limits, places, points, probability, task_name
-from leaderboards.text.grids import FEW_MODELS, Grid, compared, difference, score, share_of_tasks
+from leaderboards.text.grids import FEW_MODELS, Grid, compared, difference, score
 from leaderboards.text.marks import row_name
 
 INTERVALS_ABREAST = 3  # tasks whose scores stand beside their ranks
@@ -175,5 +175,7 @@ def _costs(section: Section) -> Grid:
 def _cost(row: Row, name: str, section: Section) -> str:
     if name not in row.cost:
         return NOTHING
-    told = share_of_tasks(row, section.columns) if name == "generated_tokens" else ""
+    asked, columns = sum(cell is not None for cell in row.cells), len(section.columns)
+    fewer = name == "generated_tokens" and asked < columns
+    told = f" ({asked}/{columns} columns)" if fewer else ""
     return f"{row.cost[name]:,}{told}"

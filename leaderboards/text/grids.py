@@ -133,7 +133,7 @@ def legend(board: Board) -> list[str]:
             "Knowledge: gain where labels are ranked and no format can help. Format: the rest."
         )
     if any(row.missing and row.unparseable is not None for row in rows):
-        lines.append("(2/10 tasks): a share or a count of these tasks alone, not of all.")
+        lines.append("(2/10 tasks), (2/10 columns): of these alone, not of all.")
     return lines
 
 

@@ -22,8 +22,10 @@ def marks(found: Cell | Average | None) -> str:
 
 
 def gap_marks(found: Difference) -> str:
-    """* for a significant difference, ≈ for one of rows that were not run alike."""
-    return (SIGNIFICANT if found.significant else "") + (UNLIKE if found.unlike else "")
+    """* for a significant difference, ≈ of rows not run alike, † where much is missing."""
+    star, unlike = found.significant, found.unlike
+    lacking = f"{MISSING}{100 * found.lacking:.1f}%" if found.lacking else ""
+    return (SIGNIFICANT if star else "") + (UNLIKE if unlike else "") + lacking
 
 
 def pair_draws(found: Difference) -> str:
@@ -71,7 +73,8 @@ def explained(board: Board) -> Iterator[str]:
         yield (
             f"{MISSING} that share of the answers is missing (failed or refused calls): scored on "
             f"the others. Above {limit} a row has no rank, and ( ) holds its score with all of "
-            "them wrong and with all right."
+            "them wrong and with all right; a difference bears the mark where either of its two "
+            "rows lacks so many, for what failed may be what differs."
         )
     if any(entry.leaked for entry in entries):
         yield (

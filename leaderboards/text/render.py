@@ -59,6 +59,7 @@ _CSV = (
     "n_paired",
     "paired_draws",
     "unlike",
+    "lacking",
     "clean_difference",
     "clean_p_holm",
     "best",
@@ -263,6 +264,7 @@ def _difference_fields(found: Difference) -> dict[str, object]:
         "n_paired": found.n,
         "paired_draws": " ".join(map(str, found.draws)),
         "unlike": "; ".join(found.unlike),
+        "lacking": found.lacking or None,
     }
 
 

@@ -7,6 +7,7 @@ from leaderboards.shown import limits, points, probability
 
 BETTER, WORSE = "better", "worse"
 NONE_SHOWN = "no difference shown"
+LACKING = "no verdict, too many answers are missing"
 NOT_AFTER = "no difference shown after correction"
 
 
@@ -27,6 +28,8 @@ def verdict(gain: float, alone: Interval, p_holm: float) -> str:
 
 def judged(found: Difference) -> str:
     """The verdict on a board's difference."""
+    if found.lacking:
+        return LACKING
     return verdict(found.gain, found.interval, found.p_holm)
 
 

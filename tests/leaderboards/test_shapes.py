@@ -6,9 +6,11 @@ import pytest
 
 from bench import cli
 from leaderboards.build import build
+from leaderboards.pages.words import tone, verdicts
 from leaderboards.spec import BoardSpec
 from leaderboards.text.grids import difference, score
 from leaderboards.text.render import render_csv, render_json, render_markdown
+from leaderboards.text.verdict import BETTER, LACKING, WORSE, judged
 from tests.leaderboards.records import item, record, record_of, store
 
 SPEC = BoardSpec("made_up", resamples=500)
@@ -29,6 +31,53 @@ def test_failing_on_every_hard_item_makes_no_model_the_best():
     assert (two.score, two.rank, two.best) == (0.55, (1, 1), True)
     assert (one.to_best.value, one.to_best.n) == (0.0, 10)
     assert score(one) == "100.0†50.0% (50.0 to 100.0)"
+
+
+def test_a_difference_of_a_row_with_many_failed_calls_has_its_mark_and_no_verdict():
+    """Right where it answers: what failed may be what differs."""
+    records = [record("api", "t", [None] * 5 + [1] * 45), record("b", "t", [1, 0] * 25)]
+    gap = rows_of(records)["api"].cells[0].to_best
+    assert (gap.significant, gap.lacking, judged(gap)) == (True, 0.1, LACKING)
+    assert "*†10.0% [" in difference(gap)
+    few = [record("api", "t", [None] + [1] * 49), record("b", "t", [1, 0] * 25)]
+    rows = rows_of(few)  # one call in fifty is the limit, not above it
+    gap = rows["b"].cells[0].to_best
+    assert rows["api"].cells[0].rank == (1, 1)
+    assert (gap.lacking, judged(gap)) == (0.0, WORSE)
+
+
+def test_rows_of_other_items_are_told():
+    made = [record_of(m, "t", [item(i + s, 1) for i in range(4)]) for m, s in (("a", 0), ("b", 2))]
+    told = build(made, SPEC).notes
+    for label in "ab":
+        assert f"{label} on t: 2 of 4 items were asked of no other row" in "\n".join(told)
+    cut = build([record("a", "t", [1] * 4), record("b", "t", [1] * 2)], SPEC).notes
+    assert not any("asked of no other row" in note for note in cut)
+
+
+def test_a_star_decides_the_place_of_a_pair():
+    """Seven gained of seven, p 0.016: surely alone, and not among eight such tasks."""
+
+    def pair(task, gained):
+        return [record("a", task, [0] * gained + [1] * 20),
+                record("selfspec-a", task, [1] * (gained + 20))]  # fmt: skip
+
+    alone = rows_of(pair("t0", 7))
+    assert [alone[r].cells[0].rank for r in ("selfspec-a", "a")] == [(1, 1), (2, 2)]
+    many = rows_of([r for n in range(8) for r in pair(f"t{n}", 7 if n < 1 else 1)])
+    assert not many["selfspec-a"].cells[0].difference.significant
+    assert [many[r].cells[0].rank for r in ("selfspec-a", "a")] == [(1, 2), (1, 2)]
+
+
+def test_less_is_better_is_read_as_a_gain_everywhere():
+    records = [record("a", "t", [9] * 30, metric="ppl", aggregation="mean"),
+               record("selfspec-a", "t", [4] * 30, metric="ppl", aggregation="mean")]  # fmt: skip
+    for made in records:
+        made.manifest["metrics"]["ppl"] |= {"higher_is_better": False, "unit": "number"}
+    (section,) = build(records, SPEC).sections
+    gap = next(r.cells[0].difference for r in section.rows if r.specializer)
+    assert (gap.value, gap.gain, gap.lower_is_better, judged(gap)) == (-5.0, 5.0, True, BETTER)
+    assert (tone(gap), verdicts(section)[0]["better"]) == ("up", 1)
 
 
 def test_bounds_of_counts_are_read_off_what_another_model_answered():
@@ -180,7 +229,7 @@ def test_what_is_of_fewer_tasks_says_so():
     records += [record("b", f"t{n}", [1, 1, 0, 1]) for n in range(2)]
     text = render_markdown(build(records, SPEC))
     assert "0.0 (2/5 tasks)" in text
-    assert "24 (2/5 tasks)" in text
+    assert "24 (2/5 columns)" in text
 
 
 def test_ties_are_ties():
