@@ -7,11 +7,14 @@ other numerics, other chat forms, metrics of counts and metrics of which less is
 """
 
 import os
+from dataclasses import replace
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
+from harness.record import summarise
 from leaderboards.spec import BoardSpec
+from tasks.aggregation import AGGREGATIONS
 from tests.leaderboards.records import record_of
 
 EXAMPLES = int(os.environ.get("LAW_EXAMPLES", "200"))
@@ -116,7 +119,8 @@ def answers(draw, task, model, number_of_draw):
         n_full=len(task["gold"]),
     )
     made.manifest["metrics"][metric]["higher_is_better"] = not task["lower"]
-    return made
+    summary = summarise(rows, {metric: AGGREGATIONS[METRICS[metric]]}, len(task["gold"]))
+    return replace(made, summary=summary)
 
 
 @st.composite
