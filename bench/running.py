@@ -139,7 +139,7 @@ class RunWorker:
 
     def can(self, job: Job) -> bool:
         """Whether the job's task could be built."""
-        return job.task in self._built[job.shots, job.draw]
+        return job.task in self._built[job.shots, job.draw, job.wording]
 
     def specialise(self, model: str) -> None:
         self._artifact(model)
