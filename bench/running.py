@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from bench import checkup
 from bench.scoring import Asking, Scorer, load_tasks, planned
@@ -75,6 +75,8 @@ def record(
         records = executor.run(specialised, jobs)
     except Unfinished as error:
         raise Unfinished([*left_out, *error.messages], error.done) from error
+    if asking.floors:
+        records += worker.floors(records)
     if left_out:
         raise Unfinished(list(dict.fromkeys(left_out)), records)
     return records
@@ -146,6 +148,16 @@ class RunWorker:
 
     def record(self, job: Job, label: str) -> Record:
         return self._scorer.record(job, self._artifact(job.model), label)
+
+    def floors(self, records: Sequence[Record]) -> list[Record]:
+        """Records of what scores without a model, beside those of models."""
+        from harness.floors import record_floors
+
+        def task_of(record: Record) -> Any:
+            way = (record.manifest[key] for key in ("shots", "draw", "wording"))
+            return self._built[cast("tuple[int, int, int]", tuple(way))][record.manifest["task"]]
+
+        return record_floors(records, task_of, self._workspace.out / "runs")
 
     def _artifact(self, model: str) -> Artifact | None:
         if model not in self._artifacts:
