@@ -151,7 +151,7 @@ class RunWorker:
 
     def floors(self, records: Sequence[Record]) -> list[Record]:
         """Records of what scores without a model, beside those of models."""
-        from harness.floors import record_floors
+        from harness.executors.floors import record_floors
 
         def task_of(record: Record) -> Any:
             way = (record.manifest[key] for key in ("shots", "draw", "wording"))

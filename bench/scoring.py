@@ -37,7 +37,7 @@ class Asking:
         wording: the name or number of the only one; "best" is each model's own best, beside
             the `wordings` where these are more than one.
         wording_items: items of the training split on which the best is chosen.
-        floors: record beside the models what needs none (`bench.floors`).
+        floors: record beside the models what needs none (`harness.executors.floors`).
         bits: ask for the gold answers' bits per byte too.
     """
 

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from harness.ask import Asker
-from harness.floors import NAMES, record_floors
+from harness.executors.floors import NAMES, record_floors
 from harness.lm import StoredLM
 from harness.progress import NullProgress
 from harness.record import COPIED, read_records
