@@ -56,8 +56,9 @@ def misplaced(manifest: Manifest, model: str, cell: str) -> str:
     Args:
         model, cell: the names of its two folders.
     """
-    named = [manifest.get(key) for key in ("task", "shots", "draw")]
-    place = f"{manifest.get('model')}/{cell_name(*named, manifest.get('wording', 0))}"  # type: ignore[arg-type]
+    task, shots, draw = (manifest.get(key) for key in ("task", "shots", "draw"))
+    own = cell_name(task, shots, draw, manifest.get("wording", 0))  # type: ignore[arg-type]
+    place = f"{manifest.get('model')}/{own}"
     lies = f"{model}/{cell}"
     behind = lies[len(place) :]
     fits = lies.startswith(place) and not behind[:1].isdigit() and not behind.startswith("~w")
