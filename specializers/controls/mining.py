@@ -175,7 +175,8 @@ def _cause(piece: str) -> tuple[str, str] | None:
 
 def _examples(piece: str) -> tuple[str, str] | None:
     match = _SUCH_AS.search(piece)
-    if not match or not match.start():  # examples of the subject: its verb follows
+    # With fewer words before them they are examples of the subject, and its verb follows.
+    if not match or len(piece[: match.end(1)].split()) < 3:
         return None
     items = [item.strip() for item in _ITEM.split(match[2])]
     # What follows an enumeration may go on as a sentence; then some item is long.
