@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from harness.files import write_jsonl
 from harness.types import BaseModel, Domain, Json, Progress
-from specializers.corpus.sample import drawn
+from specializers.controls.sample import drawn
 from specializers.needs import (
     missing_packages,
     parameter_faults,

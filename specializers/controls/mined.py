@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.types import Json
 from specializers.controls.mining import KINDS, WORDINGS, Mined, mine
-from specializers.corpus.sample import drawn
+from specializers.controls.sample import drawn
 from specializers.corpus.sentences import sentences
 
 # A corpus is read for this many passages an example: most texts hold some kinds alone.
