@@ -50,7 +50,11 @@ def planned(
     tasks = index.expand(asking.tasks)
     asked = asking.shots or workspace.config.defaults.shots or ()
     passed_over = [m for faults in index.left_out.values() for m in faults.values()]
-    for line in [*(f"left out: {one}" for one in passed_over), *_overridden(index, tasks, asked)]:
+    for line in [
+        *(f"left out: {one}" for one in passed_over),
+        *index.without_score(asking.tasks),
+        *_overridden(index, tasks, asked),
+    ]:
         workspace.progress.say(line)
     jobs = plan_jobs(
         [(model.name, model.model.name, model.specializer) for model in models],
@@ -109,6 +113,37 @@ def load_tasks(
             named, shots=k, draw=draw, data=workspace.data, left_out=left_out
         )
     return built
+
+
+def without_repeats(
+    jobs: Sequence[Job], built: Mapping[tuple[int, int], Mapping[str, Any]]
+) -> tuple[list[Job], list[str]]:
+    """The jobs whose draw shows other few-shot examples than those before, and what is told of
+    the others: they would be the same run again, and no second draw.
+
+    Args:
+        built: tasks as `load_tasks` gives them.
+    """
+    from harness.suites.prompts import same_as_before
+
+    draws: dict[tuple[str, int], int] = {}
+    for job in jobs:
+        draws[job.task, job.shots] = max(draws.get((job.task, job.shots), 0), job.draw)
+    gone: set[tuple[str, int, int]] = set()
+    told = []
+    for (name, shots), last in draws.items():
+        tasks = [built.get((shots, draw), {}).get(name) for draw in range(last + 1)]
+        if not last or None in tasks:
+            continue
+        same = same_as_before(tasks, shots)
+        gone |= {(name, shots, draw) for draw in same}
+        told += [
+            f"{name}@{shots}: draw {draw} shows the few-shot examples of draw {earlier} "
+            "(its sampler takes the same ones whatever the draw); it is no second draw, and is "
+            "not asked."
+            for draw, earlier in same.items()
+        ]
+    return [job for job in jobs if (job.task, job.shots, job.draw) not in gone], told
 
 
 def record_jobs(
@@ -215,6 +250,8 @@ def _summary_line(record: Record) -> str:
     else:
         shown = f"{main} {value:.4g}"
     told = [f"{shown}, n {summary['n']}, unparseable {summary['n_unparseable']}"]
+    if (rewritten := record.manifest.get("rewritten")) is not None:
+        told.append(f"{rewritten or 'none'} of {summary['n']} prompts rewritten")
     if ended := summary.get("n_reasoning"):
         told.append(f"{ended} ended inside the model's reasoning")
     for status, what in (("error", "failed"), ("refused", "refused by the server")):

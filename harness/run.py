@@ -66,15 +66,17 @@ def run_job(
         began = time.monotonic()
         before = asdict(lm.counts)
         lm.take_report()  # what the engine did before, such as making the model, is not this job's
+        certain = lm.certain
         put, answers = ask_job(job, task, lm, rewrite)
-        scored = score(task, answers, put.asked, put.cut, card.get("units") or {})
+        scored = score(task, answers, put.asked, put.cut, card)
         items = scored.rows
         if leaks is not None:
             items = [_flagged(item, job.task, leaks) for item in items]
         # What a suite's own functions made of its own values is not made anew from JSON.
         values = {name: partial(_as_scored, value) for name, value in scored.values.items()}
         summary = summarise(items, values, len(task.eval_docs))
-        manifest = _manifest(job, task, card, local, artifact, lm, put, scored)
+        found = corrections_of(task, put.asked.replaced, lm.certain - certain)
+        manifest = _manifest(job, task, card, local, artifact, lm, put, scored, found)
         manifest["leak"] = leaks.summary(job.task) if leaks is not None else {}
         counts = {key: value - before[key] for key, value in asdict(lm.counts).items()}
         facts = {**counts, "seconds": round(time.monotonic() - began, 3), **lm.take_report()}
@@ -110,13 +112,17 @@ def put_requests(job: Job, task: Any, lm: StoredLM, rewrite: Callable[[str], str
         lm.apply_chat_template if chat else None,
         lm.tokenizer_name if chat else "",
     )
+    rewritten = None
     if rewrite is not None:
+        before = [instance.args[0] for instance in task.instances]
         own = rewrite_prompts(task, rewrite)
+        pairs = zip(task.instances, before, strict=True)
+        rewritten = len({one.doc_id for one, prompt in pairs if one.args[0] != prompt})
     else:
         own = [input_of(instance.doc) for instance in task.instances]
     with _named(job.task):
         cut = _fit_window(task, asked, lm, own)
-    return Put(chat, asked, cut, _sent(task))
+    return Put(chat, asked, cut, _sent(task), rewritten)
 
 
 @contextmanager
@@ -144,13 +150,15 @@ def _sent(task: Any) -> tuple[str, ...]:
 class Put:
     """How a job's requests were put: as chats, asking what, with how many tokens cut an item.
 
-    `prompts` holds the first prompt of each item as it was sent, in the items' order.
+    `prompts` holds the first prompt of each item as it was sent, in the items' order;
+    `rewritten` of how many items a specializer rewrote the prompt, None where none was asked.
     """
 
     chat: bool
     asked: Asked
     cut: Mapping[int, int]
     prompts: tuple[str, ...]
+    rewritten: int | None = None
 
 
 def _fit_window(task: Any, asked: Asked, lm: StoredLM, own: Sequence[str]) -> dict[int, int]:
@@ -221,9 +229,10 @@ def _manifest(
     lm: StoredLM,
     put: Put,
     scored: Scored,
+    corrections: Sequence[str],
 ) -> Json:
     main = card.get("main_metric") or next(iter(scored.facts), "")
-    chat, corrections = put.chat, corrections_of(task, put.asked.replaced)
+    chat = put.chat
     options = task.config.generation_kwargs if task.OUTPUT_TYPE == "generate_until" else {}
     return {
         **{key: value for key, value in asdict(job).items() if key != "chat"},
@@ -252,7 +261,8 @@ def _manifest(
         "packages": _packages(),
         "main_metric": main,
         "metrics": dict(scored.facts),
-        **({"corrections": corrections} if corrections else {}),
+        **({"corrections": list(corrections)} if corrections else {}),
+        **({"rewritten": put.rewritten} if put.rewritten is not None else {}),
         **({"groups": groups} if (groups := getattr(task, "bench_groups", {})) else {}),
         **_model_facts(local.spec),
     }

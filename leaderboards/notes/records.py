@@ -8,6 +8,7 @@ from harness.errors import did_you_mean
 from harness.identity.recorded import task_differences
 from harness.types import Record
 from leaderboards.board import RawColumn, RawSection
+from leaderboards.records.prompts import first_other
 from leaderboards.records.rows import without_base
 from leaderboards.shown import listed, task_name
 from leaderboards.spec import BoardSpec
@@ -73,6 +74,12 @@ def _several_contents(section: RawSection) -> Iterator[str]:
                 f"{raw.column.task} {version}: {other} and {label} were asked two tasks "
                 f"of one version, {' and '.join(parts)} differ; they stand in two columns. Raise "
                 "the task's version and run again."
+            )
+        elif (item := first_other(first, record)) is not None:
+            yield (
+                f"{raw.column.task} {version}: {other} and {label} were asked in other words, first "
+                f"at item {item}; they stand in two columns and are not compared. Run both again "
+                "with one 'bench run'."
             )
 
 
@@ -193,4 +200,9 @@ def _faults(where: str, record: Record) -> Iterator[str]:
     if unended := summary.get("n_reasoning"):
         yield f"{where}: {unended} of {n} answers ended inside the model's reasoning."
     if summary["n_cut"]:
-        yield f"{where}: {summary['n_cut']} of {n} prompts did not fit and were cut at the start."
+        yield f"{where}: {summary['n_cut']} of {n} prompts did not fit the window and were cut."
+    if record.manifest.get("rewritten") == 0:
+        yield (
+            f"{where}: its specializer rewrote none of the {n} prompts; what differs from the "
+            "base here is not its doing."
+        )

@@ -213,6 +213,11 @@ class Catalogue:
         path = Path(entry.yaml_path) if entry is not None and entry.yaml_path else Path(group)
         return read_task(path, self._root(self._suite_of(path)), self._shared)
 
+    def _listed(self, group: str) -> Reading:
+        """A group as the index has it; read again where a function's path may be in it."""
+        listed = self._index[group].cfg or {}
+        return self._read(group) if "/" in str(listed) else Reading(listed)
+
     def _member(self, name: str) -> Member | None:
         """A member that its group asks with keys of its own, or that is written inside one."""
         root = name.partition(WITHIN)[0]
@@ -228,7 +233,7 @@ class Catalogue:
         if self._groups is None or self._groups[0] != self._with_defaults:
             # A name that no suite has is a task of lm-eval's: its index costs seconds, and is
             # there already where one of its groups is asked for.
-            known = Known(self._kind_here, self._tagged, self._read)
+            known = Known(self._kind_here, self._tagged, self._listed)
             found: dict[str, Group] = {}
             groups = [n for n, entry in self._index.items() if entry.kind.name == "GROUP"]
             for name in sorted(groups):
@@ -240,6 +245,16 @@ class Catalogue:
                     held.setdefault(one, {})[name] = group.facts()
             self._groups = self._with_defaults, held
         return dict(self._groups[1].get(task, {}))
+
+    def without_score(self, names: Iterable[str]) -> list[str]:
+        """Why groups among the names, or within them, have no score of their own."""
+        normal = [name if name in self._index else name.replace("-", "_") for name in names]
+        return [
+            fault
+            for name in normal
+            if name in self._index and self._kind(name) == "group"
+            for fault in self._of(name).without_score
+        ]
 
     def shots_of(self, task: str) -> int | None:
         """The number of demonstrations that the task's own YAML asks for; None if it is silent."""

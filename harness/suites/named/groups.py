@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.errors import UserError
-from harness.suites.reading import Reading
+from harness.suites.reading import Function, Reading
 from harness.types import Json
 
 # Keys of a group that say something of the group, and not of its members.
@@ -61,10 +61,14 @@ class Group:
 
 @dataclass(frozen=True)
 class Found:
-    """The tasks of a name, in order, and every group met on the way."""
+    """The tasks of a name, in order, and every group met on the way.
+
+    `without_score`: why a group's own score cannot be had; its tasks are there all the same.
+    """
 
     members: tuple[Member, ...]
     groups: tuple[Group, ...] = ()
+    without_score: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -116,8 +120,13 @@ def _group(
         found.append(_member(name, entry, keys, sources, known, path))
     tasks = tuple(one for part in found for one in part.members)
     inner = tuple(one for part in found for one in part.groups)
-    own = _score_of(name, config, [one.name for one in tasks])
-    return Found(tasks, (*inner, *([own] if own else [])))
+    faults = [fault for part in found for fault in part.without_score]
+    own = None
+    try:
+        own = _score_of(name, config, [one.name for one in tasks])
+    except UserError as error:
+        faults.append(str(error))
+    return Found(tasks, (*inner, *([own] if own else [])), tuple(faults))
 
 
 def _member(
@@ -175,13 +184,14 @@ def _score_of(name: str, config: Mapping[str, Any], tasks: Sequence[str]) -> Gro
     for entry in [listed] if isinstance(listed, Mapping) else listed:
         if not isinstance(entry, Mapping) or not isinstance(entry.get("metric"), str):
             raise UserError(
-                f"group '{name}': aggregate_metric_list: found {entry!r:.80}; expected a table "
-                "with the key 'metric'. Correct it."
+                f"group '{name}' has no score of its own: aggregate_metric_list: found "
+                f"{_told(entry):.80}; expected a table whose 'metric' is a name."
             )
         if entry.get("aggregation", "mean") != "mean":
             raise UserError(
-                f"group '{name}': aggregate_metric_list: aggregation: found "
-                f"{entry['aggregation']!r:.60}; expected mean, the only one that lm-eval has."
+                f"group '{name}' has no score of its own: aggregate_metric_list: aggregation: "
+                f"found {_told(entry['aggregation']):.60}; expected mean, the only one that "
+                "lm-eval has."
             )
         filters = entry.get("filter_list")
         metrics.append(
@@ -195,3 +205,12 @@ def _score_of(name: str, config: Mapping[str, Any], tasks: Sequence[str]) -> Gro
     version = metadata.get("version", "N/A") if isinstance(metadata, Mapping) else "N/A"
     alias = str(config.get("group_alias") or name)
     return Group(name, alias, str(version), tuple(tasks), tuple(metrics))
+
+
+def _told(value: Any) -> str:
+    """A value of a YAML in words."""
+    if isinstance(value, Function):
+        return f"the function {value.name}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {_told(part)}" for key, part in value.items())
+    return repr(value)
