@@ -179,8 +179,8 @@ def other_prompts(base: Record, other: Record) -> list[str]:
     one, two = base.manifest, other.manifest
     return (
         [
-            f"{two['model']} and {one['model']} on {two['task']}@{two['shots']}: item {item} was asked "
-            "in other words. Run both again with one 'bench run'."
+            f"{two['model']} and {one['model']} on {two['task']}@{two['shots']}: item {item} was "
+            "asked in other words. Run both again with one 'bench run'."
         ]
         if item
         else []

@@ -28,7 +28,7 @@ def faults(task: Any) -> list[str]:
         try:
             decoding_of(task.config.generation_kwargs or {})
         except UserError as error:
-            return [str(error)]
+            found[str(error)] = None
     for what in ("gold", "empty"):
         try:
             asked = build_requests(task, 0, ITEMS)

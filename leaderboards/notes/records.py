@@ -77,9 +77,9 @@ def _several_contents(section: RawSection) -> Iterator[str]:
             )
         elif (item := first_other(first, record)) is not None:
             yield (
-                f"{raw.column.task} {version}: {other} and {label} were asked in other words, first "
-                f"at item {item}; they stand in two columns and are not compared. Run both again "
-                "with one 'bench run'."
+                f"{raw.column.task} {version}: {other} and {label} were asked in other words, "
+                f"first at item {item}; they stand in two columns and are not compared. Run "
+                "both again with one 'bench run'."
             )
 
 

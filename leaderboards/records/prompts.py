@@ -41,7 +41,7 @@ def asked_alike(records: Sequence[Record]) -> list[list[Record]]:
 
 
 def first_other(one: Record, two: Record) -> str | None:
-    """The first item of two records of a task that they were asked in other words; None for none."""
+    """The first item of a task that two records were asked in other words; None for none."""
     return _first(_words(one), _words(two))
 
 
