@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import UserError, UserErrors, did_you_mean
-from harness.suites.corrections import correct
+from harness.suites.corrections import any_first_row, correct
 from harness.suites.exam_data import MissingData, load_own, told_together
 from harness.suites.named.catalogue import WITHIN, Catalogue, TaskPlace
 from harness.suites.named.faults import where, why_not
@@ -197,7 +197,7 @@ class SuiteIndex(Catalogue):
                 reading, code = self._judge(place)
                 if code:
                     raise refuse_code(name, place.suite, code)
-                with as_at_first():
+                with as_at_first(), any_first_row():
                     if place.suite == "lm-eval" and place.yaml is not None:
                         task = self._lm_evals(manager, place, data)
                     else:

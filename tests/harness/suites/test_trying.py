@@ -106,3 +106,13 @@ def test_of_many_faulty_rows_the_first_are_told(tmp_path):
     found = choice_faults(loaded(tmp_path / "s", CHOICE, rows(*[(9, 2)] * 8)))
     assert len(found) == 6
     assert "3 rows more" in found[-1]
+
+
+@pytest.mark.parametrize("first", [("", 0), ("no", 5)])
+def test_any_first_row_can_be_built_and_scored(tmp_path, first):
+    """lm-eval looks at the first row of a task, and ends in an error at these."""
+    choice, label = first
+    odd = {"q": "q0", "label": label, "choices": [choice, "yes"]}
+    task = loaded(tmp_path / "s", CHOICE, [odd, *rows((1, 2), (0, 2))])
+    assert list(task.doc_to_choice(task.eval_docs[0])) == [choice, "yes"]
+    assert not faults(task)
