@@ -70,7 +70,7 @@ def validate(tasks: Mapping[str, Any], cards: Mapping[str, Card]) -> list[Findin
 
 def _tried(name: str, task: Any) -> Iterable[Finding]:
     """What a run would end with: of its scoring, and of rows whose label is none of the choices."""
-    from harness.suites.trying import faults
+    from harness.forecast.trying import faults
 
     for message in [*faults(task), *choice_faults(task)]:
         yield Finding("error", name, message)

@@ -5,9 +5,9 @@ import json
 import pytest
 import yaml
 
+from harness.forecast.trying import faults
 from harness.suites.index import SuiteIndex
 from harness.suites.named.rows import choice_faults
-from harness.suites.trying import faults
 from tests.parity.features import suites
 from tests.parity.programs import write
 
