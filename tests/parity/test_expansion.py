@@ -50,7 +50,7 @@ def test_every_name_expands_or_is_refused_with_its_reason(index: SuiteIndex) -> 
     assert told is not None
     tasks, groups, tags = (int(part.replace(",", "")) for part in told.groups())
     assert (tasks, groups, tags) == (
-        kinds["TASK"] + kinds["PY_TASK"], kinds["GROUP"], kinds["TAG"]
+        kinds["TASK"], kinds["GROUP"], kinds["TAG"]
     )  # fmt: skip
 
 
