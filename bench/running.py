@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from bench import checkup
 from bench.scoring import Asking, Scorer, load_tasks, planned, without_repeats
@@ -71,14 +71,16 @@ def record(
     executor: Executor = LocalExecutor(worker)
     if place.executor == "ray":
         executor = _over_ray(workspace, resolved, recipe, place, jobs, tasks)
+    records: Sequence[Record]
     try:
         records = executor.run(specialised, jobs)
     except Unfinished as error:
-        raise Unfinished([*left_out, *error.messages], error.done) from error
+        left_out += error.messages
+        records = cast("Sequence[Record]", error.done)
     left_out += [fault for one in records for fault in _without_score(one)]
     if left_out:
         raise Unfinished(list(dict.fromkeys(left_out)), records)
-    return records
+    return list(records)
 
 
 def _without_score(record: Record) -> list[str]:
