@@ -317,9 +317,10 @@ def _rows(data: bytes) -> tuple[Json, ...]:
     return tuple(rows)
 
 
-def _share(items: Sequence[Json], known: dict[str, str]) -> None:
+def _share(items: Sequence[Mapping[str, Any]], known: dict[str, str]) -> None:
     """Let the texts that many records have (the items' own) be held once."""
     for item in items:
+        assert isinstance(item, dict)  # as `_rows` made it
         for key in ("id", "input", "document", "prompt_sha256"):
             value = item.get(key)
             if type(value) is str:
@@ -387,7 +388,7 @@ def read_records(runs: Path, refused: list[str] | None = None) -> list[Record]:
     for path in sorted(runs.glob("*/*/record.json")):
         try:
             record = read_record(path.parent)
-            _share([*record.items], known)
+            _share(record.items, known)
             records.append(record)
         except UserError as error:
             # Gone by now: another process is writing it anew.
