@@ -45,7 +45,8 @@ class LeakRule:
             shorter one cannot be checked.
         near_words: a shorter run counts among others that are shifted against the item by the
             same number of words, give or take the share `near_drift` of the item's own, if
-            together they hold `near_least` words or more. In more items than `common_documents` it is a phrase of the language.
+            together they hold `near_least` words or more. In more items than
+            `common_documents` it is a phrase of the language.
         spelt_words: a run counts if this share of its words holds a letter, so
             that "95 % CI 0.1 to 0.4" does not.
         common_documents, common_share: a run of `words` words found in more
