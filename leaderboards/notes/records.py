@@ -8,7 +8,6 @@ from harness.errors import did_you_mean
 from harness.identity.recorded import task_differences
 from harness.types import Record
 from leaderboards.board import RawColumn, RawSection
-from leaderboards.records.prompts import first_other
 from leaderboards.records.rows import without_base
 from leaderboards.shown import listed, task_name
 from leaderboards.spec import BoardSpec
@@ -74,12 +73,6 @@ def _several_contents(section: RawSection) -> Iterator[str]:
                 f"{raw.column.task} {version}: {other} and {label} were asked two tasks "
                 f"of one version, {' and '.join(parts)} differ; they stand in two columns. Raise "
                 "the task's version and run again."
-            )
-        elif (item := first_other(first, record)) is not None:
-            yield (
-                f"{raw.column.task} {version}: {other} and {label} were asked in other words, "
-                f"first at item {item}; they stand in two columns and are not compared. Run "
-                "both again with one 'bench run'."
             )
 
 

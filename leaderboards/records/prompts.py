@@ -45,6 +45,19 @@ def first_other(one: Record, two: Record) -> str | None:
     return _first(_words(one), _words(two))
 
 
+def other_words(one: Record, two: Record) -> tuple[str, int, int] | None:
+    """The first item that two records were asked in other words, how many, of how many common ones.
+
+    None where all common items were asked alike.
+    """
+    mine, theirs = _words(one), _words(two)
+    shared = [key for key in mine if key in theirs]
+    apart = dict.fromkeys(key[1] for key in shared if mine[key] != theirs[key])
+    if not apart:
+        return None
+    return next(iter(apart)), len(apart), len({key[1] for key in shared})
+
+
 def prompts_of(records: Sequence[Record]) -> str:
     """A digest of what a part of a column was asked."""
     words = {key: value for record in records for key, value in _words(record).items()}
