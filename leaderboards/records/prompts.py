@@ -15,7 +15,7 @@ from harness.files import digest
 from harness.types import Record
 from leaderboards.records.rows import row_key
 
-_Words = dict[tuple[int, str, str], str]  # draw, item, which digest -> digest
+_Words = dict[tuple[str, str, str], str]  # draw and wording, item, which digest -> digest
 
 
 def asked_alike(records: Sequence[Record]) -> list[list[Record]]:
@@ -73,7 +73,7 @@ def _first(one: _Words, two: _Words) -> str | None:
 
 
 def _words(record: Record) -> _Words:
-    draw = int(record.manifest["draw"])
+    draw = f"{record.manifest['draw']}.{record.manifest.get('wording', 0)}"
     plain = _sent_as_asked(record.manifest)
     words: _Words = {}
     for item in record.items:
