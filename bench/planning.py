@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.scoring import Asking, load_tasks, planned
+from bench.scoring import Asking, load_tasks, planned, without_repeats
 from bench.workspace import Recipe, Workspace
 from harness.errors import UserError
 
@@ -93,6 +93,8 @@ class Planner:
         self._resolved = workspace.resolve_all(models)
         tasks, self._jobs = planned(workspace, asking, self._resolved)
         self._built = load_tasks(workspace, self._jobs, tasks)
+        self._jobs, told = without_repeats(self._jobs, self._built)
+        self.notes += told
         self.bases = list(dict.fromkeys(r.model.name for r in self._resolved))
         self._locals = {name: self._local(name) for name in self.bases}
         self._counting = {name: self._engine(name) for name in self.bases}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from bench import checkup
-from bench.scoring import Asking, Scorer, load_tasks, planned
+from bench.scoring import Asking, Scorer, load_tasks, planned, without_repeats
 from bench.workspace import Recipe, Workspace
 from harness.errors import Unfinished, UserError, UserErrors
 
@@ -57,7 +57,7 @@ def record(
         tasks, jobs = planned(workspace, asking, resolved)
         left_out = workspace.suites.told_of(asking.tasks)
         worker = RunWorker(workspace, recipe, jobs, tasks, left_out)
-        jobs = [job for job in jobs if worker.can(job)]
+        jobs = worker.kept(jobs)
         tasks = [task for task in tasks if any(job.task == task for job in jobs)]
         if not jobs:
             raise UserErrors(left_out)
@@ -71,15 +71,29 @@ def record(
     executor: Executor = LocalExecutor(worker)
     if place.executor == "ray":
         executor = _over_ray(workspace, resolved, recipe, place, jobs, tasks)
+    records: Sequence[Record]
     try:
         records = executor.run(specialised, jobs)
     except Unfinished as error:
-        raise Unfinished([*left_out, *error.messages], error.done) from error
+        left_out += error.messages
+        records = cast("Sequence[Record]", error.done)
     if asking.floors:
-        records += worker.floors(records)
+        records = [*records, *worker.floors(records)]
+    left_out += [fault for one in records for fault in _without_score(one)]
     if left_out:
         raise Unfinished(list(dict.fromkeys(left_out)), records)
-    return records
+    return list(records)
+
+
+def _without_score(record: Record) -> list[str]:
+    """Metrics of a record that could not be computed: they are left out, all else is kept."""
+    manifest = record.manifest
+    return [
+        f"{manifest['model']} on {manifest['task']}: metric '{name}' has no score ({fault}). Mend "
+        "its aggregation, then run again: stored answers are reused."
+        for name, facts in manifest["metrics"].items()
+        if (fault := facts.get("fault"))
+    ]
 
 
 def _over_ray(
@@ -139,9 +153,13 @@ class RunWorker:
         self._scorer = Scorer(workspace, recipe, built, workspace.cards(), runs)
         self._artifacts: dict[str, Artifact | None] = {}
 
-    def can(self, job: Job) -> bool:
-        """Whether the job's task could be built."""
-        return job.task in self._built[job.shots, job.draw, job.wording]
+    def kept(self, jobs: Sequence[Job]) -> list[Job]:
+        """The jobs whose task could be built and whose draw is no other's again."""
+        built = [job for job in jobs if job.task in self._built[job.shots, job.draw, job.wording]]
+        kept, told = without_repeats(built, self._built)
+        for line in told:
+            self._workspace.progress.say(line)
+        return kept
 
     def specialise(self, model: str) -> None:
         self._artifact(model)

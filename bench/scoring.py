@@ -63,7 +63,11 @@ def planned(
     tasks = index.expand(asking.tasks)
     asked = asking.shots or workspace.config.defaults.shots or ()
     passed_over = [m for faults in index.left_out.values() for m in faults.values()]
-    for line in [*(f"left out: {one}" for one in passed_over), *_overridden(index, tasks, asked)]:
+    for line in [
+        *(f"left out: {one}" for one in passed_over),
+        *index.without_score(asking.tasks),
+        *_overridden(index, tasks, asked),
+    ]:
         workspace.progress.say(line)
     jobs = plan_jobs(
         [(model.name, model.model.name, model.specializer) for model in models],
@@ -163,6 +167,42 @@ def _ways(index: SuiteIndex, job: Job) -> list[tuple[int, int, int]]:
     return [(job.shots, job.draw, wording) for wording in choice]
 
 
+def without_repeats(
+    jobs: Sequence[Job], built: Mapping[tuple[int, int, int], Mapping[str, Any]]
+) -> tuple[list[Job], list[str]]:
+    """The jobs whose draw shows other few-shot examples than those before, and what is told of
+    the others: they would be the same run again, and no second draw.
+
+    Args:
+        built: tasks as `load_tasks` gives them.
+    """
+    from harness.suites.prompts import same_as_before
+
+    draws: dict[tuple[str, int], int] = {}
+    # The examples are the same in every wording.
+    wordings = {(job.task, job.shots): job.wording for job in jobs}
+    for job in jobs:
+        draws[job.task, job.shots] = max(draws.get((job.task, job.shots), 0), job.draw)
+    gone: set[tuple[str, int, int]] = set()
+    told = []
+    for (name, shots), last in draws.items():
+        tasks = [
+            built.get((shots, draw, wordings[name, shots]), {}).get(name)
+            for draw in range(last + 1)
+        ]
+        if not last or None in tasks:
+            continue
+        same = same_as_before(tasks, shots)
+        gone |= {(name, shots, draw) for draw in same}
+        told += [
+            f"{name}@{shots}: draw {draw} shows the few-shot examples of draw {earlier} "
+            "(its sampler takes the same ones whatever the draw); it is no second draw, and is "
+            "not asked."
+            for draw, earlier in same.items()
+        ]
+    return [job for job in jobs if (job.task, job.shots, job.draw) not in gone], told
+
+
 def record_jobs(
     scorer: Scorer, jobs: Sequence[Job], artifacts: Mapping[str, Artifact | None]
 ) -> list[Record]:
@@ -258,7 +298,7 @@ class Scorer:
             training_items(task, job.shots, job.wording_items)
             asked = replace(job, wording=wording.number, limit=0)
             put, answers = ask_job(asked, task, lm, self._rewrites.get(job.model))
-            scored = score(task, answers, put.asked, put.cut, card.get("units") or {})
+            scored = score(task, answers, put.asked, put.cut, card)
             main = card.get("main_metric") or next(iter(scored.facts))
             value = scored.values[main] if scored.facts[main]["higher_is_better"] else -1.0
             found[wording.name] = -1.0 if isnan(value) else value
@@ -295,6 +335,8 @@ def _summary_line(record: Record) -> str:
     else:
         shown = f"{main} {value:.4g}"
     told = [f"{shown}, n {summary['n']}, unparseable {summary['n_unparseable']}"]
+    if (rewritten := record.manifest.get("rewritten")) is not None:
+        told.append(f"{rewritten or 'none'} of {summary['n']} prompts rewritten")
     if ended := summary.get("n_reasoning"):
         told.append(f"{ended} ended inside the model's reasoning")
     for status, what in (("error", "failed"), ("refused", "refused by the server")):

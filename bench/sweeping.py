@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.scoring import Asking, Scorer, load_tasks, planned, record_jobs
+from bench.scoring import Asking, Scorer, load_tasks, planned, record_jobs, without_repeats
 from bench.workspace import Recipe, Workspace
 from harness.errors import UserError, did_you_mean
 from harness.files import digest
@@ -164,6 +164,9 @@ def swept(
     folder = workspace.out / "sweeps" / name
     tasks, jobs = planned(workspace, asking, [workspace.resolve(model), resolved])
     built = load_tasks(workspace, jobs, tasks)
+    jobs, told = without_repeats(jobs, built)
+    for line in told:
+        workspace.progress.say(line)
     cards, items = workspace.cards(), index_tasks(next(iter(built.values())))
     mine = [job for job in jobs if job.specializer]
     points: list[tuple[float, Mapping[str, Any], list[Record]]] = []

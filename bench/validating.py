@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.plugins import domain_folders
 from bench.workspace import Workspace
-from harness.errors import UserError, did_you_mean
+from harness.errors import UserError, UserErrors, did_you_mean
 
 if TYPE_CHECKING:
     from harness.leaks.index import LeakIndex
@@ -71,13 +71,31 @@ def validated(
     cards = workspace.cards()
     findings: Sequence[Finding] = ()
     if names:
-        built = workspace.suites.load(names, shots=0, draw=0, data=workspace.data)
-        findings = validate(built, dict(cards))
+        findings = validate(_built(workspace, names), dict(cards))
     if not folders:
         return Validation(tuple(names), tuple(findings))
     indexed, compared = _present(workspace)
     seeds, found = _seeds(folders, indexed)
     return Validation(tuple(names), tuple(findings), tuple(folders), seeds, compared, tuple(found))
+
+
+def _built(workspace: Workspace, names: Sequence[str]) -> Mapping[str, Any]:
+    """The tasks with as many few-shot examples as their YAML asks for.
+
+    Raises:
+        UserErrors: what is wrong with all that cannot be built.
+    """
+    own = {name: workspace.suites.shots_of(name) or 0 for name in names}
+    built: dict[str, Any] = {}
+    faults: list[str] = []
+    for shots in sorted(set(own.values())):
+        wanted = [name for name in names if own[name] == shots]
+        built |= workspace.suites.load(
+            wanted, shots=shots, draw=0, data=workspace.data, left_out=faults
+        )
+    if faults:
+        raise UserErrors(list(dict.fromkeys(faults)))
+    return {name: built[name] for name in names}
 
 
 def _folders(

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from functools import lru_cache
-from math import nan
+from math import inf, nan
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ _NOTHING: dict[str, tuple[Any, ...]] = {
     "repetition_penalty": (1, None),
     "num_beams": (1, None),
     "num_return_sequences": (1, None),
-    "top_k": (0, None),
+    "top_k": (0, -1, None),
     "min_p": (0, None),
     "typical_p": (1, None),
     "use_cache": (True, False, None),
@@ -48,12 +48,15 @@ class StoredLM(TemplateLM):  # type: ignore[misc]
     Args:
         asker: answers token requests.
         label: what the progress bar says.
+    Attributes:
+        certain: continuations so far that have no token of their own.
     """
 
     def __init__(self, asker: Asker, label: str = "") -> None:
         super().__init__()
         self._asker = asker
         self._label = label
+        self.certain = 0
         self._tokens = asker.engine.tokens
         # The shots are encoded once, not once per choice.
         self._encode = lru_cache(maxsize=4096)(self._tokens.encode)
@@ -81,6 +84,7 @@ class StoredLM(TemplateLM):  # type: ignore[misc]
         """
         pairs = [ScoreRequest(tuple(context), tuple(rest)) for _, context, rest in requests]
         asked = iter(self._asker.score([p for p in pairs if p.continuation], self._label))
+        self.certain += sum(not pair.continuation for pair in pairs)
         certain = Response("loglikelihood", loglikelihood=0.0, greedy=True)
         return [next(asked) if pair.continuation else certain for pair in pairs]
 
@@ -192,6 +196,17 @@ class StoredLM(TemplateLM):  # type: ignore[misc]
         """Token ids by lm-eval's rules for special tokens."""
         return self._encode(string, add_special_tokens)
 
+    def _refuse_special(self, decoding: Decoding) -> None:
+        """Ask for nothing that the engine would silently leave out."""
+        asked = decoding.special
+        if lacking := sorted(asked.keys() - self._asker.engine.special if asked else ()):
+            engine = self.numerics.get("engine", type(self._asker.engine).__name__)
+            raise UserError(
+                f"generation_kwargs.{lacking[0]}: the engine '{engine}' cannot do that; expected "
+                f"none of {', '.join(lacking)}. Remove it from the task's YAML, or run the "
+                "model's weights with another engine."
+            )
+
     # -- lm-eval Instances -> token requests --------------------------------
 
     def _rolling_requests(self, text: str) -> list[ScoreRequest]:
@@ -214,6 +229,7 @@ class StoredLM(TemplateLM):  # type: ignore[misc]
             context, options = instance.args
             request = GenerateRequest(tuple(self.tok_encode(context)), decoding_of(options))
             decoding = request.decoding
+            self._refuse_special(decoding)
             if decoding.temperature > 0:
                 decoding = replace(decoding, seed=decoding.seed + seen[request])
                 seen[request] += 1
@@ -247,13 +263,36 @@ def decoding_of(options: dict[str, Any]) -> Decoding:
     for key in sorted(rest):
         greedy = temperature == 0.0 and key in _OF_SAMPLING
         if greedy or rest[key] in _NOTHING.get(key, ()):
-            del rest[key]  # a greedy answer is the same with it
+            del rest[key]  # the answer is the same with it
+    special = {key: _bounded(key, rest.pop(key)) for key in _BOUNDS if key in rest}
     if rest:
         raise UserError(
             f"generation_kwargs: unknown {', '.join(sorted(rest))}; expected until, "
-            "max_gen_toks, do_sample, temperature, top_p, seed. Remove them from the task's YAML."
+            "max_gen_toks, do_sample, temperature, top_p, top_k, min_p, repetition_penalty, seed. "
+            "Remove them from the task's YAML."
         )
-    return decoding
+    return replace(decoding, **special)
+
+
+# Key -> its type, and the least and greatest value.
+_BOUNDS: dict[str, tuple[type[int] | type[float], float, float]] = {
+    "top_k": (int, 1, inf),
+    "min_p": (float, 0, 1),
+    "repetition_penalty": (float, 1e-6, inf),
+}
+
+
+def _bounded(key: str, value: Any) -> Any:
+    kind, least, most = _BOUNDS[key]
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not least <= value <= most or kind(value) != value:
+        expected = f"from {least:g} to {most:g}" if most < inf else f"of {least:g} or more"
+        what = "a whole number" if kind is int else "a number"
+        raise UserError(
+            f"generation_kwargs.{key}: found {value!r:.60}; expected {what} {expected}. "
+            "Correct it in the task's YAML."
+        )
+    return kind(value)
 
 
 def no_room(task: Any, window: int) -> UserError:

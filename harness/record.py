@@ -312,8 +312,7 @@ def _read_once(folder: Path) -> Record:
         found = sha256(data).hexdigest()
         if found != expected:
             raise _changed(rows, found, expected)
-        lines = data.decode("utf-8").split("\n")
-        items = tuple(parse_json(line) for line in lines if line)
+        items = _rows(data)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f"{plain(path)}: not a record ({type(error).__name__}: {plain(error):.200}). "
@@ -328,6 +327,25 @@ def _read_once(folder: Path) -> Record:
         )
     manifest["engine_report"] = _run_facts(folder)
     return Record(manifest=manifest, items=items, summary=summary, folder=folder)
+
+
+def _rows(data: bytes) -> tuple[Json, ...]:
+    """The rows of items.jsonl; read as one, so that their keys are one text each."""
+    lines = [line for line in data.decode("utf-8").split("\n") if line]
+    rows = parse_json(f"[{','.join(lines)}]", deepest=limits.DEPTH + 1)
+    if len(rows) != len(lines):
+        raise ValueError("a line is not one row")
+    return tuple(rows)
+
+
+def _share(items: Sequence[Mapping[str, Any]], known: dict[str, str]) -> None:
+    """Let the texts that many records have (the items' own) be held once."""
+    for item in items:
+        assert isinstance(item, dict)  # as `_rows` made it
+        for key in ("id", "input", "document", "prompt_sha256"):
+            value = item.get(key)
+            if type(value) is str:
+                item[key] = known.setdefault(value, value)
 
 
 def _unfit(path: Path, faults: Sequence[str]) -> UserError:
@@ -386,10 +404,13 @@ def read_records(runs: Path, refused: list[str] | None = None) -> list[Record]:
         UserErrors: all faults at once.
     """
     records: list[Record] = []
+    known: dict[str, str] = {}
     faults: list[str] = [] if refused is None else refused
     for path in sorted(runs.glob("*/*/record.json")):
         try:
-            records.append(read_record(path.parent))
+            record = read_record(path.parent)
+            _share(record.items, known)
+            records.append(record)
         except UserError as error:
             # Gone by now: another process is writing it anew.
             if path.exists():

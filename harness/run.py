@@ -82,8 +82,9 @@ def run_job(
         began = time.monotonic()
         before = asdict(lm.counts)
         lm.take_report()  # what the engine did before, such as making the model, is not this job's
+        certain = lm.certain
         put, answers = ask_job(job, task, lm, rewrite)
-        scored = score(task, answers, put.asked, put.cut, card.get("units") or {})
+        scored = score(task, answers, put.asked, put.cut, card)
         items, facts = scored.rows, dict(scored.facts)
         if job.bits and (bits := ask_gold(task, lm, put, items)):
             items = with_bits(items, bits)
@@ -96,7 +97,8 @@ def run_job(
         if GOLD_BPB in facts:
             values[GOLD_BPB] = fmean
         summary = summarise(items, values, len(task.eval_docs))
-        manifest = _manifest(job, task, card, local, artifact, lm, put, facts)
+        found = corrections_of(task, put.asked.replaced, lm.certain - certain)
+        manifest = _manifest(job, task, card, local, artifact, lm, put, facts, found)
         if choice:
             manifest["wording_scores"] = dict(choice)
         manifest["leak"] = leaks.summary(job.task) if leaks is not None else {}
@@ -155,13 +157,17 @@ def put_requests(
         lm.tokenizer_name if chat else "",
         places,
     )
+    rewritten = None
     if rewrite is not None:
+        before = [instance.args[0] for instance in task.instances]
         own = rewrite_prompts(task, rewrite)
+        pairs = zip(task.instances, before, strict=True)
+        rewritten = len({one.doc_id for one, prompt in pairs if one.args[0] != prompt})
     else:
         own = [input_of(instance.doc) for instance in task.instances]
     with _named(job.task):
         cut = _fit_window(task, asked, lm, own)
-    return Put(chat, asked, cut, _sent(task))
+    return Put(chat, asked, cut, _sent(task), rewritten)
 
 
 @contextmanager
@@ -189,13 +195,15 @@ def _sent(task: Any) -> tuple[str, ...]:
 class Put:
     """How a job's requests were put: as chats, asking what, with how many tokens cut an item.
 
-    `prompts` holds the first prompt of each item as it was sent, in the items' order.
+    `prompts` holds the first prompt of each item as it was sent, in the items' order;
+    `rewritten` of how many items a specializer rewrote the prompt, None where none was asked.
     """
 
     chat: bool
     asked: Asked
     cut: Mapping[int, int]
     prompts: tuple[str, ...]
+    rewritten: int | None = None
 
 
 def _fit_window(task: Any, asked: Asked, lm: StoredLM, own: Sequence[str]) -> dict[int, int]:
@@ -270,9 +278,10 @@ def _manifest(
     lm: StoredLM,
     put: Put,
     facts: Mapping[str, Json],
+    corrections: Sequence[str],
 ) -> Json:
     main = card.get("main_metric") or next(iter(facts), "")
-    chat, corrections = put.chat, corrections_of(task, put.asked.replaced)
+    chat = put.chat
     options = task.config.generation_kwargs if task.OUTPUT_TYPE == "generate_until" else {}
     worded: Wording = getattr(task, "bench_wording", Wording())
     docs = [task.eval_docs[place] for place in sorted({one.doc_id for one in task.instances})]
@@ -307,7 +316,8 @@ def _manifest(
         "packages": _packages(),
         "main_metric": main,
         "metrics": dict(facts),
-        **({"corrections": corrections} if corrections else {}),
+        **({"corrections": list(corrections)} if corrections else {}),
+        **({"rewritten": put.rewritten} if put.rewritten is not None else {}),
         **({"groups": groups} if (groups := getattr(task, "bench_groups", {})) else {}),
         **_model_facts(local.spec),
     }

@@ -48,6 +48,8 @@ def request_key(request: ScoreRequest | GenerateRequest) -> str:
         if decoding.temperature > 0:
             # Greedy answers do not depend on the sampling settings.
             head += (decoding.temperature, decoding.top_p, decoding.seed)
+        if special := decoding.special:
+            head += (sorted(special.items()),)
         parts = (request.prompt,)
     hasher = sha256(json.dumps(head).encode())
     for part in parts:

@@ -102,7 +102,10 @@ class Decoding:
     """How a continuation is drawn.
 
     temperature 0 is greedy. `seed` belongs to the request, not to the batch:
-    the same request gives the same sample whatever runs beside it.
+    the same request gives the same sample whatever runs beside it. `top_k` (0: all), `top_p`
+    and `min_p` (a share of the likeliest token's probability) bound what may be drawn;
+    `repetition_penalty` divides the logits of tokens that prompt or answer have already
+    (multiplies negative ones), greedy or not.
     """
 
     max_tokens: int
@@ -110,6 +113,19 @@ class Decoding:
     temperature: float = 0.0
     top_p: float = 1.0
     seed: int = 0
+    top_k: int = 0
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
+
+    @property
+    def special(self) -> dict[str, float]:
+        """What is asked beyond temperature, top_p and seed: not every engine has it."""
+        asked = {"repetition_penalty": self.repetition_penalty, "top_k": self.top_k,
+                 "min_p": self.min_p}  # fmt: skip
+        return {key: value for key, value in asked.items() if value != _OFF[key]}
+
+
+_OFF = {"repetition_penalty": 1.0, "top_k": 0, "min_p": 0.0}
 
 
 @dataclass(frozen=True)

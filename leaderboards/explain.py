@@ -22,6 +22,7 @@ from harness.errors import UserErrors
 from harness.leaks.report import LEAKED
 from harness.types import UNSCORED, Json, Record
 from leaderboards.pages.items import item_value
+from leaderboards.records.prompts import first_other
 from leaderboards.shown import points
 
 FORMAT = 1
@@ -104,7 +105,11 @@ def find_changes(
     Raises:
         UserErrors: records of different weights, task versions or settings.
     """
-    faults = [fault for base, other in pairs for fault in mismatches(base, other)]
+    faults = [
+        fault
+        for base, other in pairs
+        for fault in (*mismatches(base, other), *other_prompts(base, other))
+    ]
     if faults:
         raise UserErrors(faults)
     metric = str(pairs[0][1].manifest["main_metric"])
@@ -166,6 +171,20 @@ def mismatches(base: Record, other: Record) -> list[str]:
         for key in keys
         if one.get(key) != two.get(key)
     ]
+
+
+def other_prompts(base: Record, other: Record) -> list[str]:
+    """That two records' items were asked in other words, with the first; [] where they were not."""
+    item = first_other(base, other)
+    one, two = base.manifest, other.manifest
+    return (
+        [
+            f"{two['model']} and {one['model']} on {two['task']}@{two['shots']}: item {item} was "
+            "asked in other words. Run both again with one 'bench run'."
+        ]
+        if item
+        else []
+    )
 
 
 def _scored(record: Record, metric: str) -> list[Mapping[str, Any]]:

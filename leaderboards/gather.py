@@ -2,7 +2,8 @@
 
 A table (section) holds what was asked in one way: the same number of
 demonstrations, with or without chat template, the same item limit. Within it a
-column is one task of a suite, version, metric and decoding. Draws of demonstrations
+column is one task of a suite, version, metric and decoding, asked in the same words:
+models whose prompts differ stand in two columns and are not compared. Draws of demonstrations
 are pooled in a cell. A row is one set of weights under one numerics: two artifacts
 of one name are two rows (`leaderboards.records.rows`). A record that cannot be shown is left
 out and named (`leaderboards.records.door`).
@@ -24,6 +25,7 @@ from harness.suites.metrics import unit_of
 from harness.types import Record
 from leaderboards.board import Column, RawColumn, RawSection, Setting
 from leaderboards.records.door import in_unit_range, unfit
+from leaderboards.records.prompts import asked_alike, prompts_of
 from leaderboards.records.rows import row_key, row_labels
 from leaderboards.spec import BoardSpec
 from tasks.aggregation import AGGREGATIONS
@@ -74,17 +76,22 @@ def gather(
         key = _column_key(record)
         columns[_setting(record), key + contents(record)].append(record)
     fit = [
-        (setting, kept, _metric(group[0], spec))
+        (setting, part, _metric(group[0], spec), len(parts) > 1)
         for (setting, _), group in columns.items()
         if (kept := _admitted(group, spec, faults))
+        for parts in [asked_alike(kept)]
+        for part in parts
     ]
-    labels = row_labels([record for _, kept, _ in fit for record in kept])
+    labels = row_labels([record for _, kept, _, _ in fit for record in kept])
     result = []
-    for setting in sorted({setting for setting, _, _ in fit}):
-        groups = [(kept, metric) for own, kept, metric in fit if own == setting]
-        raw = [_column(kept, metric, labels, contents(kept[0])) for kept, metric in groups]
+    for setting in sorted({setting for setting, *_ in fit}):
+        groups = [(kept, metric, apart) for own, kept, metric, apart in fit if own == setting]
+        raw = [
+            _column(kept, metric, labels, prompts_of(kept) if apart else contents(kept[0]))
+            for kept, metric, apart in groups
+        ]
         raw.sort(key=lambda column: _place(column.column, spec))
-        own = {id(record) for kept, _ in groups for record in kept}
+        own = {id(record) for kept, *_ in groups for record in kept}
         rows = {labels[row_key(r)]: r for r in reversed(chosen) if id(r) in own}
         result.append(RawSection(setting, _averaged(raw), dict(sorted(rows.items()))))
     if refused is not None:
@@ -177,7 +184,7 @@ def _column(
     """The column of a group.
 
     Args:
-        content: of the task, where its version does not tell it apart; else "".
+        content: of the task or its prompts, where its version does not tell it apart; else "".
     """
     manifest = group[0].manifest
     task = manifest["task"]

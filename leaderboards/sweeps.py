@@ -127,6 +127,7 @@ def _sweep(
     label: Mapping[float, str],
 ) -> Sweep:
     rows = {row.model: row for row in section.rows}
+    rows[base] = _base_row(section, base)
     return Sweep(
         name=name,
         model=model,
@@ -146,6 +147,19 @@ def _sweep(
         ),
         base_scores=_scores(rows[base], section),
     )
+
+
+def _base_row(section: Section, base: str) -> Row:
+    """The row that the points are compared with, where the base stands under two dtypes."""
+    others = [
+        cell.difference.other
+        for row in section.rows
+        if row.model != base
+        for cell in row.cells
+        if cell is not None and cell.difference is not None
+    ]
+    bases = [row for row in section.rows if row.model == base]
+    return next((row for row in bases if row.label in others), bases[0])
 
 
 def _names(section: Section) -> list[str]:

@@ -8,4 +8,7 @@ BUILT_IN: dict[str, str] = {
     "generic": "specializers.controls.generic:Generic",
     "dapt": "specializers.controls.dapt:Dapt",
     "rag": "specializers.controls.rag:Rag",
+    "readcomp": "specializers.controls.readcomp:ReadComp",
+    "seedshots": "specializers.controls.seedshots:SeedShots",
+    "distil": "specializers.controls.distil:Distil",
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from typing import Any, TypeVar
 
 from harness.errors import UserErrors, did_you_mean
@@ -20,6 +20,7 @@ LEAST: Mapping[str, int] = {
     **dict.fromkeys(("batch", "micro_batch", "epochs", "lora_rank", "lora_alpha"), 1),
     **dict.fromkeys(("checkpoint_steps", "examples", "max_calls", "calls_per_round"), 1),
     **dict.fromkeys(("instruction_tokens", "response_tokens", "responses_per_round"), 1),
+    **dict.fromkeys(("evaluations", "patience", "teacher_shots"), 1),
     "rounds": 1,
     "max_length": 2,
 }
@@ -65,5 +66,9 @@ def _value_faults(where: str, found: Any, like: Any, least: int) -> list[str]:
 
 
 def take(cls: type[T], params: Mapping[str, Any]) -> T:
-    """Build the dataclass `cls` from the parameters that bear its fields' names."""
-    return cls(**{field.name: params[field.name] for field in fields(cls)})  # type: ignore[arg-type]
+    """Build the dataclass `cls` from the parameters that bear its fields' names.
+
+    A field with a default may be missing among them.
+    """
+    named = [f.name for f in fields(cls) if f.name in params or f.default is MISSING]  # type: ignore[arg-type]
+    return cls(**{name: params[name] for name in named})

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from harness.errors import UserError, UserErrors, did_you_mean
+from harness.suites.metrics import UNITS
 
 Kind = Literal[
     "ner",
@@ -98,6 +99,9 @@ class Card:
         leak_ids: fields of `meta` that name source documents, for leakage checks.
         stand_in: "", or the set this one stands in for; said wherever its score appears.
         rank_of: "", or the task whose labels this one ranks by loglikelihood.
+        units: metric -> "share", "points" or "number" (see `harness.suites.metrics`), where
+            neither lm-eval's registry nor the values tell it.
+        lower_is_better: metrics of which less is better, where the YAML does not say so.
         path: the card's file.
     """
 
@@ -121,6 +125,8 @@ class Card:
     leak_ids: tuple[str, ...] = ()
     stand_in: str = ""
     rank_of: str = ""
+    units: Mapping[str, Any] = field(default_factory=dict)
+    lower_is_better: tuple[str, ...] = ()
     path: str = ""
 
     @property
@@ -209,6 +215,10 @@ def _faults(values: Mapping[str, Any], path: Path) -> list[str]:
     for key in ("n_test", "n_train"):
         if isinstance(values.get(key), int) and values[key] < 0:
             faults.append(f"{key} is {values[key]}, expected 0 (not known) or more.")
+    units = values.get("units")
+    for metric, unit in units.items() if isinstance(units, dict) else ():
+        if unit not in UNITS:
+            faults.append(f"units.{metric} is {unit!r:.60}, expected one of {list(UNITS)}.")
     if isinstance(values.get("origin"), dict):
         faults += _origin_faults(values["origin"])
     return faults

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from harness.errors import UserError
 from harness.suites.items import is_own
+from harness.suites.named.rows import choice_faults
 from tasks.cards import Card
 from tasks.datasets import find
 from tasks.origins.fetching import is_complete
@@ -22,7 +23,6 @@ from tasks.scaffold import unedited
 
 # So many demonstrations are checked; more are seldom asked for.
 _SHOTS = 5
-_TRIED = 50  # items whose scoring is tried where no card says what it should give
 _FULL_MARKS = 1.0 - 1e-9
 # A demonstration is nearly a test item if so much of their words is common; shorter
 # inputs are mostly the task's own form and say nothing.
@@ -69,45 +69,11 @@ def validate(tasks: Mapping[str, Any], cards: Mapping[str, Card]) -> list[Findin
 
 
 def _tried(name: str, task: Any) -> Iterable[Finding]:
-    """What would fail after every answer is there: scoring and aggregation, on gold and on empty.
+    """What a run would end with: of its scoring, and of rows whose label is none of the choices."""
+    from harness.forecast.trying import faults
 
-    Rolling texts have no such answers and are not tried.
-    """
-    from harness.lm import decoding_of
-    from harness.suites.scoring import aggregate
-
-    if task.OUTPUT_TYPE == "generate_until":
-        try:
-            decoding_of(task.config.generation_kwargs or {})
-        except UserError as error:
-            yield Finding("error", name, str(error))
-    docs = list(task.eval_docs)[:_TRIED]
-    if task.OUTPUT_TYPE not in ("generate_until", "multiple_choice") or task.config.repeats > 1:
-        return
-    told: set[str] = set()
-    for what in ("gold", "empty"):
-        values: dict[str, list[Any]] = {}
-        for number, doc in enumerate(docs):
-            try:
-                gold = _gold(task, doc)
-                answer = gold if what == "gold" else "" if task.OUTPUT_TYPE[0] == "g" else -1
-                if isinstance(answer, list) and task.OUTPUT_TYPE == "generate_until":
-                    answer = answer[0]
-                for metric, value in _results(task, doc, answer).items():
-                    values.setdefault(metric, []).append(value)
-            except Exception as error:  # the suite's own code may raise anything
-                told.add(
-                    f"item {number}: its scoring fails on the {what} answer "
-                    f"({type(error).__name__}: {error!s:.200})."
-                )
-                break
-        for metric, found in values.items():
-            if function := task.aggregation().get(metric):
-                try:
-                    aggregate(function, found)
-                except UserError as error:
-                    told.add(f"metric_list: the aggregation of '{metric}': {error}.")
-    yield from (Finding("error", name, message) for message in sorted(told))
+    for message in [*faults(task), *choice_faults(task)]:
+        yield Finding("error", name, message)
 
 
 def _card_findings(name: str, task: Any, card: Card) -> list[Finding]:

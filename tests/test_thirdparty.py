@@ -52,7 +52,7 @@ def test_bench_lists_all_three_with_their_package(installed: Path, tmp_path: Pat
     done = run(installed, tmp_path, "bench.cli", "list", "--json")
     assert done.returncode == 0, done.stderr
     listing = json.loads(done.stdout)
-    for kind, name in (("specializers", "seedshots"), ("models", "allergy-1m")):
+    for kind, name in (("specializers", "fewseeds"), ("models", "allergy-1m")):
         (row,) = [row for row in listing[kind] if row["name"] == name]
         assert "package bench-allergy" in row["origin"]
     (row,) = [row for row in listing["tasks"] if row["name"] == "allergy_yesno"]
@@ -65,7 +65,7 @@ def test_its_suite_is_validated(installed: Path, tmp_path: Path) -> None:
 
 
 def test_its_specializer_over_its_model_runs_on_its_suite(installed: Path, tmp_path: Path) -> None:
-    models = "allergy-1m,seedshots-allergy-1m"
+    models = "allergy-1m,fewseeds-allergy-1m"
     command = ["bench.cli", "run", "--models", models, "--tasks", "allergy", "--quiet"]
     done = run(installed, tmp_path, *command)
     assert done.returncode == 0, done.stderr
@@ -82,18 +82,18 @@ def test_its_specializer_over_its_model_runs_on_its_suite(installed: Path, tmp_p
     assert [row["id"] for row in base] == [row["id"] for row in made]
     # The seed stands before every question: none of the prompts is the base's.
     assert not {r["prompt_sha256"] for r in base} & {r["prompt_sha256"] for r in made}
-    (examples,) = tmp_path.glob("bench-out/artifacts/seedshots-*/examples.txt")
+    (examples,) = tmp_path.glob("bench-out/artifacts/fewseeds-*/examples.txt")
     assert examples.read_text().count("Answer:") == 1
 
 
 def test_its_specializer_keeps_the_contract(installed: Path, tmp_path: Path) -> None:
     file = "tests/contract/test_specializers.py"
-    options = ["-q", "-p", "no:cacheprovider", "--rootdir", str(ROOT), "-k", "seedshots"]
+    options = ["-q", "-p", "no:cacheprovider", "--rootdir", str(ROOT), "-k", "fewseeds"]
     done = run(installed, tmp_path, "pytest", *options, str(ROOT / file))
     # pytest ends with 5 where -k selects nothing.
     assert done.returncode == 0, done.stdout
 
 
 def test_the_specializer_is_short() -> None:
-    lines = (PACKAGE / "bench_allergy" / "seedshots.py").read_text().splitlines()
+    lines = (PACKAGE / "bench_allergy" / "fewseeds.py").read_text().splitlines()
     assert len(lines) < 40

@@ -71,6 +71,7 @@ _MANIFEST_MORE: Kinds = {
     "chat_instruction": WORDS,
     "corrections": listing(WORDS, limits.KEYS),
     "groups": mapping(TABLE),
+    "rewritten": count(),
     "sample": one_of("", "by label"),
     "wording": count(limits.SHOTS),
     "wording_name": WORDS,

@@ -100,6 +100,8 @@ class Engine(Protocol):
     """
 
     report: EngineReport
+    # Of `Decoding.special`, what it can do.
+    special: frozenset[str]
 
     @property
     def tokens(self) -> Tokens: ...

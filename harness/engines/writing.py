@@ -71,19 +71,41 @@ class Writing:
         """Draw from a row of float32 logits [V] with this request's own random numbers.
 
         The draw walks down the tokens in order of probability, so it depends on
-        nothing but the row and the request's seed and step.
+        nothing but the row and the request's seed and step. top_k, top_p and min_p follow
+        each other as in transformers' `generate`.
         """
-        probabilities = (logits / self._decoding.temperature).softmax(-1)
-        values, tokens = probabilities.topk(min(NUCLEUS, len(probabilities)))
-        wanted = self._decoding.top_p
-        if float(values.sum()) < wanted or wanted >= 1.0:
+        how = self._decoding
+        probabilities = (logits / how.temperature).softmax(-1)
+        most = how.top_k or len(probabilities)
+        values, tokens = probabilities.topk(min(NUCLEUS, most, len(probabilities)))
+        wanted = how.top_p
+        if len(values) < most and (float(values.sum()) < wanted or wanted >= 1.0):
             values, tokens = probabilities.sort(descending=True, stable=True)
+            values, tokens = values[:most], tokens[:most]
+        if how.top_k:
+            values = values / values.sum()
         cumulated = values.double().cumsum(-1)
         # The smallest set whose mass reaches top_p: a token stays if the mass before it does not.
         kept = max(1, int((cumulated - values < wanted).sum()))
+        if how.min_p:
+            kept = max(1, min(kept, int((values >= how.min_p * values[0]).sum())))
         point = self._random.random() * float(cumulated[kept - 1])
         place = int((cumulated[:kept] <= point).sum())
         return int(tokens[min(place, kept - 1)])
+
+    @property
+    def penalises(self) -> bool:
+        """Whether tokens that are there already count less."""
+        return self._decoding.repetition_penalty != 1.0
+
+    def penalised(self, logits: Any) -> Any:
+        """A row of logits [V], lower for every token that prompt or continuation have already."""
+        penalty = self._decoding.repetition_penalty
+        row = logits.clone()
+        seen = row.new_tensor(sorted({*self.prompt, *self.written})).long()
+        values = row[seen]
+        row[seen] = values.where(values < 0, values / penalty).where(values > 0, values * penalty)
+        return row
 
     def add(self, token: int) -> None:
         """Take the next token; sets `finish` if the continuation ends with it."""
@@ -148,6 +170,9 @@ def choose(logits: Any, writings: Sequence[Writing]) -> list[int]:
         if not sound[row]:
             at = len(writing.written)
             writing.fail(f"the model's logits at new token {at} are no numbers: {NOT_NUMBERS}")
-        elif not writing.greedy:
-            chosen[row] = writing.sample(logits[row].float())
+            continue
+        if writing.greedy and not writing.penalises:
+            continue
+        own = writing.penalised(logits[row]) if writing.penalises else logits[row]
+        chosen[row] = int(own.argmax(-1)) if writing.greedy else writing.sample(own.float())
     return chosen

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.errors import MissingExtra, UserError
+from harness.errors import MissingExtra, Unfinished, UserError, UserErrors
 from harness.executors.base import Lane, OpenWorker, plan_lanes
 from harness.executors.depot import SHARED, FsspecDepot, Mirror
 from harness.executors.ray_actors import Desk, LaneActor
@@ -88,13 +88,24 @@ class RayExecutor:
                         mirror.push(under)
                 with Step(self._progress, "jobs", len(jobs), "jobs") as step:
                     given = (self._open_worker, self._out, token.name, self._storage)
-                    places = _Cluster(ray, given, self._needs, step).run(lanes)
+                    cluster = _Cluster(ray, given, self._needs, step)
+                    places = cluster.run(lanes)
                 if mirror:
                     for under in (*SHARED, "runs"):
                         mirror.pull(under)
             finally:
                 token.unlink()
-        return [read_record(self._out / "runs" / job.model / places[job]) for job in jobs]
+        records = [
+            read_record(self._out / "runs" / job.model / places[job])
+            for job in jobs
+            if job in places
+        ]
+        faults = list(dict.fromkeys(cluster.faults))
+        if faults and not records:
+            raise UserErrors(faults)
+        if faults:
+            raise Unfinished(faults, records)
+        return records
 
 
 @dataclass
@@ -123,7 +134,11 @@ class _Running:
 
 
 class _Cluster:
-    """The actors of one run, and what each is given next."""
+    """The actors of one run, and what each is given next.
+
+    Attributes:
+        faults: what jobs ended with that could not be done; all others go on.
+    """
 
     def __init__(
         self,
@@ -144,6 +159,7 @@ class _Cluster:
         self._desk = desk.remote(given[1])
         self._made: set[str] = set()
         self._places: dict[Job, str] = {}
+        self.faults: list[str] = []
         self._waiting: list[_Work] = []
         self._running: dict[Any, _Running] = {}
 
@@ -151,9 +167,9 @@ class _Cluster:
         """Do all parts of all lanes.
 
         Returns:
-            the name of the folder in which each job's record lies.
+            the name of the folder in which each job's record lies, of those that could be done.
         Raises:
-            UserError: a mistake that a part met, or a lane that lost too many actors.
+            UserError: a model that cannot be made, or a lane that lost too many actors.
         """
         self._check(lanes)
         self._waiting = [_Work(lane) for lane in lanes]
@@ -189,10 +205,12 @@ class _Cluster:
             self._step.say(f"{work.lane.base}: a worker was lost; its jobs go to another")
             self._waiting.insert(0, work)
             return
-        if mistake:
+        if mistake and work.lane.model:
             raise UserError(mistake)
         if work.lane.model:
             self._made.add(work.lane.model)
+        elif mistake:
+            self.faults.append(mistake)
         else:
             self._places[work.lane.jobs[work.done][0]] = place
             self._step.advance(1)

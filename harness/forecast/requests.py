@@ -86,6 +86,8 @@ class Counting:
         tokens, max_length, numerics: of the engine it stands for.
     """
 
+    special = frozenset({"top_k", "min_p", "repetition_penalty"})
+
     def __init__(self, tokens: Tokens, max_length: int, numerics: Json) -> None:
         self.tokens = tokens
         self.max_length = max_length

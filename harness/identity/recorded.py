@@ -57,8 +57,8 @@ def misplaced(manifest: Manifest, model: str, cell: str) -> str:
         model, cell: the names of its two folders.
     """
     task, shots, draw = (manifest.get(key) for key in ("task", "shots", "draw"))
-    cell_is = cell_name(str(task), shots, draw, manifest.get("wording", 0))  # type: ignore[arg-type]
-    place = f"{manifest.get('model')}/{cell_is}"
+    own = cell_name(task, shots, draw, manifest.get("wording", 0))  # type: ignore[arg-type]
+    place = f"{manifest.get('model')}/{own}"
     lies = f"{model}/{cell}"
     behind = lies[len(place) :]
     fits = lies.startswith(place) and not behind[:1].isdigit() and not behind.startswith("~w")

@@ -18,9 +18,11 @@ from harness.leaks.ngrams import Ints, RunIndex, unbroken, window_hashes
 from harness.leaks.report import Hit, ItemText, Key, Kind, Leak, LeakReport, LeakRule
 
 # Raise when the same texts and items would match otherwise.
-MATCHING_VERSION = 2
+MATCHING_VERSION = 3
 
-_KINDS: tuple[Kind, ...] = ("whole", "ngram", "substring")
+Span = tuple[int, int]
+
+_KINDS: tuple[Kind, ...] = ("whole", "ngram", "near", "substring")
 _WORD = re.compile(r"[^\W_]+")
 _APOSTROPHES = str.maketrans("", "", "'’")  # "can't" is one word
 _BREAK = "\0"  # never in a word; its code is the 0 that no run crosses
@@ -131,6 +133,7 @@ class LeakIndex:
         ).astype(np.int64)
         self._checked = np.zeros(len(self._items), np.bool_)
         self._by_words = list(self._index_words(np.array(is_input, np.bool_)))
+        self._near = self._index_near(np.array(is_input, np.bool_))
         self._by_characters = self._index_characters(np.array(is_input, np.bool_))
 
     def scan(self, texts: Iterable[tuple[str, str]]) -> Iterator[Hit]:
@@ -178,18 +181,35 @@ class LeakIndex:
         common[windows] = having[group] > limit[self._task[items]]
         return common
 
+    def _index_near(self, is_input: NDArray[np.bool_]) -> RunIndex:
+        """Short runs of texts that are long enough for several of them."""
+        width = self.rule.near_words
+        good = unbroken(self._symbols, width)
+        text = self._text[: len(good)]
+        good &= self._own[text] >= self.rule.near_least
+        good &= is_input[text] | (self._own[text] >= self.rule.long_words)
+        windows = np.flatnonzero(good & self._spelt(width))
+        hashes = window_hashes(self._symbols, width)[windows]
+        _, group, count = np.unique(hashes, return_inverse=True, return_counts=True)
+        windows = windows[count[group] <= self.rule.common_documents]
+        return RunIndex(self._symbols, windows, width, 1, width)
+
+    def _spelt(self, width: int) -> NDArray[np.bool_]:
+        """For every window of words, whether enough of them hold a letter."""
+        spelt = np.array([any(map(str.isalpha, word)) for word in self._words], np.int64)
+        before = np.concatenate(([0], np.cumsum(spelt[self._symbols])))
+        return np.asarray(before[width:] - before[:-width] >= self.rule.spelt_words * width)
+
     def _index_words(self, is_input: NDArray[np.bool_]) -> Iterator[RunIndex]:
         """One index a width: `words`, and the shorter runs that short inputs need."""
         rule = self.rule
         least = np.ceil(rule.share * self._own).astype(np.int64)
         need = np.where(is_input, np.clip(least, rule.short_words, rule.words), rule.words)
         need[~is_input & (self._own < rule.long_words)] = 0
-        spelt = np.array([any(map(str.isalpha, word)) for word in self._words], np.int64)
-        spelt_before = np.concatenate(([0], np.cumsum(spelt[self._symbols])))
         for width in np.unique(need[need > 0]).tolist():
             good = unbroken(self._symbols, width)
             good &= need[self._text[: len(good)]] == width
-            good &= spelt_before[width:] - spelt_before[:-width] >= rule.spelt_words * width
+            good &= self._spelt(width)
             if width < rule.words:  # the common runs of `words` are cut out already
                 good &= ~self._common(width)
             windows = np.flatnonzero(good)
@@ -252,6 +272,8 @@ class LeakIndex:
 
         for (number, text_number), spans in found.items():
             offer(number, text_number, spans, "ngram")
+        for number, text_number, spans in self._aligned(coded, np.array(starts, np.int64)):
+            offer(number, text_number, spans, "near")
         squeezed = ["", *("".join(words) for _, words in batch), ""]
         offsets = np.cumsum([len(text) + 1 for text in squeezed[:-2]])
         runs = self._by_characters.find(_codes(_BREAK.join(squeezed)))
@@ -267,15 +289,39 @@ class LeakIndex:
         for pair in sorted(best):
             yield best[pair]
 
+    def _aligned(self, coded: Ints, starts: Ints) -> Iterator[tuple[int, int, list[Span]]]:
+        """Texts and item texts that share many short runs in one place: (text, item text, runs)."""
+        runs = self._near.find(coded)
+        source = np.searchsorted(starts, runs.found, "right") - 1
+        text = self._text[runs.indexed]
+        _, pair = np.unique(source * (len(self._own) + 1) + text, return_inverse=True)
+        least = np.maximum(self.rule.near_least, self.rule.share * self._own)
+        enough = np.bincount(pair, runs.length)[pair] >= least[text]
+        shift = runs.found - runs.indexed
+        order = np.lexsort((shift, pair))
+        order = order[enough[order]]
+        columns = (pair, source, text, shift, runs.indexed, runs.indexed + runs.length)
+        rows = _rows(*(column[order] for column in columns))
+        for _, group in itertools.groupby(rows, key=lambda row: row[0]):
+            together = list(group)
+            _, number, text_number, *_ = together[0]
+            drift = self.rule.near_drift * self._own[text_number]
+            for first in together:
+                near = [row for row in together if 0 <= row[3] - first[3] <= drift]
+                spans = [(begin, stop) for *_, begin, stop in near]
+                if len(spans) > 1 and _covered(spans) >= least[text_number]:
+                    yield number, text_number, spans
+                    break
+
     def _judged(
         self, source: str, text: int, runs: list[tuple[int, int]], kind: Kind
     ) -> tuple[Hit, bool]:
         """A hit of one text's runs in an item's text, and whether they are a leak."""
         begin, end = max(runs, key=lambda run: (run[1] - run[0], -run[0]))
         own = int(self._own[text])
-        covered = len(set(itertools.chain.from_iterable(itertools.starmap(range, runs))))
+        covered = _covered(runs)
         leak = (
-            kind == "substring"
+            kind in ("near", "substring")
             or end - begin >= self.rule.long_words
             or covered >= self.rule.share * own
         )
@@ -284,6 +330,11 @@ class LeakIndex:
         span = " ".join(self._words[symbol] for symbol in self._symbols[begin:end].tolist())
         task, name = self._items[int(self._item[text])]
         return Hit(task, name, source, kind, round(covered / own, 3), span), leak
+
+
+def _covered(runs: Iterable[Span]) -> int:
+    """How many words lie in the runs."""
+    return len(set(itertools.chain.from_iterable(itertools.starmap(range, runs))))
 
 
 def _strength(hit: Hit) -> tuple[float, int]:

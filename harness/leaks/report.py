@@ -17,7 +17,7 @@ from harness.types import Json
 LEAKED = "leaked"
 
 Key = tuple[str, str]
-Kind = Literal["whole", "ngram", "substring"]
+Kind = Literal["whole", "ngram", "near", "substring"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,9 @@ class LeakRule:
 
     A text is compared by its shared runs of `words` words. An item is flagged
     where one text holds a single run of `long_words` words, or runs that together
-    cover `share` of the item's own words, or a run of `characters`. A lone run
+    cover `share` of the item's own words, or a run of `characters`; or where runs of
+    `near_words` words that lie in the text as in the item cover that share, as they do when
+    single words are replaced, left out or put in. A lone run
     of 8 words in a long item ("the aim of this study was to compare the") is a
     phrase of the language: such items are counted as touched, not flagged.
 
@@ -41,6 +43,10 @@ class LeakRule:
         short_words: an input so short that `share` of it is less than `words` is
             compared by runs of that share, but at least this many words; a
             shorter one cannot be checked.
+        near_words: a shorter run counts among others that are shifted against the item by the
+            same number of words, give or take the share `near_drift` of the item's own, if
+            together they hold `near_least` words or more. In more items than
+            `common_documents` it is a phrase of the language.
         spelt_words: a run counts if this share of its words holds a letter, so
             that "95 % CI 0.1 to 0.4" does not.
         common_documents, common_share: a run of `words` words found in more
@@ -55,6 +61,9 @@ class LeakRule:
     characters: int = 80
     short_characters: int = 50
     short_words: int = 5
+    near_words: int = 3
+    near_drift: float = 0.25
+    near_least: int = 12
     spelt_words: float = 0.5
     common_documents: int = 10
     common_share: float = 0.05
@@ -81,7 +90,7 @@ class Hit:
     """What a text shares with an item.
 
     `kind` is "whole" where one run is all of the item's own words (of its input,
-    or of one answer), else what found it: "ngram" or "substring". `share` (0 to
+    or of one answer), else what found it: "ngram", "near" or "substring". `share` (0 to
     1) is the part of those words that the text holds in such runs; `span` is the
     longest run in normalised words, for a substring with whole words at its ends.
     """

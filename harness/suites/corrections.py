@@ -6,12 +6,44 @@ Each correction has a name, said in the manifest of every record that it touched
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 _NAMES = "bench_corrections"
 # lm-eval's metrics that are counted over the whole corpus: (references, prediction) an item.
 _CORPUS = frozenset({"bleu", "chrf", "chrf++", "ter"})
+
+
+class _Choices(list[Any]):
+    """A row's choices while its task is built: none is empty, and every number names one."""
+
+    def __getitem__(self, place: Any) -> Any:
+        try:
+            return super().__getitem__(place)
+        except IndexError:
+            return " "
+
+
+@contextmanager
+def any_first_row() -> Iterator[None]:
+    """Build tasks whatever their first row is, by which lm-eval looks at a task.
+
+    It ends in an error where that row has an empty choice, or a label that is none of them.
+    """
+    from lm_eval.api.task import ConfigurableTask
+
+    theirs = ConfigurableTask.doc_to_choice
+
+    def filled(task: Any, *args: Any, **kwargs: Any) -> Any:
+        found = theirs(task, *args, **kwargs)
+        return _Choices(one or " " for one in found) if isinstance(found, list) else found
+
+    ConfigurableTask.doc_to_choice = filled
+    try:
+        yield
+    finally:
+        ConfigurableTask.doc_to_choice = theirs
 
 
 def correct(task: Any) -> None:
@@ -32,14 +64,17 @@ def correct(task: Any) -> None:
     setattr(task, _NAMES, tuple(found))
 
 
-def corrections_of(task: Any, own_demonstrations: int) -> list[str]:
+def corrections_of(task: Any, own_demonstrations: int, without_tokens: int) -> list[str]:
     """What was put right for a record of this task.
 
     Args:
         own_demonstrations: items that lm-eval would have shown among their own examples.
+        without_tokens: continuations without a token of their own, at which lm-eval's
+            transformers backend ends with an assertion.
     """
     found = list(getattr(task, _NAMES, ()))
-    return [*found, *(["own_demonstration"] if own_demonstrations else [])]
+    found += ["own_demonstration"] if own_demonstrations else []
+    return [*found, *(["continuation_without_tokens"] if without_tokens else [])]
 
 
 def _replace(task: Any, scoring: Any) -> None:

@@ -59,8 +59,15 @@ def _choice(choices: Sequence[Any], gold: Any) -> str:
     """A gold label as the choice it names."""
     if not isinstance(gold, int) or isinstance(gold, bool):
         return str(gold)
-    inside = -len(choices) <= gold < len(choices)
+    inside = choice_named(choices, gold)
     return str(choices[gold]) if inside else f"label {gold} of {len(choices)} choices"
+
+
+def choice_named(choices: Sequence[Any], gold: Any) -> bool:
+    """Whether a gold label, a number or the choice itself, is one of the choices."""
+    if isinstance(gold, int) and not isinstance(gold, bool):
+        return -len(choices) <= gold < len(choices)
+    return gold in choices
 
 
 def _plain(value: Any) -> bool:

@@ -221,6 +221,25 @@ def prompts(task: Any, shots: int, draw: int, count: int) -> list[Any]:
         ]
 
 
+def same_as_before(tasks: Sequence[Any], shots: int) -> dict[int, int]:
+    """Draws of one task that show what an earlier one shows -> that one.
+
+    A sampler that takes the first rows, or few-shot examples written into the YAML, are the
+    same whatever the draw.
+
+    Args:
+        tasks: the task as built for draw 0, 1, ...
+    """
+    first: dict[str, int] = {}
+    found = {}
+    for draw, task in enumerate(tasks):
+        shown = prompts(task, shots, draw, len(task.eval_docs))
+        told = _digest(json.dumps(shown, default=str))
+        if first.setdefault(told, draw) != draw:
+            found[draw] = first[told]
+    return found
+
+
 class _Template:
     """A chat template that keeps a digest of what it was given, by what it made of it."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -53,13 +53,13 @@ def score(
     answers: Answers,
     asked: Asked,
     cut: Mapping[int, int],
-    units: Mapping[str, str],
+    card: Mapping[str, Any],
 ) -> Scored:
     """Score a task whose requests were answered and filtered.
 
     Args:
         cut: tokens cut from each item's prompt.
-        units: metric -> its unit, as far as the task's card says.
+        card: what the task's card says; of it `units` and `lower_is_better` are read.
     Raises:
         UserError: the task's own scoring cannot take an answer; names the item.
     """
@@ -95,7 +95,9 @@ def score(
             for name in filters:
                 for metric in task.aggregation():
                     _of(task, metrics, metric_label(metric, name), metric)
-        return _aggregated(rows, metrics, units)
+        return _aggregated(
+            rows, metrics, card.get("units") or {}, card.get("lower_is_better") or ()
+        )
 
 
 def results_of(task: Any, instances: Sequence[Any], name: str, item: str) -> Mapping[str, Any]:
@@ -112,8 +114,8 @@ def results_of(task: Any, instances: Sequence[Any], name: str, item: str) -> Map
     except Exception as error:  # the suite's own code may raise anything
         raise UserError(
             f"task '{task.config.task}', item {item}: its scoring (process_results) fails with "
-            f"{type(error).__name__}: {error!s:.200}. 'bench validate --tasks "
-            f"{task.config.task}' tries it on gold and empty answers before anything is asked."
+            f"{type(error).__name__}: {error!s:.200}. Mend it; 'bench validate' tries it before "
+            f"anything is asked."
         ) from error
     if not isinstance(found, Mapping):
         raise UserError(
@@ -150,7 +152,10 @@ def aggregate(function: Callable[..., Any], raw: Sequence[Any]) -> float:
 
 
 def _aggregated(
-    rows: list[Json], metrics: Mapping[str, _Metric], units: Mapping[str, str]
+    rows: list[Json],
+    metrics: Mapping[str, _Metric],
+    units: Mapping[str, str],
+    lower: Collection[str],
 ) -> Scored:
     values: dict[str, float] = {}
     facts: dict[str, Json] = {}
@@ -164,8 +169,9 @@ def _aggregated(
                 fault = str(error)
         told = [row["metrics"].get(label) for row in rows]
         told += [] if math.isnan(values[label]) else [values[label]]
-        unit = units.get(label.partition(",")[0], "")
-        facts[label] = metric_facts(metric.function, metric.higher_is_better, told, unit)
+        name = label.partition(",")[0]
+        higher = metric.higher_is_better and name not in lower
+        facts[label] = metric_facts(metric.function, higher, told, units.get(name, ""))
         if fault:
             facts[label]["fault"] = fault
     return Scored(rows, values, facts)

@@ -12,8 +12,11 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from harness.files import digest
+from harness.record import COLUMN
 from harness.types import Record
 from leaderboards.board import RawColumn, RawSection
+from leaderboards.records.prompts import other_words
 from leaderboards.shown import listed
 
 _NUMERICS = ("engine", "dtype", "quantisation")
@@ -49,7 +52,36 @@ def like_notes(raw: RawSection, title: str) -> list[str]:
         notes += _told(title, "run with the same packages", packages[name])
     for column in raw.columns:
         notes += _texts(column)
-    return notes
+    return [*notes, *_other_words(raw)]
+
+
+def _other_words(raw: RawSection) -> Iterator[str]:
+    """Rows of a task that stand in a column of their own, since they were asked in other words."""
+    columns: dict[object, list[RawColumn]] = defaultdict(list)
+    for one in raw.columns:
+        manifest = _any(one).manifest
+        columns[digest([manifest[key] for key in COLUMN])].append(one)
+    for same in columns.values():
+        usual = max(same, key=lambda one: len(one.cells))
+        for one in same:
+            for label, draws in one.cells.items() if one is not usual else ():
+                each = (other_words(_any(usual, draw), draws[draw]) for draw in draws)
+                found = next(filter(None, each), None)
+                if found:
+                    yield (
+                        f"{label} on {one.column.task}: {found[1]} of {found[2]} prompts are not "
+                        f"those of the other rows, the first that of item {found[0]}; it stands in "
+                        "a column of its own and is not compared with them. Run all again with "
+                        "one 'bench run'."
+                    )
+
+
+def _any(column: RawColumn, draw: int = 0) -> Record:
+    """A record of a column, of this draw where it has one."""
+    for draws in column.cells.values():
+        if draw in draws:
+            return draws[draw]
+    return next(iter(next(iter(column.cells.values())).values()))
 
 
 def _placed(raw: RawSection) -> Iterator[tuple[str, Record]]:

@@ -193,4 +193,9 @@ def _faults(where: str, record: Record) -> Iterator[str]:
     if unended := summary.get("n_reasoning"):
         yield f"{where}: {unended} of {n} answers ended inside the model's reasoning."
     if summary["n_cut"]:
-        yield f"{where}: {summary['n_cut']} of {n} prompts did not fit and were cut at the start."
+        yield f"{where}: {summary['n_cut']} of {n} prompts did not fit the window and were cut."
+    if record.manifest.get("rewritten") == 0:
+        yield (
+            f"{where}: its specializer rewrote none of the {n} prompts; what differs from the "
+            "base here is not its doing."
+        )

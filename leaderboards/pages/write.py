@@ -50,7 +50,7 @@ from leaderboards.pages.words import (
 from leaderboards.shown import limits, places, points, probability
 from leaderboards.spec import BoardSpec
 from leaderboards.text.escape import visible
-from leaderboards.text.grids import difference, legend
+from leaderboards.text.grids import difference, group_grids, legend
 from leaderboards.text.marks import row_name
 
 FOLDER = Path(__file__).parent / "templates"
@@ -160,6 +160,7 @@ class _Site:
                 "overview.html",
                 places=self.places,
                 legend=legend(self.board),
+                groups=group_grids(self.board),
                 sweeps=self._sweeps(),
             ),
         )

@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from leaderboards.board import Difference, RawColumn, RawSection
+from leaderboards.spec import MOST_MISSING
 from leaderboards.stats.averages import Averages
 from leaderboards.stats.columns import score_column
+from leaderboards.stats.missing import lacking
 from leaderboards.stats.opened import open_column
 from leaderboards.stats.significance import holm
 from leaderboards.stats.simultaneous import Family, together
@@ -20,7 +22,8 @@ from leaderboards.stats.simultaneous import Family, together
 def task_contrast(raw: RawColumn, first: str, second: str, resamples: int) -> Difference | None:
     """The difference of two row labels on one task, first minus second."""
     opened = open_column(_two(raw, first, second))
-    return score_column(opened, {first: second}, resamples).cells[first].difference
+    scored = score_column(opened, {first: second}, resamples)
+    return lacking(scored.cells, MOST_MISSING)[first].difference
 
 
 def average_contrasts(

@@ -73,9 +73,10 @@ def _scores(
         if not names:
             continue
         sizes = [float(records[task].summary["n_scored"]) for task in names]
-        weights = np.array(sizes if metric["weight_by_size"] else [1.0] * len(names))
-        values = np.array([float(_value(records[task], label_of) or 0.0) for task in names])
-        score = float((values * weights).sum() / weights.sum())
+        weights = sizes if metric["weight_by_size"] else [1.0] * len(names)
+        values = [float(_value(records[task], label_of) or 0.0) for task in names]
+        # In lm-eval's order of adding, so that the last digit is its own.
+        score = sum(v * w for v, w in zip(values, weights, strict=True)) / sum(weights)
         facts = [records[task].manifest["metrics"][label_of] for task in names]
         unit = unit_of(facts)
         span, documents = None, 0
@@ -118,7 +119,7 @@ def _interval(
     names: Sequence[str],
     records: Mapping[str, Record],
     label: str,
-    weights: Floats,
+    weights: Sequence[float],
     score: float,
     resamples: int,
 ) -> tuple[Interval | None, int]:
@@ -140,4 +141,4 @@ def _interval(
             return None, 0
         total += weight * resample(table, [view], resamples)[view]
         documents += documents_of(view)
-    return interval(total / weights.sum(), score, documents), documents
+    return interval(total / sum(weights), score, documents), documents

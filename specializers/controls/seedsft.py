@@ -18,6 +18,7 @@ from specializers.needs import (
     raise_needs,
     training_packages,
 )
+from specializers.replay import REPLAY, with_replay
 from specializers.selfspec.budgets import CHOICES, training_budgets
 from specializers.stages import adapter_stage
 from specializers.training.examples import form_facts, render, resolve_template
@@ -27,10 +28,10 @@ class SeedSft:
     """Supervised fine-tuning on the domain's seeds, with self-specialization's training."""
 
     name = "seedsft"
-    version = 3
+    version = 4
     summary = "control: train on the hand-written seeds alone"
     kind: Literal["adapter", "prompt"] = "adapter"
-    budgets: Mapping[str, Mapping[str, Any]] = training_budgets("template")
+    budgets: Mapping[str, Mapping[str, Any]] = training_budgets("template", *REPLAY)
 
     def specialize(
         self,
@@ -62,7 +63,9 @@ class SeedSft:
         ]
         return {
             **form_facts(params["template"], base.has_chat_template),
-            "training": adapter_stage(base, examples, params, out, progress),
+            "training": adapter_stage(
+                base, with_replay(base, examples, params, out, progress), params, out, progress
+            ),
         }
 
     def faults(self, domain: Domain, params: Mapping[str, Any]) -> list[str]:

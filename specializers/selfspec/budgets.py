@@ -8,7 +8,7 @@ of the same family (Self-Instruct, Alpaca), U said by others and not verified.
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from typing import Any
 
 from specializers.training.examples import TEMPLATES
@@ -42,13 +42,16 @@ COMMON: dict[str, Any] = {
     "agreement_temperature": 0.7,  # Wang et al. 2023 (arXiv 2203.11171)
     # -- training
     "template": "auto",  # ours: M trains and asks in Alpaca's; "auto" is how the harness asks
+    "replay_tokens": 96,  # ours: of an answer to a general question, at most
     "lora_rank": 8,  # M
     "lora_alpha": 16,  # M
     "lora_dropout": 0.0,  # ours
     "target_modules": "all-linear",  # M
     "learning_rate": 3e-4,  # M
     "schedule": "cosine",  # ours
-    "epochs": 3,  # M
+    "epochs": 3,  # M; not asked where `steps` is given
+    "evaluations": 10,  # ours
+    "patience": 3,  # ours
     "micro_batch": 4,  # ours: the largest that fits; changes no result but rounding
     "row_tokens": 2048,  # ours: packing without cross-talk; changes no result but rounding
 }
@@ -73,8 +76,11 @@ PAPER: dict[str, Any] = {
     "response_tokens": 512,  # ours
     "responses_per_round": 256,  # ours
     "warmup_steps": 10,  # ours
+    "steps": 0,  # M: three epochs of what there is
+    "holdout": 0.0,  # M: none
+    "replay": 0.0,  # M: none
     "batch": 32,  # M
-    "max_length": 1024,  # ours: tokens; longer examples lose the beginning of their prompt
+    "max_length": 1024,  # ours: tokens; longer examples lose the beginning of their input
     "quantisation": "nf4",  # U
     "gradient_checkpointing": True,  # ours
     "checkpoint_steps": 20,  # ours
@@ -101,6 +107,9 @@ SMALL: dict[str, Any] = {
     "response_tokens": 128,
     "responses_per_round": 64,
     "warmup_steps": 2,
+    "steps": 60,  # ours: the same for every method; about three epochs of 160 examples
+    "holdout": 0.1,
+    "replay": 0.1,  # EntiGraph (arXiv 2409.07431) takes as much of general text
     "batch": 8,
     "max_length": 384,
     "quantisation": "",
@@ -121,6 +130,7 @@ TINY: dict[str, Any] = {
     "response_tokens": 48,
     "responses_per_round": 32,
     "warmup_steps": 0,  # the first step of a warm-up has rate 0, and there are few steps
+    "steps": 24,
     "batch": 4,
     "max_length": 192,
     "checkpoint_steps": 1,
@@ -140,7 +150,7 @@ CHOICES = {
     "schedule": ("constant", "linear", "cosine"),
 }
 
-TRAINING = tuple(field.name for field in fields(TrainParams))
+TRAINING = tuple(field.name for field in fields(TrainParams) if field.default is MISSING)
 
 
 def training_budgets(*more: str, **changes: Any) -> dict[str, dict[str, Any]]:

@@ -23,6 +23,7 @@ from specializers.needs import (
     training_packages,
 )
 from specializers.parameters import take
+from specializers.replay import with_replay
 from specializers.retrieval.embedding import embedding_inputs, open_embedder
 from specializers.retrieval.open import Retriever, open_retriever
 from specializers.selfspec.agreement import AgreementParams
@@ -38,7 +39,7 @@ class SelfSpec:
     """The paper's method; see `budgets` for every choice and its source."""
 
     name = "selfspec"
-    version = 3
+    version = 4
     summary = "train a base on tasks and answers it wrote itself from a few seeds"
     kind: Literal["adapter", "prompt"] = "adapter"
     budgets: Mapping[str, Mapping[str, Any]] = BUDGETS
@@ -91,6 +92,7 @@ def self_specialize(
         render(str(form["template"]), row["instruction"], row["input"], row["output"])
         for row in data
     ]
+    examples = with_replay(base, examples, params, out, progress)
     training = adapter_stage(base, examples, params, out, progress)
     return {
         **data_facts(out),

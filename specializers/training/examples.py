@@ -8,7 +8,9 @@ tasks/templates/base.yaml): the instruction, an empty line, the input, and
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 TEMPLATES = ("auto", "chat", "plain", "alpaca")
 # What lm-eval puts between a task's description and the item.
@@ -21,13 +23,23 @@ class TrainingExample:
 
     With `chat` the prompt is a user turn after the system turn `system` (none if
     empty), put through the model's chat template; otherwise it is the whole text
-    before the answer.
+    before the answer, and `head` characters of it are the instruction.
+
+    Attributes:
+        shots: demonstrations (item, answer) before the item: turns with `chat`, else written
+            into the prompt.
+        teacher: the same question as its teacher is asked it, with more to go by; the model
+            learns the teacher's distribution over tokens at each place of the response
+            (`TrainParams.top_k`).
     """
 
     prompt: str
     response: str
     chat: bool = False
     system: str = ""
+    shots: tuple[tuple[str, str], ...] = ()
+    head: int = 0
+    teacher: TrainingExample | None = None
 
 
 def resolve_template(template: str, has_chat_template: bool) -> str:
@@ -44,19 +56,40 @@ def form_facts(template: str, has_chat_template: bool) -> dict[str, str | bool]:
     return {"template": used, "asked_in_this_form": used == asked}
 
 
-def render(template: str, instruction: str, input_text: str, output: str) -> TrainingExample:
+def render(
+    template: str,
+    instruction: str,
+    input_text: str,
+    output: str,
+    shots: Sequence[tuple[str, str]] = (),
+) -> TrainingExample:
     """Write one example in a template: "chat", "plain" or "alpaca" (sections).
 
     An instruction without input stands where the input would: no evaluation
     asks so, and a user turn of "Answer:" alone would be odd.
+
+    Args:
+        shots: demonstrations, each an input and its answer, in the form in which the harness
+            shows a task's own; Alpaca's sections have no place for them.
     """
     if template == "alpaca":
         return TrainingExample(alpaca_prompt(instruction, input_text), output)
     system = f"{instruction}{_GAP}" if input_text else ""
     item = f"{input_text or instruction}\nAnswer:"
+    shown = tuple((f"{text}\nAnswer:", answer) for text, answer in shots)
     if template == "chat":
-        return TrainingExample(item, output, chat=True, system=system)
-    return TrainingExample(f"{system}{item}", f" {output}")
+        return TrainingExample(item, output, chat=True, system=system, shots=shown)
+    before = "".join(f"{text} {answer}{_GAP}" for text, answer in shown)
+    head = f"{system}{before}" if input_text else ""
+    return TrainingExample(f"{system}{before}{item}", f" {output}", head=len(head))
+
+
+def as_told(value: Mapping[str, Any]) -> TrainingExample:
+    """The example of which `value` is what `dataclasses.asdict` makes of it, read from JSON."""
+    teacher = value["teacher"]
+    shots = tuple((item, answer) for item, answer in value["shots"])
+    told = {**value, "shots": shots, "teacher": as_told(teacher) if teacher else None}
+    return TrainingExample(**told)
 
 
 def alpaca_prompt(instruction: str, input_text: str = "") -> str:

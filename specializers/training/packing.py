@@ -11,7 +11,7 @@ asks the model itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from specializers.training.targets import Tokens
@@ -52,6 +52,11 @@ def collate(batch: Sequence[Tokens], row_tokens: int = 0) -> dict[str, Any]:
     Args:
         row_tokens: pack into rows of at most so many tokens; 0 pads each example
             on the right, with an attention mask instead of positions.
+    Returns:
+        "input_ids", "labels" and "position_ids" or "attention_mask", each (rows, width); where an
+        example has a teacher also "teacher_ids" and "teacher_logs", each (rows, width, k): what is
+        expected at the places with a label, -inf where there are fewer than k. An example
+        without a teacher expects its own token there, with probability 1.
     """
     import torch
 
@@ -64,6 +69,9 @@ def collate(batch: Sequence[Tokens], row_tokens: int = 0) -> dict[str, Any]:
     # Counting from 0 after the last example makes the padding an example of its own.
     positions = torch.zeros_like(ids)
     labels = torch.full_like(ids, IGNORED)
+    top = max((len(choice) for tokens in batch for choice, _ in tokens.teacher), default=0)
+    likeliest = torch.zeros(*ids.shape, top, dtype=torch.long)
+    logarithms = torch.full((*ids.shape, top), -torch.inf)
     for place, row in enumerate(rows):
         start = 0
         for index in row:
@@ -73,26 +81,22 @@ def collate(batch: Sequence[Tokens], row_tokens: int = 0) -> dict[str, Any]:
             positions[place, start:end] = torch.arange(lengths[index])
             answer = start + tokens.response_start
             labels[place, answer:end] = ids[place, answer:end]
+            if top:
+                for spot, (choice, logs) in enumerate(_expected(tokens), answer):
+                    likeliest[place, spot, : len(choice)] = torch.tensor(choice)
+                    logarithms[place, spot, : len(logs)] = torch.tensor(logs)
             start = end
         positions[place, start:] = torch.arange(width - start)
+    learnt = {"labels": labels}
+    if top:
+        learnt |= {"teacher_ids": likeliest, "teacher_logs": logarithms}
     if packed:
-        return {"input_ids": ids, "position_ids": positions, "labels": labels}
-    return {"input_ids": ids, "attention_mask": mask, "labels": labels}
+        return {"input_ids": ids, "position_ids": positions, **learnt}
+    return {"input_ids": ids, "attention_mask": mask, **learnt}
 
 
-def response_loss(outputs: Any, labels: Any, num_items_in_batch: Any = None) -> Any:
-    """Cross-entropy in nats per response token, over a whole batch of micro-batches.
-
-    Dividing by the batch's count rather than the micro-batch's makes the
-    result independent of `micro_batch` and of packing, for every architecture.
-    """
-    import torch
-
-    targets = labels[:, 1:]
-    asked = targets != IGNORED
-    logits = outputs.logits[:, :-1][asked].float()
-    total = torch.nn.functional.cross_entropy(logits, targets[asked], reduction="sum")
-    return total / (asked.sum() if num_items_in_batch is None else num_items_in_batch)
+def _expected(tokens: Tokens) -> Iterable[tuple[Sequence[int], Sequence[float]]]:
+    return tokens.teacher or [((token,), (0.0,)) for token in tokens.ids[tokens.response_start :]]
 
 
 def packs_exactly(model: Any) -> bool:

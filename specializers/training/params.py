@@ -15,11 +15,20 @@ class TrainParams:
 
     target_modules: "all-linear" or names with commas between them.
     schedule: "constant", "linear" or "cosine", after `warmup_steps`, at most half of the run.
+    steps: optimizer updates in all, going through the examples as often as that takes, so that
+        two methods with unlike numbers of examples train alike; 0 leaves it to `epochs`.
+    holdout: share of the examples that is not trained on but measured: the adapter kept is that
+        of the lowest loss on them. 0, or a share of under 4 examples, measures nothing and keeps
+        the last.
+    evaluations: how often in a run the loss on them is measured.
+    patience: so many measurements without a lower loss end the training.
     micro_batch: most examples in one forward pass; gradients add up to exactly `batch`,
         so the passes are as large as divides it.
     row_tokens: a forward pass packs its examples into rows of at most so many
         tokens, without cross-talk; 0 gives each example a row of its own.
-    max_length: tokens; what is longer loses the beginning of its prompt.
+    max_length: tokens; what is longer loses the beginning of its input, then of all its prompt.
+    top_k: of examples with a teacher, how many of its likeliest tokens are learnt at each place
+        of the answer; 0 learns the answer's own tokens.
     quantisation: "" or "nf4" (the frozen base in 4 bits: QLoRA).
     """
 
@@ -32,6 +41,10 @@ class TrainParams:
     warmup_steps: int
     schedule: str
     epochs: int
+    steps: int
+    holdout: float
+    evaluations: int
+    patience: int
     batch: int
     micro_batch: int
     row_tokens: int
@@ -39,3 +52,4 @@ class TrainParams:
     quantisation: str
     gradient_checkpointing: bool
     checkpoint_steps: int
+    top_k: int = 0

@@ -18,7 +18,7 @@ from typing import Any, TextIO
 from harness.errors import UserError
 from harness.progress import NullProgress
 from harness.types import Progress
-from specializers.training.examples import TrainingExample
+from specializers.training.examples import as_told
 from specializers.training.params import TrainParams
 from specializers.training.trainer import train_lora
 
@@ -59,7 +59,7 @@ def main() -> int:
         train_lora(
             Path(call["folder"]),
             call["base_name"],
-            [TrainingExample(**example) for example in call["examples"]],
+            [as_told(example) for example in call["examples"]],
             Path(call["out"]),
             TrainParams(**call["params"]),
             progress,

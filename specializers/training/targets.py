@@ -7,8 +7,10 @@ padding token is the end token, so masking by id would hide the end from it.
 from __future__ import annotations
 
 import random
+import re
+from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.engines.tokens import HFTokens, fold_system_turn
 from specializers.training.examples import TrainingExample
@@ -16,10 +18,15 @@ from specializers.training.examples import TrainingExample
 
 @dataclass(frozen=True)
 class Tokens:
-    """Token ids of one example; the loss is on `ids[response_start:]`, and that is 1 or more."""
+    """Token ids of one example; the loss is on `ids[response_start:]`, and that is 1 or more.
+
+    `teacher`: for each place of the response what a teacher expected there, (token ids, their
+    log-probabilities in nats), likeliest first; empty where the response itself is learnt.
+    """
 
     ids: tuple[int, ...]
     response_start: int
+    teacher: tuple[tuple[tuple[int, ...], tuple[float, ...]], ...] = ()
 
 
 def encode(tokens: HFTokens, example: TrainingExample, max_length: int) -> tuple[Tokens, bool]:
@@ -29,9 +36,23 @@ def encode(tokens: HFTokens, example: TrainingExample, max_length: int) -> tuple
     tokenizer prepends it, the system turn where the template has none). The response's tokens are
     those that follow them in the whole text, since a tokenizer may begin a text of its own in
     another way (Llama 2 puts a space before it); where the two texts merge across the border, the
-    response is encoded by itself. The prompt loses its beginning first, as an engine would cut
-    it; then the response its end.
+    response is encoded by itself. What is too long loses words from the beginning of its input,
+    so that instruction and question stay; where that is not enough the prompt loses its beginning,
+    then the response its end.
     """
+    prompt, answer = _both(tokens, example)
+    room = max_length - len(prompt) - len(answer)
+    if room < 0:
+        prompt = _both(tokens, _shortened(tokens, example, max_length))[0]
+    # The first token is never predicted, so a prompt has at least one.
+    answer_room = max(1, max_length - 1)
+    kept_answer = answer[:answer_room]
+    kept_prompt = prompt[-max(1, max_length - len(kept_answer)) :]
+    return Tokens((*kept_prompt, *kept_answer), len(kept_prompt)), room < 0
+
+
+def _both(tokens: HFTokens, example: TrainingExample) -> tuple[list[int], list[int]]:
+    """Token ids of the prompt, one or more, and of the response with its end."""
     text, closing, ends = (
         _chat_turns(tokens, example) if example.chat else (example.prompt, example.response, False)
     )
@@ -45,18 +66,36 @@ def encode(tokens: HFTokens, example: TrainingExample, max_length: int) -> tuple
     answer = whole[len(prompt) :] if joined else tokens.encode(closing, add_special_tokens=False)
     if not ends:
         answer = [*answer, tokens.eos_id]
-    # The first token is never predicted, so a prompt has at least one.
-    prompt = prompt or [tokens.prefix_id]
-    answer_room = max(1, max_length - 1)
-    kept_answer = answer[:answer_room]
-    kept_prompt = prompt[-max(1, max_length - len(kept_answer)) :]
-    cut = len(kept_answer) + len(kept_prompt) < len(answer) + len(prompt)
-    return Tokens((*kept_prompt, *kept_answer), len(kept_prompt)), cut
+    return prompt or [tokens.prefix_id], answer
+
+
+def _shortened(tokens: HFTokens, example: TrainingExample, max_length: int) -> TrainingExample:
+    """The example without the fewest words of its input's beginning that make it fit, or all."""
+    head, body = example.prompt[: example.head], example.prompt[example.head :]
+    if not example.head and not example.system:
+        return example  # all of it is the question
+    words = list(re.finditer(r"\S+\s*", body))
+
+    def without(count: int) -> TrainingExample:
+        return replace(example, prompt=head + body[words[count].start() :])
+
+    def fits(count: int) -> bool:
+        prompt, answer = _both(tokens, without(count))
+        return len(prompt) + len(answer) <= max_length
+
+    # The last word is the "Answer:" that every question ends with.
+    last = max(0, len(words) - 1)
+    return without(bisect_left(range(last), True, key=fits)) if words else example
 
 
 def _chat_turns(tokens: HFTokens, example: TrainingExample) -> tuple[str, str, bool]:
     """The prompt as the model gets it, the answer, and whether the template ends the answer."""
-    turns = [{"role": "user", "content": example.prompt}]
+    turns = [
+        {"role": role, "content": content}
+        for shot in example.shots
+        for role, content in zip(("user", "assistant"), shot, strict=True)
+    ]
+    turns.append({"role": "user", "content": example.prompt})
     if example.system:
         turns = [{"role": "system", "content": example.system}, *turns]
         if not tokens.takes_system_turn:
@@ -71,12 +110,18 @@ def _chat_turns(tokens: HFTokens, example: TrainingExample) -> tuple[str, str, b
     return asked, closing, closing != example.response.rstrip()
 
 
-def in_order(examples: Sequence[Tokens], epochs: int, seed: int) -> list[Tokens]:
-    """All epochs in a row, each shuffled on its own: the order the trainer follows."""
+def in_order(examples: Sequence[Tokens], epochs: int, seed: int, most: int = 0) -> list[Tokens]:
+    """All epochs in a row, each shuffled on its own: the order the trainer follows.
+
+    Args:
+        most: so many examples in all, in as many epochs as that takes; 0 is all of `epochs`.
+    """
+    if most:
+        epochs = -(-most // len(examples))
     rng = random.Random(seed)
     ordered: list[Tokens] = []
     for _ in range(epochs):
         epoch = list(examples)
         rng.shuffle(epoch)
         ordered += epoch
-    return ordered
+    return ordered[: most or len(ordered)]

@@ -11,7 +11,7 @@ import json
 import logging
 import math
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -23,9 +23,12 @@ from harness.files import sha256_file, sync, write_json, write_jsonl
 from harness.types import Json, Progress
 from specializers.training.adapter import adapted_modules, save_adapter, with_adapter
 from specializers.training.examples import TrainingExample
-from specializers.training.packing import collate, packs_exactly, response_loss
+from specializers.training.heldout import HeldOut, split
+from specializers.training.loss import answer_loss, asked, keeps_logits
+from specializers.training.packing import collate, packs_exactly
 from specializers.training.params import TrainParams
 from specializers.training.targets import Tokens, encode, in_order
+from specializers.training.teacher import with_teachers
 
 WHOLE = "whole"  # the file that marks a checkpoint as written to its end
 CURVE = "training.jsonl"
@@ -47,7 +50,8 @@ def train_lora(
 
     Written into `out`: `adapter/`; `training.jsonl`, the curve, a line a step with
     {"step", "epoch", "loss" (nats per response token), "learning_rate",
-    "gradient_norm", "tokens", "response_tokens"}; then `training.json`. The last
+    "gradient_norm", "tokens", "response_tokens", and "held_out_loss" where it was
+    measured}; then `training.json`. The last
     checkpoints stay in `checkpoints/` for the caller to remove.
 
     Args:
@@ -59,7 +63,9 @@ def train_lora(
     Returns:
         the content of training.json: {"steps", "examples", "tokens",
         "response_tokens", "shortened", "parameters", "dtype", "quantisation",
-        "target_modules", "packing"}, and "processes" if there were several.
+        "target_modules", "packing"}, "processes" if there were several, and where examples
+        were held out "held_out" (how many), "kept_step" and "held_out_loss" (nats per response
+        token, of the "base" and of what is "kept").
     Raises:
         MissingExtra: peft, or bitsandbytes for "nf4", is not installed.
         UserError: the loss or a gradient is no number any more; no adapter is written.
@@ -71,52 +77,78 @@ def train_lora(
     except ImportError as error:
         raise MissingExtra("peft", "train", "Training") from error
     tokenizer = HFTokens(folder, trust_remote_code)
-    encoded = [encode(tokenizer, example, params.max_length) for example in examples]
-    if shortened := sum(cut for _, cut in encoded):
+    both = [encode(tokenizer, example, params.max_length) for example in examples]
+    encoded = [tokens for tokens, _ in both]
+    if shortened := sum(cut for _, cut in both):
         progress.say(
             f"training: {shortened} of {len(examples)} examples are longer than "
-            f"{params.max_length} tokens and lose the beginning of their prompt; "
+            f"{params.max_length} tokens and lose the beginning of their input; "
             "--set max_length=N keeps more"
         )
-    ordered = in_order([tokens for tokens, _ in encoded], params.epochs, params.seed)
+    trained, measured = split(len(examples), params.holdout, params.seed)
     set_seed(params.seed)
     with quiet_libraries():
         model = with_adapter(folder, params, trust_remote_code, placement)
+        if params.top_k:
+            encoded = with_teachers(model, tokenizer, examples, encoded, params.top_k)
+        most = params.steps * params.batch
+        ordered = in_order([encoded[n] for n in trained], params.epochs, params.seed, most)
         packed = params.row_tokens > 0 and packs_exactly(model)
         if params.row_tokens and not packed:
             progress.say("this architecture cannot pack examples; each gets a row of its own")
         row_tokens = params.row_tokens if packed else 0
-        trainer = _trainer(
-            model, ordered, out / "checkpoints", params, row_tokens, progress, processes
-        )
         last = last_whole_checkpoint(out / "checkpoints", progress)
+        begun = int(last.name.rpartition("-")[2]) if last else 0
         steps = math.ceil(len(ordered) / params.batch)
+        heldout = partial(
+            HeldOut, model, [encoded[n] for n in measured], params, row_tokens,
+            out / "checkpoints", steps, begun, processes,
+        )  # fmt: skip
+        trainer, held = _trainer(
+            model, ordered, out / "checkpoints", params, row_tokens, progress, processes, heldout
+        )
         progress.start("training", steps, "steps")
-        if last:
-            progress.advance(int(last.name.rpartition("-")[2]))
+        progress.advance(begun)
         trainer.train(resume_from_checkpoint=str(last) if last else None)
         progress.finish()
+        held.restore()
+    seen = ordered[: trainer.state.global_step * params.batch]
     report: Json = {
         "steps": trainer.state.global_step,
         "examples": len(examples),
-        "tokens": sum(len(tokens.ids) for tokens in ordered),
-        "response_tokens": sum(len(t.ids) - t.response_start for t in ordered),
+        "tokens": sum(len(tokens.ids) for tokens in seen),
+        "response_tokens": sum(len(t.ids) - t.response_start for t in seen),
         "shortened": shortened,
         "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
         "dtype": str(next(model.parameters()).dtype).removeprefix("torch."),
         "quantisation": params.quantisation or "none",
         "target_modules": adapted_modules(model),
         "packing": _packing(params, packed),
+        **_held_facts(held, len(measured)),
         **({"processes": processes} if processes > 1 else {}),
     }
     if trainer.is_world_process_zero():
         save_adapter(model, out / "adapter", base_name)
-        write_jsonl(out / CURVE, _curve(trainer.state.log_history, ordered, params, steps))
+        write_jsonl(
+            out / CURVE, _curve(trainer.state.log_history, ordered, params, steps, held.losses)
+        )
         write_json(out / "training.json", report)
     del model, trainer
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     return report
+
+
+def _held_facts(held: HeldOut, count: int) -> Json:
+    """What the held-out loss said: of the base, and of the adapter that is kept."""
+    if not count:
+        return {}
+    losses = held.losses
+    return {
+        "held_out": count,
+        "kept_step": held.best,
+        "held_out_loss": {"base": losses[0], "kept": losses[held.best]},
+    }
 
 
 def _packing(params: TrainParams, packed: bool) -> str:
@@ -133,15 +165,35 @@ def _trainer(
     row_tokens: int,
     progress: Progress,
     processes: int,
-) -> Any:
+    heldout: Callable[..., HeldOut],
+) -> tuple[Any, HeldOut]:
     import torch
     from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+
+    keeps = keeps_logits(model)
+
+    class Answers(Trainer):  # type: ignore[misc]
+        """Computes logits where there is a loss alone."""
+
+        def compute_loss(
+            self, model: Any, inputs: Any, return_outputs: bool = False, **more: Any
+        ) -> Any:
+            arguments, expected = asked(inputs, keeps)
+            return super().compute_loss(
+                model, {**arguments, "labels": expected}, return_outputs, **more
+            )
 
     class Reporter(TrainerCallback):  # type: ignore[misc]
         """Moves the bar, and marks a checkpoint once all of it is written."""
 
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             progress.advance(1)
+            if held.measure(state.global_step):
+                progress.say(
+                    f"training: the loss on held-out examples no longer falls; step {held.best} "
+                    f"of {state.max_steps} is kept"
+                )
+                control.should_training_stop = True
 
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
             for name in ("loss", "grad_norm"):
@@ -194,16 +246,17 @@ def _trainer(
         ddp_backend=None if gpu or processes == 1 else "gloo",
         ddp_find_unused_parameters=False if processes > 1 else None,
     )
-    trainer = Trainer(
+    trainer = Answers(
         model=model,
         args=arguments,
         train_dataset=_shareable(ordered, micro, processes),
         data_collator=partial(collate, row_tokens=row_tokens),
-        compute_loss_func=response_loss,
+        compute_loss_func=answer_loss,
         callbacks=[Reporter()],
     )
     trainer.remove_callback(PrinterCallback)
-    return trainer
+    held = heldout(trainer.is_world_process_zero())
+    return trainer, held
 
 
 def _micro_batch(params: TrainParams, processes: int) -> int:
@@ -247,8 +300,13 @@ def _digests(checkpoint: Path) -> dict[str, str]:
 
 
 def _curve(
-    history: Sequence[Json], ordered: Sequence[Tokens], params: TrainParams, steps: int
+    history: Sequence[Json],
+    ordered: Sequence[Tokens],
+    params: TrainParams,
+    steps: int,
+    held: Mapping[int, float],
 ) -> Iterator[Json]:
+    epochs = len(ordered) / len(set(map(id, ordered)))
     for row in history:
         if "loss" not in row:
             continue
@@ -256,12 +314,13 @@ def _curve(
         seen = ordered[(step - 1) * params.batch : step * params.batch]
         yield {
             "step": step,
-            "epoch": round(step * params.epochs / steps, 4),
+            "epoch": round(step * epochs / steps, 4),
             "loss": row["loss"],
             "learning_rate": row["learning_rate"],
             "gradient_norm": row.get("grad_norm"),
             "tokens": sum(len(tokens.ids) for tokens in seen),
             "response_tokens": sum(len(t.ids) - t.response_start for t in seen),
+            **({"held_out_loss": held[step]} if step in held else {}),
         }
 
 

@@ -123,7 +123,7 @@ def test_every_altered_record_ends_in_a_message_or_a_board(runs: Path, tmp_path:
         try:
             board = build([base, found], spec)
             if str(path) not in built:  # pages of one value each: they take the time
-                write_files([base, found], spec, tmp_path / f"boards/{number}")
+                write_files([base, found], spec, tmp_path, tmp_path / f"boards/{number}")
                 built.add(str(path))
         except UserError:
             refused += 1

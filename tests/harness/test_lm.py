@@ -109,7 +109,7 @@ def test_generation_options_are_normalised_as_lm_evals_backend_does(options, exp
     ("options", "message"),
     [
         ({"num_beams": 4, "top_k": 5}, "unknown num_beams; expected until"),
-        ({"do_sample": True, "temperature": 1.0, "top_k": 5}, "top_k"),
+        ({"do_sample": True, "temperature": 1.0, "top_k": 2.5}, "top_k"),
         ({"do_sample": True}, "no temperature above 0"),
     ],
 )

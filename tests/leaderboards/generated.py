@@ -9,6 +9,7 @@ other numerics, other chat forms, metrics of counts and metrics of which less is
 import os
 from dataclasses import replace
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
@@ -18,6 +19,8 @@ from tasks.aggregation import AGGREGATIONS
 from tests.leaderboards.records import record_of
 
 EXAMPLES = int(os.environ.get("LAW_EXAMPLES", "200"))
+# Of a busy machine: thousands of boards take longer than a test may.
+patient = pytest.mark.timeout(900 + 5 * EXAMPLES)
 SPEC = BoardSpec("made_up", resamples=100)
 MODELS = ("a", "b", "selfspec-a", "selfspec-b", "c")
 # Metric -> aggregation; an item's value is drawn by `values_of`.

@@ -15,9 +15,11 @@ from leaderboards.shown import limits, places, points
 from leaderboards.text.grids import difference
 from leaderboards.text.marks import row_name
 from leaderboards.text.render import render_json
-from tests.leaderboards.generated import EXAMPLES, SPEC, boards, law
+from tests.leaderboards.generated import EXAMPLES, SPEC, boards, law, patient
 
 pages_law = settings(law, max_examples=max(20, EXAMPLES // 10))
+
+pytestmark = patient
 
 
 class Tables(HTMLParser):

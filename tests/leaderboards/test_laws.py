@@ -22,7 +22,9 @@ from leaderboards.text.latex import _escaped, render_latex
 from leaderboards.text.render import render_csv, render_json, render_markdown
 from leaderboards.text.verdict import BETTER, WORSE, judged
 from tasks.aggregation import AGGREGATIONS
-from tests.leaderboards.generated import SPEC, answers, boards, law
+from tests.leaderboards.generated import SPEC, answers, boards, law, patient
+
+pytestmark = patient
 
 
 def cells(board):

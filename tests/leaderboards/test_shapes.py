@@ -327,3 +327,10 @@ def test_the_command_shows_the_rest_and_exits_1(tmp_path, monkeypatch, capsys):
     assert "b/t@0.0/items.jsonl: changed since the record was written" in told
     board = json.loads((tmp_path / "bench-out" / "board" / "board.json").read_text())
     assert [row["label"] for row in board["sections"][0]["rows"]] == ["a"]
+    (named,) = board["refused"]
+    assert named.startswith("runs/b/t@0.0/items.jsonl: changed")  # the same bytes elsewhere
+    for name in ("index.html", "README.md"):
+        text = (tmp_path / "bench-out" / "board" / name).read_text()
+        assert "Left out" in text
+        assert "changed since the record was written" in text
+    assert cli.main(["board", "check", "--quiet"]) == 0

@@ -120,3 +120,18 @@ def test_the_table_has_the_base_and_every_point():
         line.split()[0] for line in shown.splitlines() if line.startswith(" ") and line.split()
     ]
     assert lines[-3:] == ["tiny", "25", "50"]
+
+
+def test_a_task_of_two_suites_is_two_curves_and_a_base_of_two_dtypes_is_the_compared_one():
+    def of(model, seed, share, **changes):
+        return record(model, "one", answers(seed, share), **changes)
+
+    numerics = {"engine": "hf", "dtype": "bfloat16"}
+    base = [of("tiny", s, 0.5, suite=s) for s in ("x", "y")]
+    base += [of("tiny", f"{s}b", 0.9, suite=s, numerics=numerics) for s in ("x", "y")]
+    made = [of("selfspec-tiny", f"{s}m", 0.7, suite=s) for s in ("x", "y")]
+    (sweep,) = sweep_of("study", "examples", [(25.0, manifest(25, "d"), made)], base)
+    assert sweep.tasks == ("x/one", "y/one")
+    assert set(sweep.points[0].scores) == {"average", "x/one", "y/one"}
+    plain = [sum(r.items[i]["metrics"]["accuracy"] for i in range(40)) / 40 for r in base[:2]]
+    assert [sweep.base_scores[name].score for name in sweep.tasks] == plain

@@ -259,7 +259,20 @@ def _features() -> Iterator[Feature]:
         **wait, "do_sample": False, "temperature": 0.0, "top_p": 1.0})  # fmt: skip
     yield one("greedy with top_k", "write", "writing", generation_kwargs={
         **wait, "do_sample": False, "top_k": 5})  # fmt: skip
+    sampled = {**wait, "do_sample": True, "temperature": 0.7}
+    yield one("repetition_penalty", "write", "writing", generation_kwargs={
+        **wait, "repetition_penalty": 1.7})  # fmt: skip
+    yield one("sampled with top_k", "write", "writing", generation_kwargs={
+        **sampled, "top_k": 1})  # fmt: skip
+    yield one("sampled with min_p", "write", "writing", generation_kwargs={
+        **sampled, "min_p": 1.0})  # fmt: skip
+    yield Feature("continuation without tokens", "choice",
+                  {"doc_to_choice": ["", "no", "ha"], "target_delimiter": ""}, "choices",
+                  corrected="continuation_without_tokens")  # fmt: skip
     # turned away
+    yield Feature("max_gen_toks over the window", "write", {
+        "generation_kwargs": {"until": ["\n"], "max_gen_toks": 2000}}, "none",
+        refused="the model's window is 1024 tokens")  # fmt: skip
     yield Feature("unsafe_code", "write", {"unsafe_code": True}, "none",
                   refused="executes what a model writes")  # fmt: skip
     yield Feature("num_beams", "write", {"generation_kwargs": {**wait, "num_beams": 3}}, "none",

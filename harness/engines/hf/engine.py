@@ -56,6 +56,8 @@ class HFEngine:
             "packed", "branched" and "plain" insist.
     """
 
+    special = frozenset({"top_k", "min_p", "repetition_penalty"})
+
     def __init__(
         self,
         folder: Path,

@@ -54,6 +54,10 @@ class Forced(Writing):
     def greedy(self) -> bool:
         return False
 
+    @property
+    def penalises(self) -> bool:
+        return False
+
     def sample(self, logits: Any) -> int:
         self.seen.append(logits.float().log_softmax(-1))
         return self.given[len(self.written)]

@@ -50,6 +50,9 @@ class OpenAIEngine:
         say: told what the user should know.
     """
 
+    # OpenAI's own interface has none of these.
+    special: frozenset[str] = frozenset()
+
     def __init__(self, local: LocalModel, how: Served, say: Callable[[str], None]) -> None:
         self.how = how
         self.report = EngineReport(path=how.url)

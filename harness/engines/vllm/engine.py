@@ -111,6 +111,8 @@ class VLLMEngine:
             pipeline_parallel_size, quantization, ...).
     """
 
+    special = frozenset({"top_k", "min_p", "repetition_penalty"})
+
     def __init__(
         self,
         folder: Path,
@@ -262,6 +264,7 @@ class VLLMEngine:
             temperature=how.temperature,
             top_p=how.top_p,
             seed=how.seed if how.temperature > 0 else None,
+            **how.special,
             stop=stops,
             stop_token_ids=sorted(self._ends.union(*map(self._special, stops))),
         )

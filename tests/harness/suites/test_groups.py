@@ -171,3 +171,26 @@ def _lm_eval_walk(folder: Path):
         manager = TaskManager(include_path=str(folder), include_defaults=False)
         manager._load_spec("g")
     return found
+
+
+def test_keys_over_a_group_of_groups_name_its_tasks_by_the_outermost(tmp_path):
+    """As lm-eval's `openllm` asks `mmlu`; the inner group alone keeps its name and score."""
+    scores = [{"metric": "acc"}]
+    index = written(
+        tmp_path / "s",
+        one={},
+        two={},
+        deep={"group": "deep", "task": ["one", "two"], "aggregate_metric_list": scores},
+        middle={"group": "middle", "task": ["deep"], "aggregate_metric_list": scores},
+        outer={"group": "outer", "task": [{"task": "middle", "num_fewshot": 2}, "two"]},
+    )
+    assert index.expand(["outer"]) == ["outer::one", "outer::two", "two"]
+    assert index.expand(["middle"]) == ["one", "two"]
+    for name in index.expand(["outer"]):
+        assert index.place(name).name == name
+        assert index.shots_of(name) == (2 if name.startswith("outer") else None)
+    assert set(index.groups_of("one")) == {"deep", "middle"}
+    assert set(index.groups_of("outer::one")) == {"outer::deep", "outer::middle"}
+    assert index.groups_of("outer::one")["outer::deep"]["tasks"] == ["outer::one", "outer::two"]
+    tasks = index.load(index.expand(["outer"]), shots=2, draw=0, data=None)
+    assert set(tasks) == {"outer::one", "outer::two", "two"}

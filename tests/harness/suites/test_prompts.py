@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.suites.index import SuiteIndex
-from harness.suites.prompts import build_requests, prompts
+from harness.suites.prompts import build_requests, prompts, same_as_before
 
 FIRST = """task: asked
 dataset_path: json
@@ -137,3 +137,11 @@ def test_a_suites_own_random_numbers_begin_anew(tmp_path):
     first = prompts(task, 0, 0, 7)
     assert first == prompts(task, 0, 0, 7) == lm_evals(folder, 0)
     assert len({text.split()[0] for text in first}) == 7
+
+
+@pytest.mark.parametrize(("keys", "same"), [("default", {}), ("first_n", {1: 0, 2: 0})])
+def test_a_draw_that_shows_what_an_earlier_one_shows_is_none(tmp_path, keys, same):
+    folder = suite(tmp_path / "s", KEYS[keys])
+    index = SuiteIndex({"s": folder})
+    tasks = [index.load(["asked"], shots=2, draw=draw, data=None)["asked"] for draw in range(3)]
+    assert same_as_before(tasks, 2) == same

@@ -243,6 +243,17 @@ def test_import_writes_records_once(results, tmp_path, monkeypatch, capsys):
     assert "is there already, and another one" in capsys.readouterr().err
 
 
+def test_an_import_that_was_asked_otherwise_stands_beside(results, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    chat = Path(shutil.copytree(results, tmp_path / "chat"))
+    (path,) = chat.rglob("results_*.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"chat_template": "its own"}))
+    for folder in (results, chat, chat):
+        assert cli.main(["board", "import", str(folder), "--out", "out", "--model", "m"]) == 0
+    found = read_records(tmp_path / "out" / "runs")
+    assert sorted(r.manifest["chat"] for r in found) == [False] * 4 + [True] * 4
+
+
 def kept(record):
     """What a round trip keeps of a record: everything but what only this harness counts."""
     items = [

@@ -12,12 +12,13 @@ import pytest
 
 from harness.errors import UserError, UserErrors
 from harness.record import read_record, write_record
+from leaderboards.board import Interval
 from leaderboards.spec import BoardSpec, dump_board
 from leaderboards.study.__main__ import main
 from leaderboards.study.paper import study_files
 from leaderboards.study.spec import load_study
 from leaderboards.sweeps import write_sweep
-from leaderboards.text.verdict import verdict
+from leaderboards.text.verdict import BETTER, NONE_SHOWN, NOT_AFTER, WORSE, verdict
 from tests.leaderboards.records import record, store
 from tests.leaderboards.test_sweeps import answers, swept
 
@@ -83,20 +84,21 @@ def test_one_changed_item_changes_the_study(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "p", "word"),
+    ("gain", "low", "high", "p", "word"),
     [
-        (0.01, 0.2, 0.01, "better"),
-        (-0.2, -0.01, 0.049, "worse"),
-        (0.01, 0.2, 0.05, "no difference shown after correction"),
-        (-0.2, -0.01, 0.4, "no difference shown after correction"),
-        (-0.01, 0.2, 0.01, "no difference shown"),
-        (0.0, 0.2, 0.2, "no difference shown"),
+        (0.1, 0.01, 0.2, 0.049, BETTER),
+        (-0.1, -0.2, -0.01, 0.001, WORSE),
+        (-0.1, 0.01, 0.2, 0.001, WORSE),  # less is better: the difference rose
+        (0.1, 0.01, 0.2, 0.05, NOT_AFTER),
+        (0.1, -0.01, 0.2, 0.9, NONE_SHOWN),
+        (0.1, 0.0, 0.2, 0.9, NONE_SHOWN),
+        (0.1, -0.01, 0.2, 0.01, BETTER),  # the test is surer: the drawn interval is without 0
     ],
 )
-def test_a_verdict_needs_the_interval_and_the_corrected_p(
-    low: float, high: float, p: float, word: str
+def test_a_verdict_is_the_corrected_tests_and_says_what_an_interval_alone_would(
+    gain: float, low: float, high: float, p: float, word: str
 ) -> None:
-    assert verdict(low, high, p) == word
+    assert verdict(gain, Interval(low, high), p) == word
 
 
 def test_a_board_of_bases_alone_judges_nothing(tmp_path: Path) -> None:

@@ -54,6 +54,54 @@ def test_with_a_chat_template_the_turns_are_the_evaluations(task: Any, tmp_path:
     assert list(trained.ids[: trained.response_start]) == expected
 
 
+@pytest.mark.parametrize("template", ["plain", "chat"])
+def test_demonstrations_stand_as_the_evaluation_shows_them(tmp_path: Path, template: str) -> None:
+    index = SuiteIndex({"biomed_mini": FOLDER})
+    task: Any = index.load(["mini_yesno"], shots=2, draw=0, data=None)["mini_yesno"]
+    tokens = HFTokens(save_model(tmp_path, chat=True))
+    chat = template == "chat"
+    asked = task.fewshot_context(
+        task.eval_docs[0],
+        2,
+        apply_chat_template=chat,
+        fewshot_as_multiturn=chat,
+        chat_template=tokens.apply_chat_template if chat else None,
+    )
+    shown = list(task.dataset["train"])[:2]
+    trained, cut = encode(
+        tokens,
+        render(
+            template,
+            task.config.description.strip(),
+            task.eval_docs[0]["input"],
+            "yes",
+            [(row["input"], task.doc_to_target(row)) for row in shown],
+        ),
+        10_000,
+    )
+    assert not cut
+    assert list(trained.ids[: trained.response_start]) == tokens.encode(asked)
+
+
+@pytest.mark.parametrize("template", ["plain", "chat"])
+@pytest.mark.parametrize("room", [70, 100, 130])
+def test_what_is_too_long_loses_its_inputs_beginning_and_keeps_instruction_and_question(
+    tmp_path: Path, template: str, room: int
+) -> None:
+    tokens = HFTokens(save_model(tmp_path, chat=True))
+    tokens.tokenizer.add_tokens([f"w{n}" for n in range(200)])
+    text = " ".join(f"w{n}" for n in range(200)) + " which gene is it ?"
+    instruction = "name the gene of the list"
+    trained, cut = encode(tokens, render(template, instruction, text, "the protein"), room)
+    assert cut
+    assert len(trained.ids) == room
+    read = tokens.decode_all(trained.ids[: trained.response_start])
+    assert read.count(instruction) == 1
+    assert "which gene is it ?" in read
+    assert "w199" in read
+    assert "w0 " not in read
+
+
 DROPS_SYSTEM = REFUSES_SYSTEM.replace("{{ raise_exception('no system turn') }}", "").replace(
     "<{{ m['role'] }}> {{ m['content'] }} </s>\n",
     "{% if m['role'] != 'system' %}<{{ m['role'] }}> {{ m['content'] }} </s>\n{% endif %}",

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from harness.files import read_jsonl
 from harness.progress import NullProgress
 from specializers.training.adapter import with_adapter
-from specializers.training.packing import IGNORED, arrange, collate, packs_exactly, response_loss
+from specializers.training.loss import answer_loss, asked
+from specializers.training.packing import IGNORED, arrange, collate, packs_exactly
 from specializers.training.targets import Tokens
 from specializers.training.trainer import train_lora
 from tests.specializers.tiny import ARCHITECTURES, save_model
@@ -58,9 +59,9 @@ def test_positions_begin_anew_and_the_first_token_of_an_example_has_no_label() -
 
 def losses_and_gradients(model: Any, row_tokens: int) -> tuple[float, torch.Tensor]:
     batch = collate(BATCH, row_tokens)
-    labels = batch.pop("labels")
+    arguments, expected = asked(batch, keeps=False)
     model.zero_grad()
-    loss = response_loss(model(**batch), labels)
+    loss = answer_loss(model(**arguments), expected)
     loss.backward()
     trained = [p.grad.flatten() for p in model.parameters() if p.requires_grad]
     return loss.item(), torch.cat(trained)
@@ -110,8 +111,8 @@ def test_an_architecture_that_cannot_pack_trains_unpacked_and_says_so(
             said.append(line)
 
     packing = replace(STILL, row_tokens=64, epochs=1)
-    for name, asked in (("packed", packing), ("plain", replace(packing, row_tokens=0))):
-        train_lora(folder, "tiny", EXAMPLES, tmp_path / name, asked, Listener())
+    for name, trained in (("packed", packing), ("plain", replace(packing, row_tokens=0))):
+        train_lora(folder, "tiny", EXAMPLES, tmp_path / name, trained, Listener())
     told = [json.loads((tmp_path / n / "training.json").read_text()) for n in ("packed", "plain")]
     assert told[0]["packing"] == "off: the architecture mixes packed examples"
     assert told[1]["packing"] == "off"

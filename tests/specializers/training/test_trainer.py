@@ -25,7 +25,8 @@ from harness.progress import NullProgress
 from specializers.stages import adapter_stage
 from specializers.training.adapter import adapted_modules, with_adapter
 from specializers.training.examples import TrainingExample
-from specializers.training.packing import IGNORED, collate, response_loss
+from specializers.training.loss import answer_loss, asked
+from specializers.training.packing import IGNORED, collate
 from specializers.training.params import TrainParams
 from specializers.training.targets import Tokens, encode, in_order
 from specializers.training.trainer import _micro_batch, train_lora
@@ -41,6 +42,10 @@ PARAMS = TrainParams(
     warmup_steps=1,
     schedule="cosine",
     epochs=2,
+    steps=0,
+    holdout=0.0,
+    evaluations=4,
+    patience=3,
     batch=4,
     micro_batch=2,
     row_tokens=0,
@@ -122,7 +127,8 @@ def test_every_epoch_holds_every_example_once() -> None:
     assert ordered != in_order(examples, epochs=3, seed=2)
 
 
-def test_the_loss_is_that_of_the_response_tokens_alone(llama: Path) -> None:
+@pytest.mark.parametrize("keeps", [False, True])
+def test_the_loss_is_that_of_the_response_tokens_alone(llama: Path, keeps: bool) -> None:
     from transformers import AutoModelForCausalLM
 
     model = AutoModelForCausalLM.from_pretrained(llama).eval()
@@ -136,10 +142,9 @@ def test_the_loss_is_that_of_the_response_tokens_alone(llama: Path) -> None:
             for place in range(one.response_start, len(one.ids))
         )
     count = sum(len(one.ids) - one.response_start for one in tokens)
-    batch = collate(tokens)
-    labels = batch.pop("labels")
+    arguments, asked_for = asked(collate(tokens), keeps)
     with torch.no_grad():
-        loss = response_loss(model(**batch), labels)
+        loss = answer_loss(model(**arguments), asked_for)
     assert loss.item() == pytest.approx(expected / count, rel=1e-5)
 
 
@@ -161,8 +166,8 @@ def test_all_linear_layers_of_an_architecture_learn(tmp_path: Path, architecture
     folder = save_model(tmp_path, architecture)
     model = with_adapter(folder, replace(PARAMS, lora_dropout=0.0))
     batch = collate([encode(tokenizer(folder), example, 32)[0] for example in EXAMPLES])
-    labels = batch.pop("labels")
-    response_loss(model(**batch), labels).backward()
+    arguments, expected = asked(batch, keeps=True)
+    answer_loss(model(**arguments), expected).backward()
     trained = {n: p.grad for n, p in model.named_parameters() if p.requires_grad}
     # B begins at zero, so only B has a gradient in the first step.
     assert all(torch.isfinite(g).all() for g in trained.values())
@@ -294,7 +299,7 @@ def test_four_bit_gradients_are_those_of_the_dequantised_model(llama: Path) -> N
     from transformers import AutoModelForCausalLM
 
     batch = collate([encode(tokenizer(llama), example, 32)[0] for example in EXAMPLES])
-    labels = batch.pop("labels")
+    arguments, expected = asked(batch, keeps=True)
     quantised = AutoModelForCausalLM.from_pretrained(
         llama, quantization_config=nf4(torch.float32), dtype=torch.float32
     )
@@ -317,9 +322,9 @@ def test_four_bit_gradients_are_those_of_the_dequantised_model(llama: Path) -> N
         # An evaluation in between is what used to break the gradients.
         adapted.eval()
         with torch.no_grad():
-            adapted(**batch)
+            adapted(**arguments)
         adapted.train()
-        response_loss(adapted(**batch), labels).backward()
+        answer_loss(adapted(**arguments), expected).backward()
         gradients.append(
             torch.cat(
                 [p.grad.flatten() for _, p in sorted(adapted.named_parameters()) if p.requires_grad]

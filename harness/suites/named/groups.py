@@ -3,7 +3,8 @@
 lm-eval's rules: a member is a task, a group or a tag by name, or one written out inside the
 group; a member's own keys, and those of the group itself, win over the task's. Results of
 a task with such keys, or of one that is written inside a group, stand under the name
-`group::task`, since other prompts and metrics make another task of it.
+`group::task`, since other prompts and metrics make another task of it; `group` is the
+outermost that has keys, which alone says all of them.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.errors import UserError
-from harness.suites.reading import Reading
+from harness.suites.reading import Function, Reading
 from harness.types import Json
 
 # Keys of a group that say something of the group, and not of its members.
@@ -22,6 +23,7 @@ _OF_GROUP = frozenset(
 )
 _OF_MEMBER = frozenset({"task", "group", "task_alias", "group_alias"})
 _DEEPEST = 32
+_WITHIN = "::"
 
 
 @dataclass(frozen=True)
@@ -61,10 +63,14 @@ class Group:
 
 @dataclass(frozen=True)
 class Found:
-    """The tasks of a name, in order, and every group met on the way."""
+    """The tasks of a name, in order, and every group met on the way.
+
+    `without_score`: why a group's own score cannot be had; its tasks are there all the same.
+    """
 
     members: tuple[Member, ...]
     groups: tuple[Group, ...] = ()
+    without_score: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -103,27 +109,54 @@ def _group(
     sources: tuple[Reading, ...],
     known: Known,
     path: tuple[str, ...],
+    place: str = "",
 ) -> Found:
+    """The tasks of one group.
+
+    Args:
+        name: its own; of one that is written inside another, behind that one's.
+        above: keys of the groups that hold it, which win over its own.
+        path: the names of these groups and its own.
+        place: what its tasks' names begin with, since a group that holds it has keys; else "".
+    """
     if len(path) > _DEEPEST or name in path[:-1]:
         raise UserError(
             f"group '{path[0]}': it holds itself ({' > '.join(path[:6])}); expected tasks in the "
             "end. Remove one of its members."
         )
-    keys = {**{k: v for k, v in config.items() if k not in _OF_GROUP}, **above}
+    keys = {k: v for k, v in config.items() if k not in _OF_GROUP}
+    last = name.rpartition(_WITHIN)[2]
+    whole = f"{place}{_WITHIN}{last}" if place else name
+    # One that adds nothing to the keys of those that hold it asks its tasks as they do.
+    mine = whole if keys or (place and last != name) else place
+    within = _Within(name, {**keys, **above}, mine)
     listed = config.get("task") or []
     found: list[Found] = []
     for entry in [listed] if isinstance(listed, str | dict) else listed:
-        found.append(_member(name, entry, keys, sources, known, path))
+        found.append(_member(within, entry, sources, known, path))
     tasks = tuple(one for part in found for one in part.members)
     inner = tuple(one for part in found for one in part.groups)
-    own = _score_of(name, config, [one.name for one in tasks])
-    return Found(tasks, (*inner, *([own] if own else [])))
+    faults = [fault for part in found for fault in part.without_score]
+    own = None
+    try:
+        own = _score_of(whole, name, config, [one.name for one in tasks])
+    except UserError as error:
+        faults.append(str(error))
+    return Found(tasks, (*inner, *([own] if own else [])), tuple(faults))
+
+
+@dataclass(frozen=True)
+class _Within:
+    """A group while its members are looked at: its keys, and what names with these begin with."""
+
+    name: str
+    keys: Mapping[str, Any]
+    place: str
 
 
 def _member(
-    group: str,
+    group: _Within,
     entry: Any,
-    keys: Mapping[str, Any],
     sources: tuple[Reading, ...],
     known: Known,
     path: tuple[str, ...],
@@ -132,42 +165,44 @@ def _member(
         entry = {"task": entry}
     if not isinstance(entry, Mapping) or not ({"task", "group"} & entry.keys()):
         raise UserError(
-            f"group '{group}': found the member {entry!r:.80}; expected a task's name, or a table "
-            "with the key 'task' or 'group'. Correct it."
+            f"group '{group.name}': found the member {entry!r:.80}; expected a task's name, or a "
+            "table with the key 'task' or 'group'. Correct it."
         )
-    own = {**keys, **{k: v for k, v in entry.items() if k not in _OF_MEMBER}}
-    if "group" in entry:
-        name = str(entry["group"])
-        if known.kind(name) == "group":
-            own.pop("aggregate_metric_list", None)
-            reading = known.read(name)
-            return _group(name, reading.config, own, (*sources, reading), known, (*path, name))
-        inline = f"{group}::{name}"
-        return _group(inline, entry, keys, sources, known, (*path, inline))
-    name = str(entry["task"])
+    name = str(entry.get("group", entry.get("task")))
     kind = known.kind(name)
+    if "group" in entry and kind != "group":
+        inline = f"{group.name}{_WITHIN}{name}"
+        return _group(inline, entry, group.keys, sources, known, (*path, inline), group.place)
+    more = {k: v for k, v in entry.items() if k not in _OF_MEMBER}
+    if "group" in entry:
+        more.pop("aggregate_metric_list", None)
+    own = {**group.keys, **more}
+    place = group.place or (group.name if more else "")
     if kind == "group":
         reading = known.read(name)
-        return _group(name, reading.config, own, (*sources, reading), known, (*path, name))
+        deeper = (*path, name)
+        return _group(name, reading.config, own, (*sources, reading), known, deeper, place)
     if kind == "tag":
         tagged = known.tagged(name)
-        return Found(tuple(_asked(group, task, own, sources) for task in tagged))
+        return Found(tuple(_asked(place, task, own, sources) for task in tagged))
     if not kind:
         if not own:
             raise UserError(
-                f"group '{group}': its member '{name}' is defined nowhere. Correct the name."
+                f"group '{group.name}': its member '{name}' is defined nowhere. Correct the name."
             )
-        return Found((Member(f"{group}::{name}", "", own, sources),))
-    return Found((_asked(group, name, own, sources),))
+        return Found((Member(f"{place or group.name}{_WITHIN}{name}", "", own, sources),))
+    return Found((_asked(place, name, own, sources),))
 
 
-def _asked(group: str, task: str, keys: Mapping[str, Any], sources: tuple[Reading, ...]) -> Member:
+def _asked(place: str, task: str, keys: Mapping[str, Any], sources: tuple[Reading, ...]) -> Member:
     if not keys:
         return Member(task, task)
-    return Member(f"{group}::{task}", task, dict(keys), sources)
+    return Member(f"{place}{_WITHIN}{task}", task, dict(keys), sources)
 
 
-def _score_of(name: str, config: Mapping[str, Any], tasks: Sequence[str]) -> Group | None:
+def _score_of(
+    name: str, alias: str, config: Mapping[str, Any], tasks: Sequence[str]
+) -> Group | None:
     listed = config.get("aggregate_metric_list")
     if not listed:
         return None
@@ -175,13 +210,14 @@ def _score_of(name: str, config: Mapping[str, Any], tasks: Sequence[str]) -> Gro
     for entry in [listed] if isinstance(listed, Mapping) else listed:
         if not isinstance(entry, Mapping) or not isinstance(entry.get("metric"), str):
             raise UserError(
-                f"group '{name}': aggregate_metric_list: found {entry!r:.80}; expected a table "
-                "with the key 'metric'. Correct it."
+                f"group '{name}' has no score of its own: aggregate_metric_list: found "
+                f"{_told(entry):.80}; expected a table whose 'metric' is a name."
             )
         if entry.get("aggregation", "mean") != "mean":
             raise UserError(
-                f"group '{name}': aggregate_metric_list: aggregation: found "
-                f"{entry['aggregation']!r:.60}; expected mean, the only one that lm-eval has."
+                f"group '{name}' has no score of its own: aggregate_metric_list: aggregation: "
+                f"found {_told(entry['aggregation']):.60}; expected mean, the only one that "
+                "lm-eval has."
             )
         filters = entry.get("filter_list")
         metrics.append(
@@ -193,5 +229,15 @@ def _score_of(name: str, config: Mapping[str, Any], tasks: Sequence[str]) -> Gro
         )
     metadata = config.get("metadata") or {}
     version = metadata.get("version", "N/A") if isinstance(metadata, Mapping) else "N/A"
-    alias = str(config.get("group_alias") or name)
-    return Group(name, alias, str(version), tuple(tasks), tuple(metrics))
+    return Group(
+        name, str(config.get("group_alias") or alias), str(version), tuple(tasks), tuple(metrics)
+    )
+
+
+def _told(value: Any) -> str:
+    """A value of a YAML in words."""
+    if isinstance(value, Function):
+        return f"the function {value.name}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {_told(part)}" for key, part in value.items())
+    return repr(value)

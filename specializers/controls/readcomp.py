@@ -1,0 +1,98 @@
+"""Control: train on reading tasks that are mined from the domain's text; no model writes them.
+
+Free of cost on every machine, and its answers are the text's own. What self-specialization gains
+over this, tasks written by the model gain. Source of the idea: Cheng et al. 2023, "Adapting Large
+Language Models via Reading Comprehension", arXiv 2309.09530.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from harness.errors import UserError
+from harness.types import BaseModel, Domain, Json, Progress
+from specializers.controls.mined import mined_tasks
+from specializers.needs import (
+    missing_packages,
+    parameter_faults,
+    raise_needs,
+    training_packages,
+)
+from specializers.replay import REPLAY, with_replay
+from specializers.selfspec.budgets import CHOICES, training_budgets
+from specializers.stages import adapter_stage, rows_stage
+from specializers.training.examples import form_facts, render
+
+
+class ReadComp:
+    """LoRA on tasks that connectives and structure of the domain's text give."""
+
+    name = "readcomp"
+    version = 1
+    summary = "control: train on reading tasks mined from the domain's text, without a model"
+    kind: Literal["adapter", "prompt"] = "adapter"
+    budgets: Mapping[str, Mapping[str, Any]] = {
+        # At most so many tasks of one text, each of another kind.
+        budget: {**params, "per_text": 3}
+        for budget, params in training_budgets("template", "examples", *REPLAY).items()
+    }
+
+    def specialize(
+        self,
+        base: BaseModel,
+        domain: Domain,
+        params: Mapping[str, Any],
+        out: Path,
+        progress: Progress,
+    ) -> Json:
+        """Write data.jsonl (the tasks), adapter/ and training.json into `out`.
+
+        Raises:
+            UserError: the domain has no corpus, or its texts hold no task.
+        """
+        raise_needs(self.faults(domain, params))
+        corpus = domain.corpus
+        if corpus is None:
+            raise AssertionError("a fault")
+
+        def work() -> tuple[list[Json], Json]:
+            rows = mined_tasks(corpus, params["examples"], params["per_text"], params["seed"])
+            kinds = Counter(row["task_type"] for row in rows)
+            return rows, {"kept": len(rows), "kinds": dict(sorted(kinds.items()))}
+
+        rows = rows_stage(out, "data", work)
+        if not rows:
+            raise UserError(
+                f"readcomp: found no task in the texts of {corpus}; expected passages of several "
+                "sentences. Give another corpus with --corpus."
+            )
+        if len(rows) < params["examples"]:
+            progress.say(
+                f"readcomp: {corpus} holds {len(rows)} tasks of the {params['examples']} asked for"
+            )
+        form = form_facts(params["template"], base.has_chat_template)
+        examples = [
+            render(str(form["template"]), row["instruction"], row["input"], row["output"])
+            for row in rows
+        ]
+        examples = with_replay(base, examples, params, out, progress)
+        kinds = Counter(row["task_type"] for row in rows)
+        return {
+            **form,
+            "tasks": dict(sorted(kinds.items())),
+            "training": adapter_stage(base, examples, params, out, progress),
+        }
+
+    def faults(self, domain: Domain, params: Mapping[str, Any]) -> list[str]:
+        """Wrong parameters, no corpus to mine, or nothing to train with."""
+        if faults := parameter_faults(self.name, params, self.budgets["paper"], CHOICES):
+            return faults
+        if domain.corpus is None:
+            faults.append(
+                f"readcomp: domain '{domain.name}' has no corpus to mine. Give one with "
+                "--corpus FILE."
+            )
+        return faults + missing_packages(f"{self.name} (training)", training_packages(params))
