@@ -28,6 +28,7 @@ from bench.commands import (
 from bench.commands.board import build as board
 from bench.commands.options import examples
 from bench.workspace import quiet_libraries
+from harness.doors.terminal import complain, say
 from harness.doors.text import plain
 from harness.errors import UserError, mendable
 
@@ -65,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.version:
         from importlib.metadata import version
 
-        print(f"bench {version('selfspec-bench')}")
+        say(f"bench {version('selfspec-bench')}")
         return 0
     if not args.command:
         parser.print_help()
@@ -75,10 +76,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(args.function(args))
     except KeyboardInterrupt:
-        print(
+        complain(
             "bench: interrupted. Everything answered so far is kept; "
-            "the same command goes on from there.",
-            file=sys.stderr,
+            "the same command goes on from there."
         )
         return 130
     except BrokenPipeError:
@@ -90,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         message = str(error) if isinstance(error, UserError) else mendable(error, out)
         if message is None:
             raise
-        print(f"bench: {plain(message, lines=True)}", file=sys.stderr)
+        complain(f"bench: {plain(message, lines=True)}")
         return 2
 
 

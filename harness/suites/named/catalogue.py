@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.checks import is_plain_name
+from harness.doors.paths import check_tree
 from harness.doors.text import plain
 from harness.errors import UserError, UserErrors
 from harness.suites.named.groups import Found, Group, Known, Member, members
@@ -95,6 +96,7 @@ class Catalogue:
         """lm-eval passes over a file that it cannot read; its task would only be unknown."""
         faults: dict[str, dict[Path, str]] = {}
         for suite in sorted(self._folders):
+            check_tree(self._suites[suite], links=True)  # lm-eval would wait for a pipe
             for path in sorted(self._suites[suite].glob("**/*.yaml")):
                 try:
                     content = read_task(path, self._root(suite), self._shared).config
