@@ -7,7 +7,8 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import ModuleType
 
 from bench.commands import (
@@ -74,7 +75,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     quiet_libraries()
     _silence_warnings()
     try:
-        return int(args.function(args))
+        with _no_questions():
+            return int(args.function(args))
     except KeyboardInterrupt:
         complain(
             "bench: interrupted. Everything answered so far is kept; "
@@ -92,6 +94,18 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         complain(f"bench: {plain(message, lines=True)}")
         return 2
+
+
+@contextmanager
+def _no_questions() -> Iterator[None]:
+    """No command asks; a library that would ("run this code? [y/N]") finds nobody there."""
+    asked = sys.stdin
+    with open(os.devnull, encoding="utf-8") as nobody:
+        sys.stdin = nobody
+        try:
+            yield
+        finally:
+            sys.stdin = asked
 
 
 def _silence_warnings() -> None:

@@ -64,7 +64,7 @@ def parse_json(text: str | bytes, *, deepest: int = limits.DEPTH) -> Any:
 
 def _check_depth(value: Any, deepest: int) -> None:
     level = [value]
-    for _ in range(deepest + 1):
+    for _ in range(deepest):
         level = [part for held in level for part in _parts(held)]
         if not level:
             return

@@ -92,7 +92,14 @@ def check_model(folder: Path) -> None:
                 f"{plain(path)}: {plain(key):.80}: found {value:.3g}; expected 0 to {most:,}. "
                 f"Fetch or save the model's folder again."
             )
-    _check_table(path, read_table(path), folder)
+    config = read_table(path)
+    for key in ("attn_implementation", "_attn_implementation", "_attn_implementation_internal"):
+        if "/" in str(config.get(key) or ""):
+            raise UserError(
+                f"{plain(path)}: {key}: found {plain(repr(config[key])):.80}, compiled code of the "
+                "hub; expected none. Remove the key."
+            )
+    _check_table(path, config, folder)
 
 
 def _check_table(path: Path, config: Mapping[str, Any], folder: Path) -> None:

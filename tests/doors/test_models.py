@@ -50,6 +50,19 @@ def test_sizes_that_no_model_has(tmp_path: Path, config: dict[str, object]) -> N
         check_model(written(tmp_path, config_json=config))
 
 
+def test_no_compiled_code_is_fetched(tmp_path: Path) -> None:
+    config = {"attn_implementation": "kernels-community/flash-attn"}
+    with pytest.raises(UserError, match="compiled code of the hub"):
+        check_model(written(tmp_path, config_json=config))
+
+
+def test_a_table_that_the_weights_do_not_hold(tmp_path: Path) -> None:
+    written(tmp_path, config_json={"vocab_size": 10**6, "hidden_size": 10**5})
+    (tmp_path / "model.safetensors").write_bytes(bytes(100))
+    with pytest.raises(UserError, match="expected what weights of 100 bytes can hold"):
+        check_model(tmp_path)
+
+
 @pytest.mark.parametrize("text", ["[" * 200_000, '{"a":' * 200_000, "[]", "nonsense", "\x00"])
 def test_a_configuration_of_anything_is_one_message(tmp_path: Path, text: str) -> None:
     with pytest.raises(UserError, match=r"config\.json"):

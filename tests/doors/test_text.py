@@ -55,3 +55,17 @@ def test_no_cell_is_a_formula(text: str) -> None:
 @pytest.mark.parametrize("value", ["smollm2", "a=b", 0.5, 3])
 def test_plain_cells_stay(value: object) -> None:
     assert plain_cell(value) == value
+
+
+def test_no_command_can_be_asked_back(monkeypatch, tmp_path: Path) -> None:
+    """A library's question finds an empty input, whatever the user's terminal holds."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+
+    def call(_: object) -> int:
+        input("Run this code? [y/N] ")
+        return 0
+
+    monkeypatch.setattr(cli.listing, "call", call)
+    with pytest.raises(EOFError):
+        cli.main(["list"])
