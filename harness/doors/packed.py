@@ -24,10 +24,11 @@ def most_of(path: Path) -> int:
 
 
 @contextmanager
-def open_zip(path: Path, *, whole: bool = True) -> Iterator[zipfile.ZipFile]:
+def open_zip(path: Path, kind: str = "zip", *, whole: bool = True) -> Iterator[zipfile.ZipFile]:
     """A zip whose files, together, are within bounds. zipfile unpacks no more than is stated.
 
     Args:
+        kind: what it is told as where it is none.
         whole: whether files of it are read at once, so that they must fit in memory.
     Raises:
         UserError: it is no whole zip, or unpacks beyond measure.
@@ -45,7 +46,7 @@ def open_zip(path: Path, *, whole: bool = True) -> Iterator[zipfile.ZipFile]:
             yield archive
     except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
         raise UserError(
-            f"{plain(path)}: no whole zip ({plain(error):.200}). Fetch or save it again."
+            f"{plain(path)}: no whole {kind} ({plain(error):.200}). Fetch or save it again."
         ) from error
 
 

@@ -121,7 +121,7 @@ def _workbook(path: Path, sheet: str) -> Table:
     import openpyxl
 
     try:
-        with open_zip(path):  # judged; openpyxl opens it anew
+        with open_zip(path, "workbook"):  # judged; openpyxl opens it anew
             book = openpyxl.load_workbook(path, read_only=True, data_only=True)
         sheets: dict[str, list[tuple[int, Sequence[Any]]]] = {}
         for one in book:
