@@ -6,8 +6,10 @@ READY := $(VENV)/.ready
 VLLM_BIN := $(VENV)-vllm/bin
 VLLM_READY := $(VENV)-vllm/.ready
 RAY_READY := $(VENV)/.ready-ray
+LOWEST_BIN := $(VENV)-lowest/bin
+LOWEST_READY := $(VENV)-lowest/.ready
 
-.PHONY: demo test test-fast browser env-ray env-vllm fuzz test-ray test-vllm check lint faults \
+.PHONY: demo test test-fast browser env-ray env-vllm fuzz audit test-lowest test-ray test-vllm check lint faults \
 	bench study docs clean
 
 # Set up once; again when the dependencies change.
@@ -68,12 +70,30 @@ test-vllm: $(VLLM_READY)
 ## Nightly: the parsers and loaders, 200,000 examples instead of the tests' 2,000; then answers
 ## bred by coverage against the parsers of answers. What it breeds is kept from night to night.
 fuzz: $(READY)
-	FUZZ_TIMES=100 $(BIN)/python -m pytest tests/fuzz
+	FUZZ_TIMES=100 $(BIN)/python -m pytest tests/fuzz/test_fuzz.py
 	FUZZ_TIMES=10 $(BIN)/python -m pytest tests/doors/test_suites.py
+	FUZZ_TIMES=20 $(BIN)/python -m pytest tests/fuzz/test_doors.py
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,corpus,dev,fuzz]'
 	mkdir -p build/answers
 	$(BIN)/python -m tests.fuzz.atheris_parsers build/answers \
 		-runs=200000 -max_len=4000 -timeout=10 -print_final_stats=1
+
+# What reads somebody's files, in the lowest versions that pyproject.toml allows.
+$(LOWEST_READY): pyproject.toml
+	$(PYTHON) -m venv $(VENV)-lowest
+	$(LOWEST_BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(LOWEST_BIN)/uv pip install --quiet --python $(LOWEST_BIN)/python \
+		--resolution lowest-direct -e '.[train,corpus,dev]'
+	touch $(LOWEST_READY)
+
+## Nightly: the doors under the lowest allowed versions.
+test-lowest: $(LOWEST_READY)
+	$(LOWEST_BIN)/python -m pytest tests/doors tests/fuzz tests/tasks/own tests/specializers/corpus
+
+## Nightly: known faults of the pinned versions, asked of the package index.
+audit: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip-audit>=2.10'
+	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip
 
 lint: $(READY)
 	$(BIN)/ruff format --check .
@@ -106,4 +126,4 @@ docs: $(READY)
 	$(BIN)/python docs/house_map.py
 
 clean:
-	rm -rf $(VENV) $(VENV)-vllm build dist *.egg-info
+	rm -rf $(VENV) $(VENV)-vllm $(VENV)-lowest build dist *.egg-info

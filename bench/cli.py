@@ -7,7 +7,8 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import ModuleType
 
 from bench.commands import (
@@ -28,6 +29,7 @@ from bench.commands import (
 from bench.commands.board import build as board
 from bench.commands.options import examples
 from bench.workspace import quiet_libraries
+from harness.doors.terminal import complain, say
 from harness.doors.text import plain
 from harness.errors import UserError, mendable
 
@@ -65,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.version:
         from importlib.metadata import version
 
-        print(f"bench {version('selfspec-bench')}")
+        say(f"bench {version('selfspec-bench')}")
         return 0
     if not args.command:
         parser.print_help()
@@ -73,12 +75,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     quiet_libraries()
     _silence_warnings()
     try:
-        return int(args.function(args))
+        with _no_questions():
+            return int(args.function(args))
     except KeyboardInterrupt:
-        print(
+        complain(
             "bench: interrupted. Everything answered so far is kept; "
-            "the same command goes on from there.",
-            file=sys.stderr,
+            "the same command goes on from there."
         )
         return 130
     except BrokenPipeError:
@@ -90,8 +92,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         message = str(error) if isinstance(error, UserError) else mendable(error, out)
         if message is None:
             raise
-        print(f"bench: {plain(message, lines=True)}", file=sys.stderr)
+        complain(f"bench: {plain(message, lines=True)}")
         return 2
+
+
+@contextmanager
+def _no_questions() -> Iterator[None]:
+    """No command asks; a library that would ("run this code? [y/N]") finds nobody there."""
+    asked = sys.stdin
+    with open(os.devnull, encoding="utf-8") as nobody:
+        sys.stdin = nobody
+        try:
+            yield
+        finally:
+            sys.stdin = asked
 
 
 def _silence_warnings() -> None:

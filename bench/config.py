@@ -19,10 +19,10 @@ from harness.checks import (
     Kind,
     key_faults,
     name_faults,
-    read_toml,
     unknown,
     wrong,
 )
+from harness.doors.files import read_toml
 from harness.errors import UserErrors
 from harness.models.table import model_specs
 from harness.types import ModelSpec

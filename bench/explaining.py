@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.workspace import Workspace
+from harness.doors import limits
+from harness.doors.files import read_object
 from harness.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ def sources_of(artifact: Artifact, changes: Sequence[Change]) -> dict[str, dict[
     from harness.artifacts.lineage import SOURCES
 
     path = artifact.folder / SOURCES
-    held = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    held = read_object(path, limits.ITEMS_BYTES) if path.is_file() else {}
     near = [found for entry in changes for found in entry.nearest]
     named = {name for found in near for name in (*found.seeds, *found.documents)}
     return {
@@ -147,7 +148,7 @@ def with_nearest(
     from dataclasses import replace
 
     from harness.artifacts.lineage import DATA, example_text
-    from harness.files import read_jsonl
+    from harness.doors.files import read_jsonl
     from leaderboards.explain import neighbour
 
     if not changes:

@@ -449,6 +449,7 @@ _QUIET: Mapping[str, str] = {
     "DATASETS_VERBOSITY": "error",
     "HF_HUB_VERBOSITY": "error",
     "TOKENIZERS_PARALLELISM": "false",
+    "USE_HUB_KERNELS": "0",  # compiled code that a configuration names
 }
 
 

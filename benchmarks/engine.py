@@ -44,10 +44,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from harness.doors.files import read_jsonl
 from harness.engines.base import EngineReport, GenerateRequest, ScoreRequest
 from harness.engines.hf.engine import HFEngine
 from harness.engines.prefix import Forest, flatten, plan_packed
-from harness.files import read_jsonl
 from harness.types import Decoding
 
 MINI = Path(__file__).parents[1] / "tasks" / "biomed_mini" / "data"

@@ -6,13 +6,12 @@ Used where users write TOML, so that all faults of a file are found together.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.errors import UserError, did_you_mean
+from harness.errors import did_you_mean
 
 # Names become folder names and parts of `<specializer>@<domain>-<model>`.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -54,16 +53,6 @@ TARGET = Kind(
     'a string "module:attribute"',
     lambda v: isinstance(v, str) and re.fullmatch(r"[\w.]+:[\w.]+", v) is not None,
 )
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """The tables of a TOML file; `UserError` with file and line if it is none."""
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file. Write one, or leave the option away.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not TOML: {error}. Mend the file at that place.") from None
 
 
 def key_faults(

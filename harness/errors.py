@@ -72,6 +72,8 @@ _DISK = {
     errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO,
     errno.ENOTDIR,
 }  # fmt: skip
+# Something else lies where a file or folder is expected.
+_PLACES = {errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO}
 
 
 # What the libraries that write weights and checkpoints say where they raise no OSError.
@@ -103,6 +105,11 @@ def mendable(error: BaseException, out: Path | None) -> str | None:
             return _memory(text)
         if isinstance(cause, OSError) and cause.errno in _DISK:
             return _disk(cause.filename or out, cause.strerror or text)
+        if isinstance(cause, OSError) and cause.errno in _PLACES and cause.filename is not None:
+            return (
+                f"{cause.filename}: cannot be used ({cause.strerror}); expected an ordinary file "
+                "or folder. Put one there, or remove what is."
+            )
         if not isinstance(cause, OSError) and any(sign in text for sign in _DISK_TEXTS):
             return _disk(out, text.splitlines()[0])
     return None

@@ -13,6 +13,8 @@ import time
 from types import TracebackType
 from typing import Any, TextIO
 
+from harness.doors.terminal import open_console, say
+from harness.doors.text import plain
 from harness.types import Progress
 
 
@@ -63,16 +65,14 @@ class PlainProgress:
             self.say(f"{self._label}: {self._done} {self._unit} in {seconds:.0f} s")
 
     def say(self, line: str) -> None:
-        print(line, file=self._stream, flush=True)
+        say(line, to=self._stream)
 
 
 class RichProgress:
     """Bars on a terminal: label, bar, done/total, rate, time left."""
 
     def __init__(self) -> None:
-        from rich.console import Console
-
-        self._console = Console(stderr=True)
+        self._console = open_console(stderr=True)
         self._bar: Any = None
         self._task: Any = None
         self._args: tuple[str, int, str] = ("", 0, "")
@@ -97,15 +97,15 @@ class RichProgress:
 
         label, total, unit = self._args
         self._bar = Bar(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]} " + unit + "/s"),
+            TextColumn("{task.fields[rate]} " + unit + "/s", markup=False),
             TimeRemainingColumn(),
             console=self._console,
         )
         self._bar.start()
-        self._task = self._bar.add_task(label, total=total, completed=self._done, rate="")
+        self._task = self._bar.add_task(plain(label), total=total, completed=self._done, rate="")
 
     def finish(self) -> None:
         if self._bar is not None:
@@ -113,7 +113,7 @@ class RichProgress:
             self._bar = None
 
     def say(self, line: str) -> None:
-        self._console.print(line, markup=False, highlight=False)
+        self._console.print(plain(line, lines=True))
 
 
 class NotebookProgress:
@@ -158,7 +158,7 @@ class NotebookProgress:
             self._shown = None
 
     def say(self, line: str) -> None:
-        print(line, flush=True)
+        say(line)
 
 
 def _in_notebook() -> bool:

@@ -121,7 +121,7 @@ def same_run(one: Sequence[Any], other: Sequence[Any]) -> bool:
 def _identity_at(folder: Path) -> list[Any] | None:
     """What the record in a folder is of; None where there is none that can be read."""
     try:
-        return identity_of(json.loads((folder / "record.json").read_bytes())["manifest"])
+        return identity_of(parse_json((folder / "record.json").read_bytes())["manifest"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 

@@ -21,6 +21,8 @@ from typing import Any
 
 from filelock import FileLock
 
+from harness.doors import limits
+from harness.doors.timed import within
 from harness.errors import Unreachable, UserError
 from harness.identity.task import identity_of
 from harness.leaks.report import LEAKED, LeakReport
@@ -254,7 +256,11 @@ def _respond(task: Any, lm: StoredLM) -> dict[int, list[list[list[Response]]]]:
         for instance in instances:
             given = responses[instance.doc_id][instance.idx]
             instance.resps = [as_result(kind, answer) for answer in given]
-    with as_at_first(task):
+    seconds = limits.FILTER_SECONDS * (1 + len(task.instances) / 1000)
+    with (
+        as_at_first(task),
+        within(f"task '{task.config.task}': its filters (filter_list)", seconds),
+    ):
         task.apply_filters()
     return {doc: [by_index[i] for i in sorted(by_index)] for doc, by_index in responses.items()}
 

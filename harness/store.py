@@ -28,6 +28,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from harness.doors.files import parse_json
 from harness.engines.base import GenerateRequest, ScoreRequest
 from harness.errors import UserError
 from harness.files import digest, write_json
@@ -203,7 +204,7 @@ def _parse(line: bytes) -> list[tuple[str, Response]] | None:
         checksum, payload = line[:8], line[9:-1]
         if int(checksum, 16) != zlib.crc32(payload):
             return None
-        return [(key, Response(**value)) for key, value in json.loads(payload)]
+        return [(key, Response(**value)) for key, value in parse_json(payload)]
     except (ValueError, TypeError):
         return None
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+
+from harness.doors.files import read_toml
 
 FILE = Path(__file__).parent / "references.toml"
 
@@ -27,5 +28,5 @@ class Reference:
 
 def load_references(path: Path = FILE) -> tuple[Reference, ...]:
     """All reference rows, in the file's order."""
-    content = tomllib.loads(path.read_text(encoding="utf-8"))
+    content = read_toml(path)
     return tuple(Reference(name=name, **row) for name, row in content.items())

@@ -7,13 +7,13 @@ every key. A board that nobody declared is `BoardSpec(name=suite, suite=suite)`.
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from harness.errors import UserError, UserErrors, did_you_mean
+from harness.doors.files import read_toml
+from harness.errors import UserErrors, did_you_mean
 from harness.types import Record
 
 RESAMPLES = 10_000  # Monte Carlo error of a 95% limit then is about 2% of the interval's width
@@ -93,12 +93,7 @@ def load_board(path: Path) -> BoardSpec:
     """
     from leaderboards.references import load_references
 
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}). Name a .toml file.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not TOML ({error}). See docs/boards.md.") from error
+    content = read_toml(path)
     faults = []
     for key, value in content.items():
         if key not in _KEYS:

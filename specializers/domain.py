@@ -7,10 +7,10 @@ fault in the three files is reported at once, with its line.
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Any
 
+from harness.doors.files import read_toml
 from harness.errors import UserError, did_you_mean
 from harness.files import digest
 from harness.types import Domain, Seed
@@ -94,12 +94,9 @@ def find_domain(name: str) -> Path:
 
 def _read_settings(folder: Path) -> dict[str, Any]:
     config = folder / "domain.toml"
-    try:
-        return tomllib.loads(config.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UserError(f"{config}: not found; a domain folder holds a domain.toml.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{config}: not TOML ({error}).") from error
+    if not config.is_file():
+        raise UserError(f"{config}: not found; a domain folder holds a domain.toml.")
+    return read_toml(config)
 
 
 def _read_seeds(path: Path, faults: list[str]) -> list[Seed]:

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from harness.files import read_jsonl
+from harness.doors.files import read_jsonl
 from harness.types import BaseModel, Decoding, Json, Progress, Response
 from specializers.stages import rows_stage
 from specializers.training.examples import TrainingExample, render, resolve_template

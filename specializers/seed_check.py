@@ -7,7 +7,6 @@ and whether a test item stands among them.
 
 from __future__ import annotations
 
-import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from harness.artifacts.lineage import example_text
+from harness.doors.files import read_toml
 from harness.errors import UserError, UserErrors, did_you_mean
 from harness.leaks.report import Hit
 from harness.types import Domain, Seed
@@ -74,7 +74,7 @@ def check_seeds(
         return 0, [SeedFinding("error", name, message) for message in error.messages]
     except UserError as error:
         return 0, [SeedFinding("error", name, str(error))]
-    settings = tomllib.loads((folder / "domain.toml").read_text(encoding="utf-8"))
+    settings = read_toml(folder / "domain.toml")
     path = folder / settings["seeds"]
     lines = _lines(path)
     where = {seed.id: f"{path}:{line}" for seed, line in zip(domain.seeds, lines, strict=True)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -10,8 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from harness.doors.files import read_jsonl, read_object
 from harness.engines.loading import spread
-from harness.files import read_jsonl, write_json, write_jsonl
+from harness.files import write_json, write_jsonl
 from harness.types import BaseModel, Json, Progress
 from specializers.parameters import take
 from specializers.training.examples import TrainingExample
@@ -79,5 +79,5 @@ def read_report(path: Path) -> Json:
     """The JSON object in `path`; {} where there is none."""
     if not path.is_file():
         return {}
-    report: Json = json.loads(path.read_text(encoding="utf-8"))
+    report: Json = read_object(path)
     return report

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from harness.checks import is_plain_name
+from harness.doors.files import read_toml
 from harness.errors import UserError, UserErrors, did_you_mean
 from harness.suites.metrics import UNITS
 
@@ -152,7 +153,7 @@ def load_card(path: Path) -> Card:
     Raises:
         UserErrors: every fault of the card, each with file and key.
     """
-    values = _read(path)
+    values = read_toml(path)
     rank_of = values.get("rank_of", "")
     if isinstance(rank_of, str) and rank_of:
         ranked = path.parent / f"{rank_of}.card.toml"
@@ -160,7 +161,7 @@ def load_card(path: Path) -> Card:
             raise UserError(
                 f"{path}: rank_of is '{rank_of}', but {rank_of}.card.toml is not beside this card."
             )
-        values = {**_read(ranked), **values}
+        values = {**read_toml(ranked), **values}
     faults = _faults(values, path)
     if faults:
         raise UserErrors([f"{path}: {fault}" for fault in faults])
@@ -196,15 +197,13 @@ def load_cards(folders: Iterable[Path]) -> dict[str, Card]:
     return cards
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not TOML: {error}") from error
-
-
 def _faults(values: Mapping[str, Any], path: Path) -> list[str]:
     faults = _field_faults(values, Card, "", skip=("path",))
+    if not is_plain_name(values.get("dataset", "x")):
+        faults.append(
+            f"dataset is {values['dataset']!r:.80}, expected a folder's plain name (letters, "
+            "digits and . _ - @ + : , =)."
+        )
     name = path.name.removesuffix(".card.toml")
     if values.get("name") != name:
         faults.append(f"name is {values.get('name')!r}, expected '{name}', as in the file's name.")

@@ -17,11 +17,11 @@ the ranking functions, one (loglikelihood, is_greedy) pair per label.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
+from harness.doors.files import parse_json
 from harness.errors import UserError
 from tasks.aggregation import AGGREGATIONS, f1, macro_f1, macro_f1_counts, mean_score, micro_f1
 from tasks.mentions import Mention, loosely, parse_mentions, relaxed_span_counts, span_counts
@@ -233,7 +233,7 @@ def _targets_or_none(doc: Row) -> list[str]:
 
 def _meta(doc: Row) -> Mapping[str, Any]:
     meta = doc.get("meta") or {}
-    found: Mapping[str, Any] = json.loads(meta) if isinstance(meta, str) else meta
+    found: Mapping[str, Any] = parse_json(meta) if isinstance(meta, str) else meta
     return found
 
 

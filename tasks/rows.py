@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.doors.files import read_jsonl
 from harness.errors import UserErrors
-from harness.files import read_jsonl
 
 # A file that is wrong throughout is told by its first faults.
 _FAULTS_SHOWN = 20

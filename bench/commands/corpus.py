@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.commands.options import data_options, names, trust_options, workspace_of
+from harness.doors.terminal import say, say_json
 from harness.errors import UserError
 
 if TYPE_CHECKING:
@@ -102,9 +102,9 @@ def _build(args: argparse.Namespace, progress: Progress) -> int:
     manifest = build_corpus(args.inputs, args.out, wanted, progress)
     indexes = build_indexes(args.out, progress, args.dense)
     if args.json:
-        print(json.dumps({**manifest, "indexes": indexes}, indent=2, sort_keys=True))
+        say_json({**manifest, "indexes": indexes}, sort=True)
     else:
-        print(_report(args.out, manifest, indexes))
+        say(_report(args.out, manifest, indexes))
     return 0
 
 
@@ -156,20 +156,21 @@ def _search(args: argparse.Namespace, progress: Progress) -> int:
     )
     found = retriever.search(args.query, args.k)
     if args.json:
-        print(json.dumps([asdict(passage) for passage in found], indent=2, ensure_ascii=False))
+        say_json([asdict(passage) for passage in found])
     elif not found:
-        print("nothing found")
+        say("nothing found")
     else:
         for rank, passage in enumerate(found, 1):
             text = passage.text
             shown = text if len(text) <= _TEXT_WIDTH else f"{text[:_TEXT_WIDTH]}..."
-            print(f"{rank}. {passage.score:.4f}  {passage.id}  {passage.title}\n   {shown}\n")
+            say(f"{rank}. {passage.score:.4f}  {passage.id}  {passage.title}\n   {shown}\n")
     return 0
 
 
 def _check(args: argparse.Namespace, progress: Progress) -> int:
     """Exit code 1 where a passage holds an item, as `grep` and `diff` tell what they found."""
-    from harness.files import read_jsonl, write_text
+    from harness.doors.files import read_jsonl
+    from harness.files import write_text
     from harness.leaks.check import index_tasks, passage_texts
     from harness.progress import Step
     from specializers.corpus.open import checked_passages
@@ -192,12 +193,12 @@ def _check(args: argparse.Namespace, progress: Progress) -> int:
     if args.write:
         write_text(args.write, "".join(f"{name}\n" for name in found))
     if args.json:
-        print(json.dumps([vars(hit) for hit in hits], indent=2, ensure_ascii=False))
+        say_json([vars(hit) for hit in hits])
     else:
         for hit in hits:
             span = f"{hit.span[:_TEXT_WIDTH]}"
-            print(f"{hit.source}: {hit.task} {hit.item} ({hit.kind}, {hit.share:.0%}): {span}")
-        print(f"{len(hits)} pairs of passage and item, {len(found)} documents, {len(tasks)} tasks")
+            say(f"{hit.source}: {hit.task} {hit.item} ({hit.kind}, {hit.share:.0%}): {span}")
+        say(f"{len(hits)} pairs of passage and item, {len(found)} documents, {len(tasks)} tasks")
     return 1 if hits else 0
 
 
@@ -212,10 +213,10 @@ def _list(args: argparse.Namespace) -> int:
         there = [str(place) for place in places if place.is_file()]
         rows.append({"sha256": found, "places": there, "cached": str(indexes), "bytes": size})
     if args.json:
-        print(json.dumps(rows, indent=2))
+        say_json(rows)
         return 0
     for row in rows:
         kept = f"{row['bytes'] >> 20} MiB of indexes in {row['cached']}" if row["bytes"] else ""
         where = ", ".join(row["places"]) or "nowhere now"
-        print(f"{row['sha256'][:12]}  {where}  {kept}".rstrip())
+        say(f"{row['sha256'][:12]}  {where}  {kept}".rstrip())
     return 0

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 
 from bench.commands.options import data_options, names, workspace_of
+from harness.doors.terminal import say_json
 from harness.errors import UserError
 
 NAME = "data"
@@ -49,7 +49,7 @@ def call(args: argparse.Namespace) -> int:
         failed = False
     if args.json:
         keys = ("dataset", "state", "message")
-        print(json.dumps([dict(zip(keys, row, strict=True)) for row in rows], indent=2))
+        say_json([dict(zip(keys, row, strict=True)) for row in rows])
     else:
         from rich.table import Table
 

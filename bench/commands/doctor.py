@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from bench.checkup import Finding, engines, examined, gb
 from bench.commands.options import workspace_of
+from harness.doors.terminal import say, say_json
 
 if TYPE_CHECKING:
     pass
@@ -45,13 +45,13 @@ def call(args: argparse.Namespace) -> int:
             "engines": usable,
             "models": [asdict(finding) for finding in findings],
         }
-        print(json.dumps(report, indent=2))
+        say_json(report)
     else:
         for device in found:
-            print(f"{device.name}: {gb(device.memory)} GB, {gb(device.free)} GB free")
-        print("packages: " + ", ".join(f"{name} {v or '-'}" for name, v in parts.items()))
+            say(f"{device.name}: {gb(device.memory)} GB, {gb(device.free)} GB free")
+        say("packages: " + ", ".join(f"{name} {v or '-'}" for name, v in parts.items()))
         for name in ENGINES:
-            print(f"engine {name}: {usable[name] or 'ready'}")
+            say(f"engine {name}: {usable[name] or 'ready'}")
         for finding in findings:
             _show(finding)
     # Without a model the question is whether any weights could run.
@@ -62,8 +62,8 @@ def call(args: argparse.Namespace) -> int:
 def _show(finding: Finding) -> None:
     state = "ready" if not finding.lacks else "not ready"
     engine = f", engine {finding.engine}" if finding.engine else ""
-    print(f"\n{finding.model}: {state}{engine} ({finding.why})")
+    say(f"\n{finding.model}: {state}{engine} ({finding.why})")
     for fact in finding.facts:
-        print(f"  {fact}")
+        say(f"  {fact}")
     for lack in finding.lacks:
-        print(f"  missing: {lack.what}\n    mend:  {lack.mend}")
+        say(f"  missing: {lack.what}\n    mend:  {lack.mend}")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 
 from bench.commands.options import count, output_options, workspace_of
+from harness.doors.terminal import say, say_json
 
 NAME = "explain"
 HELP = "show which answers changed against the base, and what the model was trained on near them"
@@ -41,10 +41,10 @@ def call(args: argparse.Namespace) -> int:
         workspace=workspace_of(args),
     )
     if args.json:
-        print(json.dumps(as_json(found.content), indent=2, sort_keys=True, ensure_ascii=False))
+        say_json(as_json(found.content), sort=True)
     elif not args.quiet:
         from harness.doors.terminal import open_console
 
         open_console().print(render_terminal(found.content, args.items))
-        print(f"All of it: {found.path}")
+        say(f"All of it: {found.path}")
     return 0

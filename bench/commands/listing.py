@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from bench.commands.options import workspace_of
 from bench.plugins import domain_folders
+from harness.doors.terminal import say, say_json
 from harness.errors import UserError
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def call(args: argparse.Namespace) -> int:
             kind: [dict(zip(keys, line, strict=True)) for line in lines]
             for kind, lines in listing.items()
         }
-        print(json.dumps(made, indent=2))
+        say_json(made)
         return 0
     from rich.table import Table
 
@@ -64,7 +64,7 @@ def call(args: argparse.Namespace) -> int:
             table.add_row(name, note, *([origin] if args.origin else []))
         open_console().print(table, "")
     if not args.kind:
-        print(f"More: bench list {' | '.join(kind for kind in KINDS if kind not in FIRST)}")
+        say(f"More: bench list {' | '.join(kind for kind in KINDS if kind not in FIRST)}")
     return 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from bench.commands.options import workspace_of
+from harness.doors.terminal import say
 
 NAME = "models"
 HELP = "fetch a model and print its folder"
@@ -25,5 +26,5 @@ def call(args: argparse.Namespace) -> int:
 
     workspace = workspace_of(args)
     local = fetch(workspace.resolve(args.name).model, progress=workspace.progress)
-    print(local.folder)
+    say(local.folder)
     return 0

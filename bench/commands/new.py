@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.plugins import domain_folders, open_registry
 from harness.checks import NAME as PLUGIN_NAME
+from harness.doors.files import parse_toml
+from harness.doors.terminal import say
 from harness.errors import UserError
 from harness.files import write_text
 
@@ -93,8 +94,8 @@ def call(args: argparse.Namespace) -> int:
     for path, text in files.items():
         write_text(path, text)
     for path in files:
-        print(f"wrote {path}")
-    print("Edit these:\n" + "\n".join(f"  {line}" for line in edit))
+        say(f"wrote {path}")
+    say("Edit these:\n" + "\n".join(f"  {line}" for line in edit))
     return 0
 
 
@@ -124,7 +125,7 @@ def _suite(args: argparse.Namespace, registry: Registry) -> Made:
     made, told = suite_files(name, args.like or "", args.source, how)
     files = {folder / file: text for file, text in made.items()}
     for line in told:
-        print(f"{args.source}: {line}")
+        say(f"{args.source}: {line}")
     return files, folder.as_posix(), [
         _line(folder / f"{name}.yaml", files, "description", after=1),
         _line(folder / f"{name}.card.toml", files, "task"),
@@ -187,6 +188,6 @@ def _registered(path: Path, kind: str, name: str, target: str) -> str:
         text = before + entry + text[head.end() :]
     else:
         text = f"{text.rstrip()}\n\n[{kind}]\n{entry}".lstrip()
-    if tomllib.loads(text).get(kind, {}).get(name) != target:
+    if parse_toml(text).get(kind, {}).get(name) != target:
         raise UserError(f"{path}: add {entry.strip()} under [{kind}] yourself; found no place.")
     return text

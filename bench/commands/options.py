@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from bench.workspace import Recipe, Workspace
+from harness.doors.terminal import complain
 
 
 def examples(commands: Sequence[str]) -> dict[str, Any]:
@@ -169,5 +169,5 @@ def recipe_of(args: argparse.Namespace) -> Recipe:
 def told_refused(refused: Sequence[str]) -> int:
     """Name the records that were left out on the error stream; the exit code."""
     for line in refused:
-        print(f"bench: left out: {line}", file=sys.stderr)
+        complain(f"bench: left out: {line}")
     return 1 if refused else 0

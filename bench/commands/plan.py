@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from bench.commands.options import (
     workspace_of,
 )
 from bench.planning import Machine, Need, Stage
+from harness.doors.terminal import say, say_json
 
 if TYPE_CHECKING:
     from harness.forecast.requests import Work
@@ -79,9 +79,9 @@ def call(args: argparse.Namespace) -> int:
         "notes": list(found.notes),
     }  # fmt: skip
     if args.json:
-        print(json.dumps(result, indent=2))
+        say_json(result)
     elif not args.quiet:
-        print(_shown(stages, total, needs, machine, result))
+        say(_shown(stages, total, needs, machine, result))
     return 0
 
 

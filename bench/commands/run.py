@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
@@ -18,6 +17,7 @@ from bench.commands.options import (
     ways_of,
     workspace_of,
 )
+from harness.doors.terminal import complain
 from harness.errors import Unfinished
 
 if TYPE_CHECKING:
@@ -59,8 +59,8 @@ def call(args: argparse.Namespace) -> int:
     code = write_board_of(args, everything, workspace.board_spec("", everything), workspace.out)
     if unfinished is None:
         return code
-    print(f"bench: not everything could be run ({len(records)} records):", file=sys.stderr)
-    print(unfinished, file=sys.stderr)
+    complain(f"bench: not everything could be run ({len(records)} records):")
+    complain(unfinished)
     return 1
 
 

@@ -16,6 +16,7 @@ from bench.commands.options import (
     workspace_of,
 )
 from bench.scoring import shots_of
+from harness.doors.terminal import say
 from harness.errors import UserError
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def call(args: argparse.Namespace) -> int:
     if bool(args.task) == bool(args.specializer):
         raise UserError("show a TASK's item or --specializer NAME: name one of them.")
     if args.specializer:
-        print(_sent(workspace, args.specializer, recipe, args.item))
+        say(_sent(workspace, args.specializer, recipe, args.item))
         return 0
     from tasks.show import render
 
@@ -72,7 +73,7 @@ def call(args: argparse.Namespace) -> int:
         [name], shots=shots, draw=args.draw, data=workspace.data, wording=wording
     )[name]  # fmt: skip
     plain = render(task, shots, args.item, args.draw)
-    print(_given(args, workspace, recipe, task, shots) if args.model else plain)
+    say(_given(args, workspace, recipe, task, shots) if args.model else plain)
     return 0
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 
 from bench.commands.options import model_options, output_options, recipe_of, workspace_of
 from bench.workspace import name_of
+from harness.doors.terminal import say, say_json
 from harness.models.places import is_place
 
 NAME = "specialize"
@@ -37,7 +37,7 @@ def call(args: argparse.Namespace) -> int:
         f"next, to score it beside its base: bench run --models {beside} --tasks biomed-mini"
     )
     if args.json:
-        print(json.dumps(dict(artifact.manifest), indent=2, sort_keys=True))
+        say_json(dict(artifact.manifest), sort=True)
     else:
-        print(artifact.folder)
+        say(artifact.folder)
     return 0

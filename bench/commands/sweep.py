@@ -12,6 +12,7 @@ from bench.commands.options import (
     ways_of,
     workspace_of,
 )
+from harness.doors.terminal import say
 
 NAME = "sweep"
 HELP = "score a specialised model against one parameter of its making"
@@ -53,14 +54,14 @@ def call(args: argparse.Namespace) -> int:
         workspace=workspace_of(args),
     )
     if args.json:
-        print(found.path.read_text(encoding="utf-8"), end="")
+        say(found.path.read_text(encoding="utf-8"), end="")
     elif not args.quiet:
         from harness.doors.terminal import open_console
 
         for one in found.sweeps:
             open_console().print(render_terminal(one))
             for line in notes(one):
-                print(line)
+                say(line)
         beside = found.path.with_suffix(".csv").name
-        print(f"Every task's curve: {found.path} and {beside} beside it")
+        say(f"Every task's curve: {found.path} and {beside} beside it")
     return 0

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 
 from bench.commands.options import data_options, names, trust_options, workspace_of
+from harness.doors.terminal import say, say_json
 
 NAME = "validate"
 HELP = "check tasks, and the seeds of domains, without a model"
@@ -32,16 +32,16 @@ def call(args: argparse.Namespace) -> int:
     if args.json:
         shown = {"tasks": list(map(vars, found.findings)),
                  "domains": list(map(vars, found.seed_findings))}  # fmt: skip
-        print(json.dumps(shown, indent=2))
+        say_json(shown)
         return 0 if found.sound else 2
     for finding in found.findings:
-        print(f"{finding.level:7} {finding.task}: {finding.message}")
+        say(f"{finding.level:7} {finding.task}: {finding.message}")
     if found.tasks:
-        print(f"{len(found.tasks)} tasks validated, {found.task_errors} errors.")
+        say(f"{len(found.tasks)} tasks validated, {found.task_errors} errors.")
     for one in found.seed_findings:
-        print(f"{one.level:7} {one.domain}: {one.message}")
+        say(f"{one.level:7} {one.domain}: {one.message}")
     if found.domains:
-        print(
+        say(
             f"{found.seeds} seeds of {', '.join(found.domains)} checked, against "
             f"{found.compared} test items; {found.seed_errors} errors."
         )

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.files import read_jsonl, write_json
+from harness.doors.files import read_jsonl
+from harness.files import write_json
 from harness.types import Domain
 
 DATA = "data.jsonl"

@@ -18,6 +18,8 @@ from typing import Any
 from filelock import FileLock
 
 from harness.artifacts.lineage import write_sources
+from harness.doors.artifact import read_manifest
+from harness.doors.files import parse_json
 from harness.errors import UserError, did_you_mean
 from harness.files import digest, sha256_file, write_json
 from harness.identity.things import artifact_identity
@@ -55,8 +57,8 @@ def _value_like(key: str, text: str, example: Any) -> Any:
     if isinstance(example, str):
         return text
     try:
-        value = json.loads(text)
-    except json.JSONDecodeError:
+        value = parse_json(text)
+    except ValueError:
         value = text
     if isinstance(example, float) and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
@@ -157,27 +159,20 @@ def read_artifact(folder: Path) -> Artifact:
     Raises:
         UserError: the manifest is damaged or a file it lists is missing or changed.
     """
-    path = folder / "manifest.json"
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        files: dict[str, str] = manifest["files"]
-        artifact = Artifact(
-            name=manifest["name"],
-            specializer=manifest["specializer"],
-            base=manifest["base"],
-            kind=manifest["kind"],
-            folder=folder,
-            digest=manifest["digest"],
-            manifest=manifest,
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{path}: not an artifact ({type(error).__name__}: {error}). Delete its folder; "
-            "the next run makes it again."
-        ) from error
+    manifest = read_manifest(folder)
+    files: dict[str, str] = manifest["files"]
+    artifact = Artifact(
+        name=manifest["name"],
+        specializer=manifest["specializer"],
+        base=manifest["base"],
+        kind=manifest["kind"],
+        folder=folder,
+        digest=manifest["digest"],
+        manifest=manifest,
+    )
     for name, expected in files.items():
         file = folder / name
-        if not file.exists() or sha256_file(file) != expected:
+        if not file.is_file() or sha256_file(file) != expected:
             state = "changed" if file.exists() else "missing"
             raise UserError(
                 f"{file}: {state} since the artifact was made. Delete {folder}; "

@@ -14,6 +14,30 @@ YAML_VALUES = 20_000  # with every alias written out
 INCLUDES = 32  # files that one task is put together from
 CONFIG_BYTES = 16 * 2**20  # config.json and its like; a tokenizer's is told apart
 TOML_BYTES = 4 * 2**20
+LINE_BYTES = 256 * 2**20  # of JSON lines; a whole book is a hundredth of it
+
+# What is packed: text packs 3 to 20 times, zeros a thousand times and more.
+EXPANSION = 200  # a packed file's content, in sizes of the file
+UNPACKED_FREE = 64 * 2**20  # bytes that any packed file may hold
+UNPACKED_WHOLE = 2 * 2**30  # bytes of a text that is read at once
+TABLE_BYTES = 512 * 2**20  # of a zip or a table that is read at once
+MEMBERS = 200_000  # files in a zip
+SHEET_ROWS = 2**20  # Excel's own bounds
+SHEET_COLUMNS = 2**14
+CELLS = 20_000_000  # of a table that is read whole
+DOWNLOAD = 64 * 2**30  # bytes of one file of an origin
+
+# Text of data that is a program: templates, regular expressions.
+TEMPLATE = 256 * 1024  # letters; the longest chat template known has 20,000
+TEMPLATE_SECONDS = 10  # for one prompt; a thousandth is usual
+TEMPLATE_BYTES = 2**30  # of memory, for one prompt
+FILTER_SECONDS = 20  # for the answers of a task, and as much again for each thousand
+
+# A GGUF file's header, each also by what is left of the file.
+GGUF_TENSORS = 100_000
+GGUF_KEYS = 100_000
+GGUF_HEADER = 512 * 2**20  # bytes; large vocabularies take 20 MB
+GGUF_DIMENSIONS = 4
 
 # A record: manifest and summary; rows; facts of the run.
 RECORD_BYTES = 16 * 2**20
@@ -23,8 +47,9 @@ WORDS = 4_000  # letters of a title, a source, an id
 TEXT = 16 * 2**20  # letters of an input or an answer
 KEYS = 100_000  # of one table or list
 WHOLE = 10**15  # counts; a float is exact to 2^53
-LAYERS = 10_000  # of a model's config.json
+LAYERS = 1_000  # of a model's config.json
 WIDTH = 10**9  # of a layer, a vocabulary
+SAFETENSORS_HEADER = 100 * 2**20  # bytes; the library's own bound
 RANK = 65_536  # of an adapter
 GIT_SECONDS = 120  # of one question to git
 SHOTS = 100_000  # demonstrations, draws

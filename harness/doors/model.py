@@ -9,13 +9,16 @@ call of those libraries says `trust_remote_code=False` and `use_safetensors=True
 
 from __future__ import annotations
 
+import math
 import re
+import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from harness.doors import limits
-from harness.doors.files import parse_json, read_bytes
+from harness.doors.files import parse_json, read_json, read_object
+from harness.doors.paths import check_tree
 from harness.doors.text import plain
 from harness.errors import UserError
 
@@ -45,19 +48,38 @@ def read_table(path: Path) -> dict[str, Any]:
     Raises:
         UserError: no JSON object, too long or too deep.
     """
+    return read_object(path, mend="Fetch or save the model's folder again.")
+
+
+def count_weights(path: Path) -> int:
+    """Values in a safetensors file, by its header.
+
+    Raises:
+        UserError: no such header, or one that names sizes the file has no place for.
+    """
     try:
-        values = parse_json(read_bytes(path, limits.CONFIG_BYTES))
-    except (OSError, ValueError) as error:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            if length > min(size, limits.SAFETENSORS_HEADER):
+                raise ValueError(f"a header of {length} bytes")
+            header = parse_json(file.read(length))
+        header.pop("__metadata__", None)
+        total = sum(math.prod(map(_whole, tensor["shape"])) for tensor in header.values())
+        if total > 8 * size:  # a bit a value is the least there is
+            raise ValueError(f"{total} values in {size} bytes")
+    except (OSError, struct.error, ValueError, LookupError, TypeError, AttributeError) as error:
         raise UserError(
-            f"{plain(path)}: not JSON ({plain(error):.200}). Fetch or save the model's folder "
-            f"again."
-        ) from error
-    if not isinstance(values, dict):
-        raise UserError(
-            f"{plain(path)}: found {type(values).__name__}; expected an object. Fetch or save the "
+            f"{plain(path)}: no whole safetensors file ({plain(error):.200}). Fetch or save the "
             f"model's folder again."
-        )
-    return values
+        ) from error
+    return total
+
+
+def _whole(size: Any) -> int:
+    if type(size) is not int or not 0 <= size <= limits.WHOLE:
+        raise ValueError(f"a size of {size!r:.40}")
+    return size
 
 
 def check_model(folder: Path) -> None:
@@ -70,6 +92,30 @@ def check_model(folder: Path) -> None:
                 f"{plain(path)}: {plain(key):.80}: found {value:.3g}; expected 0 to {most:,}. "
                 f"Fetch or save the model's folder again."
             )
+    config = read_table(path)
+    for key in ("attn_implementation", "_attn_implementation", "_attn_implementation_internal"):
+        if "/" in str(config.get(key) or ""):
+            raise UserError(
+                f"{plain(path)}: {key}: found {plain(repr(config[key])):.80}, compiled code of the "
+                "hub; expected none. Remove the key."
+            )
+    _check_table(path, config, folder)
+
+
+def _check_table(path: Path, config: Mapping[str, Any], folder: Path) -> None:
+    """A table of embeddings is in the weights, or a library makes room for random numbers."""
+    held = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    inner = config.get("text_config")
+    table = inner if isinstance(inner, dict) else config
+    rows, width = table.get("vocab_size"), table.get("hidden_size", table.get("n_embd"))
+    if not (held and isinstance(rows, int) and isinstance(width, int)):
+        return
+    if rows * width > 8 * held + limits.UNPACKED_FREE:
+        raise UserError(
+            f"{plain(path)}: vocab_size and hidden_size: found {rows:,} times {width:,}; "
+            f"expected what weights of {held:,} bytes can hold. Fetch or save the model's folder "
+            f"again."
+        )
 
 
 def _sizes(table: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
@@ -90,6 +136,7 @@ def check_adapter(folder: Path) -> dict[str, Any]:
         UserError: another kind, which may name folders and modules to load; a key that is
             not known to be harmless.
     """
+    check_tree(folder, links=True)
     path = folder / "adapter_config.json"
     if not path.is_file():
         raise UserError(
@@ -137,12 +184,10 @@ def _patterns(key: str, value: Any) -> list[str]:
 
 def check_embedding(folder: Path) -> None:
     """Refuse an embedding folder whose stages name code, or hold pickled weights."""
+    check_tree(folder, links=True)
     path = folder / "modules.json"
     if path.is_file():
-        try:
-            stages = parse_json(read_bytes(path, limits.CONFIG_BYTES))
-        except (OSError, ValueError) as error:
-            raise UserError(f"{plain(path)}: not JSON ({plain(error):.200}).") from error
+        stages = read_json(path, mend="Fetch or save the model's folder again.")
         for stage in stages if isinstance(stages, list) else [stages]:
             kind = stage.get("type") if isinstance(stage, dict) else stage
             if not (isinstance(kind, str) and _STAGE.fullmatch(kind)):
@@ -154,7 +199,8 @@ def check_embedding(folder: Path) -> None:
     for config in (*folder.glob("*.json"), *folder.glob("*/*.json")):
         if config.name in ("tokenizer.json", "modules.json", "vocab.json"):
             continue
-        told = _named_code(read_table(config)) if config.stat().st_size < 2**20 else ""
+        small = config.is_file() and config.stat().st_size < 2**20
+        told = _named_code(read_table(config)) if small else ""
         if told:
             raise UserError(
                 f"{plain(config)}: {told}: names code of its own; expected none. Take another "

@@ -30,3 +30,23 @@ def inside(root: Path, path: Path, *, what: str = "this file") -> Path:
             f"file of that folder. Copy the file into it and name the copy."
         )
     return end
+
+
+def check_tree(root: Path, *, links: bool = False) -> None:
+    """Refuse what a reader would wait for without end, or follow out of the folder.
+
+    Args:
+        links: whether links may lead out of it (the hub's cache is made of them).
+    Raises:
+        UserError: names the link and where it leads (or that it leads nowhere), the pipe, the
+            device or the socket.
+    """
+    for path in root.rglob("*"):
+        if path.is_symlink() and not links:
+            inside(root, path, what="this link")
+        if path.is_symlink() and not path.exists():
+            if path.name.startswith("."):  # an editor's lock
+                continue
+            raise UserError(f"{plain(path)}: a link that leads nowhere. Fetch the folder again.")
+        if not (path.is_file() or path.is_dir()):
+            raise UserError(f"{plain(path)}: is no ordinary file; expected one. Remove it.")

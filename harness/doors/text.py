@@ -16,6 +16,7 @@ from typing import Any
 _SHOWN_BY_NUMBER = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 # Joins letters of Indic scripts, Persian and pictures, and changes nothing else.
 _JOINERS = frozenset("\u200c\u200d")
+SHORTEST_KEY = 8  # letters; real keys have 20 and more
 _ASCII = re.compile(r"[\x20-\x7e]*")
 
 
@@ -40,3 +41,14 @@ def _shown(sign: str) -> str:
     if number < 0x100:
         return f"\\x{number:02x}"
     return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
+
+
+def blanked(value: Any, key: str) -> Any:
+    """`value` with every text in it, at any depth, rid of `key`."""
+    if isinstance(value, str):
+        return value.replace(key, "***")
+    if isinstance(value, dict):
+        return {blanked(name, key): blanked(part, key) for name, part in value.items()}
+    if isinstance(value, list):
+        return [blanked(part, key) for part in value]
+    return value

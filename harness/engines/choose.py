@@ -5,12 +5,12 @@ A further engine is a function in `ENGINES`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from harness.doors.files import read_object
 from harness.engines.base import Engine
 from harness.engines.device import gpu_there
 from harness.models.served import SCHEME, is_served, served
@@ -67,7 +67,7 @@ def _config(folder: Path | None) -> Json:
     config = folder / "config.json" if folder else None
     if config is None or not config.is_file():
         return {}
-    return dict(json.loads(config.read_text(encoding="utf-8")))
+    return read_object(config)
 
 
 def open_engine(local: LocalModel, say: Say) -> Engine:

@@ -8,13 +8,13 @@ two runs would change their numbers.
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import time
 from pathlib import Path
 from typing import Any
 
+from harness.doors.files import read_object
 from harness.engines.device import import_torch
 from harness.engines.loading import load_model
 from harness.files import digest, write_json
@@ -43,7 +43,7 @@ def fastest_dtype(folder: Path, device: str, trust_remote_code: bool, kept: Path
     ]
     file = kept / f"fastest-dtype-{digest(machine)[:16]}.json"
     if file.is_file():
-        return str(json.loads(file.read_text(encoding="utf-8"))["dtype"])
+        return str(read_object(file)["dtype"])
     seconds = {}
     for dtype in ("float32", "bfloat16"):
         model = load_model(folder, dtype=dtype, device=device, trust_remote_code=trust_remote_code)

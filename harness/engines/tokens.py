@@ -14,7 +14,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from jinja2.exceptions import TemplateError
+
+from harness.doors import limits
+from harness.doors.text import plain
+from harness.doors.timed import template_fault, within
 from harness.errors import MissingExtra, UserError
+
+# What a chat template may raise: its own refusal, and what becomes of a fault in it.
+_REFUSED = (
+    TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError,
+    RecursionError, SyntaxError,
+)  # fmt: skip
 
 
 class HFTokens:
@@ -110,12 +121,10 @@ class HFTokens:
     @functools.cached_property
     def takes_system_turn(self) -> bool:
         """Whether the chat template writes a system turn; some refuse it, some just drop it."""
-        from jinja2.exceptions import TemplateError
-
         turns = [{"role": "system", "content": "1st?"}, {"role": "user", "content": "2nd?"}]
         try:
             return "1st?" in self._render(turns, True)
-        except TemplateError:
+        except _REFUSED:
             return False
 
     def apply_chat_template(
@@ -131,25 +140,44 @@ class HFTokens:
         turns = list(messages)
         if turns and turns[0]["role"] == "system" and not self.takes_system_turn:
             turns = fold_system_turn(turns)
-        from jinja2.exceptions import TemplateError
+        return self._written(turns, add_generation_prompt, not add_generation_prompt)
 
+    def whole_chat(self, messages: Sequence[dict[str, str]]) -> str:
+        """A conversation that ended, as the model was trained to read it."""
+        return self._written(list(messages), False, False)
+
+    def _written(self, turns: list[dict[str, str]], ask: bool, go_on: bool) -> str:
         try:
-            return self._render(turns, add_generation_prompt)
-        except TemplateError as error:  # transformers renders in Jinja's sandbox
+            return self._render(turns, ask, go_on)
+        except _REFUSED as error:  # transformers renders in Jinja's sandbox
             raise UserError(
-                f"{self.folder}: its chat template refuses these turns or reaches outside its "
-                f"sandbox ({type(error).__name__}: {error}). Mend the template, or use --chat off."
+                f"{self.folder}: its chat template refuses these turns or fails "
+                f"({type(error).__name__}: {plain(error):.300}). Correct the template, or use "
+                "--chat off."
             ) from error
 
-    def _render(self, turns: list[dict[str, str]], add_generation_prompt: bool) -> str:
-        return str(
-            self.tokenizer.apply_chat_template(
-                turns,
-                tokenize=False,
-                add_generation_prompt=add_generation_prompt,
-                continue_final_message=not add_generation_prompt,
+    def _render(
+        self, turns: list[dict[str, str]], add_generation_prompt: bool, go_on: bool = False
+    ) -> str:
+        if self._template_fault:
+            raise UserError(
+                f"{self.folder}: its chat template {self._template_fault}; expected one that only "
+                "writes turns. Correct the template, or use --chat off."
             )
-        )
+        what = f"{self.folder}: its chat template"
+        with within(what, limits.TEMPLATE_SECONDS, memory=limits.TEMPLATE_BYTES):
+            return str(
+                self.tokenizer.apply_chat_template(
+                    turns,
+                    tokenize=False,
+                    add_generation_prompt=add_generation_prompt,
+                    continue_final_message=go_on,
+                )
+            )
+
+    @functools.cached_property
+    def _template_fault(self) -> str:
+        return template_fault(self.chat_template)
 
 
 def fold_system_turn(messages: Sequence[dict[str, str]]) -> list[dict[str, str]]:

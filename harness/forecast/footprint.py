@@ -13,13 +13,15 @@ moments, 16 bytes a parameter (Rajbhandari et al. 2020, ZeRO, section 3.1).
 
 from __future__ import annotations
 
-import json
-import struct
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.doors import limits
+from harness.doors.files import read_object
+from harness.doors.model import count_weights
+from harness.doors.text import plain
 from harness.errors import UserError
 from harness.types import ModelSpec
 
@@ -170,7 +172,7 @@ def shape_of(spec: ModelSpec, folder: Path | None) -> Shape:
 
 def _read(folder: Path) -> Shape:
     """From config.json, in the names of the architectures, and the weights' own headers."""
-    config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config: dict[str, Any] = read_object(folder / "config.json")
     config = config.get("text_config", config)
     hidden = _first(config, "hidden_size", "d_model", "n_embd")
     heads = _first(config, "num_attention_heads", "n_heads", "n_head")
@@ -190,20 +192,18 @@ def _read(folder: Path) -> Shape:
 
 
 def _first(config: Mapping[str, Any], *names: str) -> int:
-    return next((int(config[name]) for name in names if config.get(name)), 0)
+    for name in names:
+        value = config.get(name)
+        if value and not (isinstance(value, int) and 0 < value <= limits.WIDTH):
+            raise UserError(
+                f"config.json: {name}: found {plain(repr(value)):.80}; expected a whole number, 1 "
+                f"to {limits.WIDTH:,}. Fetch or save the model's folder again."
+            )
+        if value:
+            return value
+    return 0
 
 
 def _parameters(folder: Path) -> int:
     """Values in the safetensors files, read from their headers."""
-    total = 0
-    for path in sorted(folder.glob("*.safetensors")):
-        with path.open("rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            header = json.loads(file.read(length))
-        for name, tensor in header.items():
-            if name != "__metadata__":
-                count = 1
-                for size in tensor["shape"]:
-                    count *= size
-                total += count
-    return total
+    return sum(map(count_weights, sorted(folder.glob("*.safetensors"))))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 
+from harness.doors.files import read_object
 from harness.engines.base import Engine, GenerateRequest, ScoreRequest
 from harness.errors import UserError
 from harness.files import cache_folder, digest, write_json
@@ -26,7 +26,7 @@ def kept(local: LocalModel, numerics: dict[str, object]) -> Throughput | None:
     file = _file(local, numerics)
     if not file.is_file():
         return None
-    return Throughput(**json.loads(file.read_text(encoding="utf-8")), source="measured here")
+    return Throughput(**read_object(file), source="measured here")
 
 
 def measure(local: LocalModel, engine: Engine) -> Throughput:

@@ -9,12 +9,12 @@ may change again within one tick of the clock; its digest is given, and not reme
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from harness.doors.files import parse_json
 from harness.files import digest, sha256_file, write_json
 from harness.progress import NullProgress
 from harness.types import Progress
@@ -89,7 +89,7 @@ def _state(path: Path) -> _State:
 def _remembered(memory: Path) -> dict[str, list[int | str]]:
     """What is remembered; a damaged memory, or one of sizes and mtimes alone, is none."""
     try:
-        values = json.loads(memory.read_text(encoding="utf-8"))
+        values = parse_json(memory.read_bytes())
         return {name: list(entry) for name, entry in values.items() if len(entry) == 5}
     except (OSError, ValueError, AttributeError, TypeError):
         return {}

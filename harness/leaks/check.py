@@ -6,13 +6,14 @@ seeds and passages they were made from, against every item of every task at once
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from harness.artifacts.lineage import DATA, SOURCES, example_text
-from harness.files import read_jsonl, sha256_file
+from harness.doors import limits
+from harness.doors.files import read_jsonl, read_object
+from harness.files import sha256_file
 from harness.leaks.index import LeakIndex
 from harness.leaks.kept import kept_report
 from harness.leaks.report import ItemText, LeakReport
@@ -75,7 +76,7 @@ def _texts(artifact: Artifact, domain: Domain) -> Iterator[tuple[str, str]]:
     data, sources = artifact.folder / DATA, artifact.folder / SOURCES
     for row in read_jsonl(data) if data.exists() else ():
         yield f"example:{row['id']}", example_text(row)
-    held = json.loads(sources.read_text(encoding="utf-8")) if sources.exists() else {}
+    held = read_object(sources, limits.ITEMS_BYTES) if sources.exists() else {}
     for kind, texts in held.items():
         yield from ((f"{kind.removesuffix('s')}:{name}", text) for name, text in texts.items())
     if artifact.kind == "prompt":

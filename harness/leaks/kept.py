@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+from harness.doors.files import parse_json
 from harness.files import cache_folder, digest, write_json
 from harness.leaks.index import MATCHING_VERSION, LeakIndex
 from harness.leaks.report import Hit, Leak, LeakReport
@@ -25,7 +25,7 @@ def kept_report(
     facts = {"version": MATCHING_VERSION, "items": index.digest, "texts": texts_key}
     path = cache_folder() / "leaks" / f"{digest(facts)}.json"
     try:
-        return _report(index, json.loads(path.read_bytes()))
+        return _report(index, parse_json(path.read_bytes()))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         pass  # not there, or damaged
     progress.start("leak check", 0, "texts")

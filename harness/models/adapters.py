@@ -6,10 +6,10 @@ It is a peft folder, on this disk or on the hub: `adapter_config.json` and
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Literal
 
+from harness.doors.files import read_object
 from harness.doors.model import check_adapter
 from harness.errors import UserError
 from harness.files import digest, sha256_file
@@ -36,13 +36,13 @@ def adapter_faults(spec: ModelSpec) -> list[str]:
 
 def named_base(config: Path) -> str:
     """The base that an adapter_config.json names: a folder or a name on the hub; "" for none."""
-    return str(_read(config).get("base_model_name_or_path") or "")
+    return str(_settings(config).get("base_model_name_or_path") or "")
 
 
 def made_from(folder: Path) -> str:
     """The registered name of the base, where the adapter is part of an artifact made here."""
     manifest = folder.parent / "manifest.json"
-    return str(_read(manifest).get("base") or "") if manifest.is_file() else ""
+    return str(_settings(manifest).get("base") or "") if manifest.is_file() else ""
 
 
 def hub_config(repository: str, revision: str) -> Path | None:
@@ -92,7 +92,7 @@ def adapter_folder(spec: ModelSpec) -> Path:
 
 def content(folder: Path) -> dict[str, str]:
     """What an adapter's answers depend on: its shape and its weights, by digest."""
-    shape = {k: v for k, v in _read(folder / CONFIG).items() if k not in _NO_ANSWER}
+    shape = {k: v for k, v in _settings(folder / CONFIG).items() if k not in _NO_ANSWER}
     return {CONFIG: digest(shape), WEIGHTS: sha256_file(folder / WEIGHTS)}
 
 
@@ -107,14 +107,5 @@ def _snapshot(spec: ModelSpec, repository: str, revision: str) -> Path:
         raise not_had(spec.name, repository, revision, error) from error
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{path}: not JSON ({error}). Save or fetch the adapter again.") from error
-    if not isinstance(values, dict):
-        raise UserError(
-            f"{path}: found {type(values).__name__}; expected an object. Save or fetch the "
-            "adapter again."
-        )
-    return values
+def _settings(path: Path) -> dict[str, Any]:
+    return read_object(path, mend="Save or fetch the adapter again.")

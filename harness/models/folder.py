@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.doors.model import check_model, read_table
+from harness.doors.paths import check_tree
 from harness.errors import UserError
 from harness.types import ModelSpec
 
@@ -40,6 +41,7 @@ def has_chat_template(folder: Path) -> bool:
 
 def check_folder(spec: ModelSpec, folder: Path) -> None:
     """Refuse a folder that is incomplete, pickled, or of use only with foreign code."""
+    check_tree(folder, links=True)
     missing = missing_files(folder)
     if missing and (folder / "adapter_config.json").is_file():
         raise UserError(

@@ -7,7 +7,6 @@ trained. The same file gives the same bytes, so its digest names the model.
 from __future__ import annotations
 
 import importlib.util
-import json
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,8 @@ from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
+from harness.doors.files import read_object
+from harness.doors.gguf import check_gguf
 from harness.doors.model import read_table
 from harness.doors.text import plain
 from harness.errors import MissingExtra, UserError
@@ -60,6 +61,7 @@ def _read(gguf: Path) -> tuple[Any, Any]:
 
     from harness.errors import out_of_memory
 
+    check_gguf(gguf)
     place = {"gguf_file": gguf.name, "local_files_only": True}
     refuse_own_code(gguf.parent)
     try:
@@ -138,6 +140,6 @@ def _quiet() -> Iterator[None]:
 def _forget_version(path: Path) -> None:
     """The writer's version is no property of the model and would change its digest."""
     if path.exists():
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = read_object(path)
         values.pop("transformers_version", None)
         write_json(path, values)

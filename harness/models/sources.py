@@ -7,7 +7,6 @@ never stands there, and two processes that ask at once make it once.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -19,6 +18,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from harness.doors.files import read_object
 from harness.errors import UserError
 from harness.files import cache_folder, digest, write_json
 from harness.identity.content import file_digests
@@ -260,7 +260,7 @@ def _is_whole(spec: ModelSpec, folder: Path, cache: Path, progress: Progress) ->
     marker = folder / MARKER
     if not marker.exists():
         return False
-    recorded = json.loads(marker.read_text(encoding="utf-8"))["digest"]
+    recorded = read_object(marker).get("digest")
     if model_identity(folder, spec.trust_remote_code, cache, progress) == recorded:
         return True
     progress.say(f"{folder} was changed or damaged since it was made; it is made again")

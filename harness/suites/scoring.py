@@ -6,10 +6,13 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
+from harness.doors import limits
+from harness.doors.timed import within
 from harness.errors import UserError
 from harness.suites.items import document_of, input_of, item_ids, targets_of
 from harness.suites.metrics import metric_facts
@@ -107,8 +110,12 @@ def results_of(task: Any, instances: Sequence[Any], name: str, item: str) -> Map
         UserError: its scoring failed, or gave no table of values.
     """
     given = [instance.filtered_resps[name] for instance in instances]
+    told = f"task '{task.config.task}', item {item}: its scoring, with its regexes_to_ignore,"
+    # Patterns of the task; a function of one's own takes the time it takes.
+    timed = task.config.process_results is None and _has_patterns(task)
     try:
-        found = task.process_results(instances[0].doc, given)
+        with within(told, limits.FILTER_SECONDS) if timed else nullcontext():
+            found = task.process_results(instances[0].doc, given)
     except UserError:
         raise
     except Exception as error:  # the suite's own code may raise anything
@@ -123,6 +130,11 @@ def results_of(task: Any, instances: Sequence[Any], name: str, item: str) -> Map
             f"{type(found).__name__}; expected a table of metric to value."
         )
     return found
+
+
+def _has_patterns(task: Any) -> bool:
+    entries = task.config.metric_list or ()
+    return any(isinstance(e, Mapping) and "regexes_to_ignore" in e for e in entries)
 
 
 def _of(task: Any, metrics: dict[str, _Metric], label: str, metric: str) -> _Metric:

@@ -6,6 +6,9 @@ import functools
 import re
 from typing import Any
 
+from harness.doors import limits
+from harness.doors.text import plain
+from harness.doors.timed import template_fault, within
 from harness.errors import UserError
 
 
@@ -19,14 +22,47 @@ def sandbox_templates() -> None:
 def _render(template: str, doc: dict[str, Any]) -> str:
     from jinja2.exceptions import TemplateError
 
+    told = f"the template {plain(repr(template)):.200}"
     try:
-        return str(_compiled(template).render(**doc))
-    except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError) as error:
+        if _is_plain(template):
+            return str(_compiled(template).render(**doc))
+        with within(told, limits.TEMPLATE_SECONDS, memory=limits.TEMPLATE_BYTES):
+            return str(_compiled(template).render(**doc))
+    except (
+        TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError,
+        RecursionError, SyntaxError, re.error,
+    ) as error:  # fmt: skip
         raise UserError(
-            f"the template {template!r:.200} cannot be written for a row ({type(error).__name__}: "
-            f"{error}). Expected Jinja over the row's fields: {', '.join(map(str, doc))}. Correct "
-            f"it in the task's YAML."
+            f"{told} cannot be written for a row ({type(error).__name__}: {plain(error):.300}). "
+            f"Expected Jinja over the row's fields: {plain(', '.join(map(str, doc))):.300}. "
+            f"Correct it in the task's YAML."
         ) from error
+
+
+@functools.lru_cache(maxsize=512)
+def _is_plain(template: str) -> bool:
+    """Whether it only writes fields: then it takes no longer than its letters.
+
+    Raises:
+        UserError: it is not rendered whatever the row.
+    """
+    from jinja2 import Environment, nodes
+    from jinja2.exceptions import TemplateError
+
+    if fault := template_fault(template):
+        raise UserError(
+            f"the template {plain(repr(template)):.200} {fault}; expected Jinja over the row's "
+            "fields. Correct it in the task's YAML."
+        )
+    plain_nodes = (
+        nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Getattr, nodes.Getitem,
+        nodes.Const,
+    )  # fmt: skip
+    try:
+        tree = Environment().parse(template)
+    except (TemplateError, RecursionError, MemoryError):
+        return False
+    return all(isinstance(node, plain_nodes) for node in tree.find_all(nodes.Node))
 
 
 @functools.lru_cache(maxsize=512)

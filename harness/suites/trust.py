@@ -247,6 +247,8 @@ def _leaving(key: str, path: Path, root: Path, *, unpacked: bool = False) -> Fou
             files = sorted(start.rglob("*"))  # more than the pattern may match, never fewer
         for file in files:
             end = inside(root, file)
+            if end.exists() and not (end.is_file() or end.is_dir()):
+                yield key, f"{file}, which is no ordinary file"
             if unpacked and end.is_file():
                 with end.open("rb") as opened:
                     if opened.read(6).startswith(_PACKED):

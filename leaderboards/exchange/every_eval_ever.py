@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from harness.doors.files import read_object
 from harness.types import Json
 from leaderboards.board import Board, Cell, Column, Row, Section, rounded
 from leaderboards.exchange.origin import UNKNOWN, hub_dataset
@@ -48,7 +49,7 @@ def result_files(
     """
     import jsonschema
 
-    validator = jsonschema.Draft7Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
+    validator = jsonschema.Draft7Validator(read_object(SCHEMA))
     for section in board.sections:
         for row in section.rows:
             content = _content(board, section, row, cards, timestamp, organization)

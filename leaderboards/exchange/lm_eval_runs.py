@@ -9,7 +9,6 @@ its filter and metrics: rows of one item stand in the filters' order.
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -17,8 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.doors import limits
+from harness.doors.files import parse_json, read_bytes, read_jsonl
 from harness.errors import UserError, UserErrors
-from harness.files import digest, read_jsonl
+from harness.files import digest
 from harness.types import Json
 
 _DATE = re.compile(r"_(\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d(?:\.\d+)?)$")
@@ -80,7 +81,7 @@ def find_runs(folder: Path, name: str = "") -> list[Run]:
     faults, found = [], []
     for path in files:
         try:
-            results = json.loads(path.read_text(encoding="utf-8"))
+            results = parse_json(read_bytes(path, limits.ITEMS_BYTES))
             missing = [key for key in ("results", "configs", "config") if key not in results]
             if missing or not isinstance(results, dict):
                 raise ValueError(f"no '{missing[0] if missing else 'results'}'")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections import Counter, defaultdict
@@ -10,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.doors import limits
+from harness.doors.files import parse_json, read_bytes
 from harness.errors import UserError
 
 SHOWN = 3  # examples beside an item
@@ -78,7 +79,7 @@ def read_explained(home: Path, model: str, task: str, shots: int) -> dict[str, l
     if not path.is_file():
         return None
     try:
-        items = json.loads(path.read_text(encoding="utf-8"))["items"]
+        items = parse_json(read_bytes(path, limits.RECORD_BYTES))["items"]
         return {
             str(item["id"]): [
                 Near(str(near["example"]), round(float(near["similarity"]), 3))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.doors import limits
+from harness.doors.artifact import read_manifest
 from harness.doors.files import parse_json, read_bytes
 from harness.doors.paths import inside
 from harness.doors.text import plain
@@ -73,6 +74,10 @@ class Kept:
         return [self.examples[number * len(self.examples) // count] for number in range(count)]
 
 
+# What a reader of values meets where they are of other kinds.
+_UNFIT = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, OSError)
+
+
 def read_kept(home: Path | None, model: str, digest: str) -> Kept | None:
     """What `home/artifacts/` keeps of an artifact, or None where it has nothing.
 
@@ -86,12 +91,12 @@ def read_kept(home: Path | None, model: str, digest: str) -> Kept | None:
     try:
         for name in _FILES:
             inside(folder.parents[1], folder / name)
-        manifest: Json = _json(folder / "manifest.json")
+        manifest: Json = read_manifest(folder)
         if manifest["digest"] != digest:
             return None
         sources = _json(folder / "sources.json")
         return Kept(manifest, _curve(folder), tuple(_examples(folder, manifest, sources)))
-    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+    except _UNFIT as error:
         raise UserError(
             f"{plain(folder)}: cannot be read ({type(error).__name__}: {plain(error):.200}). "
             "Delete it; the next run makes it again."
@@ -135,7 +140,14 @@ def read_sweeps(home: Path | None) -> list[SweepCurves]:
         try:
             sweep = parse_json(read_bytes(inside(path.parents[1], path), limits.RECORD_BYTES))
             found += [_sweep(sweep, section) for section in sweep["sections"]]
-        except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+        except (
+            ValueError,
+            LookupError,
+            TypeError,
+            AttributeError,
+            ArithmeticError,
+            OSError,
+        ) as error:
             raise UserError(
                 f"{plain(path)}: not a sweep's result ({type(error).__name__}: "
                 f"{plain(error):.200}). "

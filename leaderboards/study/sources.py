@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from harness.doors import limits
+from harness.doors.files import read_object
 from harness.errors import UserError
 from harness.files import digest
 from harness.record import read_records
@@ -161,7 +162,7 @@ def _sweeps(folder: Path) -> tuple[tuple[SweepCurves, Json], ...]:
     sections = [
         section
         for path in sorted(folder.glob("sweeps/*.json"))
-        for section in json.loads(path.read_text(encoding="utf-8"))["sections"]
+        for section in read_object(path, limits.RECORD_BYTES)["sections"]
     ]
     return tuple(zip(read_sweeps(folder), sections, strict=True))
 

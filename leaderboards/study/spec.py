@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import UserError, UserErrors, did_you_mean
+from harness.doors.files import read_toml
+from harness.errors import UserErrors, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,7 @@ def load_study(path: Path) -> StudySpec:
         UserError: the file cannot be read or is no TOML.
         UserErrors: unknown or missing keys, values of the wrong kind; all at once.
     """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read ({error}). Name a study's TOML file.") from error
+    content = read_toml(path)
     faults = [
         f"{path}: unknown key '{key}'.{did_you_mean(key, _KEYS)}"
         for key in content

@@ -19,10 +19,20 @@ def visible(text: str) -> str:
     return _UNSEEN.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", text)
 
 
+# What forges make a link or a call of a person of, without any mark of Markdown's.
+_CALLED = re.compile(r"(?<!\w)@(?=\w)|(?<=\w)@(?=\w[\w-]*\.\w)|(?<=#)(?=\d)")
+_LINK = re.compile(r"(?i)(?<=:)//|\bwww\.|\b(?:mailto|xmpp):")
+
+
 def escaped(text: str) -> str:
-    """Text that Markdown shows as it is, hidden and direction marks by their numbers."""
+    """Text that Markdown shows as it is, hidden and direction marks by their numbers.
+
+    A bare address is no link, an @name calls nobody and a #7 names no issue.
+    """
     plain = visible(" ".join(text.split())) if text.strip() else text
-    return re.sub(r"([\\`*_|<>\[\]#])", r"\\\1", plain)
+    marked = re.sub(r"([\\`*_|<>\[\]#])", r"\\\1", plain)
+    marked = _LINK.sub(lambda found: re.sub(r"([/.:])", r"\\\1", found[0], count=1), marked)
+    return _CALLED.sub(lambda found: f"{found[0]}<!-- -->", marked)
 
 
 def plain_cell(value: object) -> object:

@@ -16,8 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from harness.doors.files import read_jsonl
 from harness.errors import UserError
-from harness.files import read_jsonl
 from harness.types import BaseModel, Decoding, Domain, Json, Progress
 from specializers.controls.mined import mined_tasks
 from specializers.needs import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from harness.files import read_jsonl
+from harness.doors.files import read_jsonl
 from harness.types import Json
 
 

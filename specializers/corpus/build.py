@@ -20,6 +20,8 @@ from typing import Any
 
 from filelock import FileLock
 
+from harness.doors import limits
+from harness.doors.files import read_object
 from harness.errors import UserError, UserErrors
 from harness.executors.processes import cores, in_processes
 from harness.files import cache_folder, digest, write_bytes, write_json, write_text
@@ -222,8 +224,7 @@ def _cut_files(
             if done is not None:
                 write_json(*done)
     return [
-        json.loads((parts / f"{number:05}.json").read_text(encoding="utf-8"))
-        for number in range(len(files))
+        read_object(parts / f"{number:05}.json", limits.ITEMS_BYTES) for number in range(len(files))
     ]
 
 

@@ -6,10 +6,10 @@ another corpus at the old place is not taken for it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from harness.doors.files import parse_json
 from harness.files import cache_folder, write_json
 
 _MOST_PLACES = 20
@@ -42,6 +42,6 @@ def _entry(digest: str) -> Path:
 
 def _places(path: Path) -> list[str]:
     try:
-        return [str(place) for place in json.loads(path.read_bytes())["places"]]
+        return [str(place) for place in parse_json(path.read_bytes())["places"]]
     except (OSError, ValueError, KeyError, TypeError):
         return []

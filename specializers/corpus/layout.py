@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import zlib
 from array import array
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from harness.doors.files import parse_json
 from harness.files import write_bytes, write_json
 
 OFFSETS = "offsets.npy"
@@ -121,7 +121,7 @@ def _read(root: Path, corpus: str) -> tuple[Any, tuple[Chunk, ...]] | str:
     if not (root / OFFSETS).is_file() and not (root / LAYOUT).is_file():
         return ""
     try:
-        kept = json.loads((root / LAYOUT).read_bytes())
+        kept = parse_json((root / LAYOUT).read_bytes())
         if kept["format"] != _FORMAT or kept["corpus"] != corpus:
             return "of other passages"
         content = (root / OFFSETS).read_bytes()
@@ -129,8 +129,13 @@ def _read(root: Path, corpus: str) -> tuple[Any, tuple[Chunk, ...]] | str:
             return "damaged"
         chunks, start = list[Chunk](), 0
         for count, digest in kept["chunks"]:
+            if type(count) is not int or count < 1 or not isinstance(digest, str):
+                raise ValueError("chunks")
             chunks.append(Chunk(start, count, digest))
             start += count
-        return numpy.load(root / OFFSETS, mmap_mode="r"), tuple(chunks)
+        offsets = numpy.load(root / OFFSETS, mmap_mode="r")
+        if offsets.dtype != numpy.int64 or offsets.shape != (start,) or (offsets < 0).any():
+            raise ValueError("offsets")
+        return offsets, tuple(chunks)
     except (OSError, ValueError, KeyError, TypeError):
         return "damaged"

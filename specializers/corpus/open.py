@@ -9,13 +9,15 @@ never counts.
 from __future__ import annotations
 
 import itertools
-import json
 from array import array
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+from harness.doors import limits
+from harness.doors.files import parse_json, read_bytes
+from harness.doors.paths import check_tree
 from harness.errors import UserError
 from harness.files import cache_folder
 from harness.identity.content import file_digests
@@ -54,8 +56,7 @@ class Corpus:
         """The row in line order."""
         with self.path.open("rb") as file:
             file.seek(self.offset(position))
-            row: Json = json.loads(file.readline())
-        return row
+            return _passage(self.path, file.readline())
 
     def texts(self, start: int = 0, stop: int | None = None) -> Iterator[str]:
         """What is searched of the passages `start` to `stop`, streamed: title and text."""
@@ -69,8 +70,21 @@ def read_texts(passages: Path, offset: int, count: int) -> Iterator[str]:
     with passages.open("rb") as file:
         file.seek(offset)
         for line in itertools.islice(filter(bytes.strip, file), count):
-            row = json.loads(line)
+            row = _passage(passages, line)
             yield f"{row['title']} {row['text']}".strip()
+
+
+def _passage(passages: Path, line: bytes) -> Json:
+    try:
+        row = parse_json(line)
+        if not all(isinstance(row[key], str) for key in PASSAGE_KEYS):
+            raise ValueError("a key that is no text")
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{passages}: no passage where its layout says there is one ({error}). Delete "
+            f"everything beside it and its {MANIFEST}, or build the corpus again."
+        ) from error
+    return dict(row)
 
 
 def passages_file(corpus: Path) -> Path:
@@ -84,6 +98,12 @@ def passages_file(corpus: Path) -> Path:
             raise UserError(
                 f"{corpus}: no {MANIFEST} in it; expected a JSONL file or a folder made by 'bench "
                 f"corpus build'. An interrupted build goes on with the command that began it."
+            )
+        check_tree(corpus)
+        if not (corpus / PASSAGES).is_file():
+            raise UserError(
+                f"{corpus}: no {PASSAGES} in it, although it has a {MANIFEST}. Delete the folder "
+                f"and build it again."
             )
         return corpus / PASSAGES
     if not corpus.is_file():
@@ -112,9 +132,10 @@ def built_manifest(passages: Path) -> Json | None:
     if passages.name != PASSAGES or not path.is_file():
         return None
     try:
-        manifest: Json = json.loads(path.read_bytes())
-        manifest["passages"]["sha256"]
-    except (ValueError, KeyError, TypeError):
+        manifest: Json = parse_json(read_bytes(path, limits.RECORD_BYTES))
+        if not isinstance(manifest["passages"]["sha256"], str):
+            raise ValueError("passages.sha256")
+    except (OSError, ValueError, KeyError, TypeError):
         raise UserError(
             f"{path}: not the manifest of a corpus. Delete the folder and build it again."
         ) from None

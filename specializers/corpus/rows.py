@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.doors.files import parse_json
 from harness.errors import UserErrors, did_you_mean
 
 MAY_BE_EMPTY = {"input", "title"}
@@ -31,7 +31,7 @@ def sound_rows(
             if not line.strip():
                 continue
             try:
-                row = json.loads(line)
+                row = parse_json(line)
             except ValueError as error:
                 faults.append(f"{path}:{number}: not JSON ({error}).")
                 continue

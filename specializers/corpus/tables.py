@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from harness.doors.files import parse_json
 from harness.errors import UserError
 from harness.types import Json
 from specializers.corpus.cut import Bad
@@ -44,8 +44,8 @@ def _jsonl(path: Path, advance: Advance) -> Rows:
         if not line.strip():
             continue
         try:
-            row = json.loads(decoded(line))
-        except (ValueError, RecursionError) as error:
+            row = parse_json(decoded(line))
+        except ValueError as error:
             yield Bad(f"{path}:{number}", f"not JSON ({error}).")
             continue
         yield (number, row) if isinstance(row, dict) else _no_object(f"{path}:{number}", row)
@@ -54,8 +54,8 @@ def _jsonl(path: Path, advance: Advance) -> Rows:
 def _json(path: Path, advance: Advance) -> Rows:
     """A list of objects; an object of them by id; or one with a single list of objects inside."""
     try:
-        value = json.loads(decoded(read_whole(path, advance).removeprefix(b"\xef\xbb\xbf")))
-    except (ValueError, RecursionError) as error:
+        value = parse_json(decoded(read_whole(path, advance).removeprefix(b"\xef\xbb\xbf")))
+    except ValueError as error:
         raise UserError(
             f"{path}: not JSON ({error}). JSON lines are expected under the name .jsonl."
         ) from None

@@ -16,15 +16,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, cast
 
+from harness.doors import limits
+from harness.doors.packed import most_of
 from harness.errors import MissingExtra, UserError
 
 PACKED = (".gz", ".zst", ".bz2", ".xz")
 _MAGIC = {".gz": b"\x1f\x8b", ".zst": b"\x28\xb5\x2f\xfd", ".bz2": b"BZh", ".xz": b"\xfd7zXZ\x00"}
-# Text packs 3 to 20 times; zeros a thousand times and more.
-MOST_EXPANSION = 200
-_FREE = 64 << 20  # bytes that any packed file may unpack to
-MOST_LINE = 256 << 20  # bytes; a whole book is a hundredth of it
-MOST_WHOLE = 2 << 30  # bytes of a file that can only be read whole
 
 Advance = Callable[[int], None]
 
@@ -65,8 +62,7 @@ def open_input(path: Path, advance: Advance = silent) -> Iterator[IO[bytes]]:
             if not packing:
                 yield cast("IO[bytes]", counted)
                 return
-            limit = _FREE + MOST_EXPANSION * path.stat().st_size
-            plain = _Bounded(_unpacked(packing, counted), limit, path)
+            plain = _Bounded(_unpacked(packing, counted), most_of(path), path)
             yield cast("IO[bytes]", io.BufferedReader(plain, 1 << 20))
         except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
             raise UserError(
@@ -78,14 +74,14 @@ def read_whole(path: Path, advance: Advance = silent) -> bytes:
     """The content at once, for formats that cannot be streamed.
 
     Raises:
-        UserError: as `open_input`, or more than `MOST_WHOLE`.
+        UserError: as `open_input`, or more than `limits.UNPACKED_WHOLE`.
     """
     with open_input(path, advance) as file:
-        content = file.read(MOST_WHOLE + 1)
-    if len(content) > MOST_WHOLE:
+        content = file.read(limits.UNPACKED_WHOLE + 1)
+    if len(content) > limits.UNPACKED_WHOLE:
         raise UserError(
-            f"{path}: more than {MOST_WHOLE >> 30} GiB, and its format can only be read whole. "
-            f"Convert it to JSON lines (.jsonl)."
+            f"{path}: more than {limits.UNPACKED_WHOLE >> 30} GiB, and its format can only be read "
+            f"whole. Convert it to JSON lines (.jsonl)."
         )
     return content
 
@@ -94,16 +90,16 @@ def lines(path: Path, advance: Advance = silent) -> Iterator[tuple[int, bytes]]:
     """(number from 1, line) of a file of lines, a byte order mark left out.
 
     Raises:
-        UserError: as `open_input`, or a line beyond `MOST_LINE`.
+        UserError: as `open_input`, or a line beyond `limits.LINE_BYTES`.
     """
     with open_input(path, advance) as file:
         number = 0
-        while line := file.readline(MOST_LINE + 1):
+        while line := file.readline(limits.LINE_BYTES + 1):
             number += 1
-            if len(line) > MOST_LINE:
+            if len(line) > limits.LINE_BYTES:
                 raise UserError(
-                    f"{path}:{number}: a line of more than {MOST_LINE >> 20} MiB; expected a "
-                    f"document a line."
+                    f"{path}:{number}: a line of more than {limits.LINE_BYTES >> 20} MiB; expected "
+                    f"a document a line."
                 )
             yield number, line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
 
@@ -166,7 +162,7 @@ class _Bounded(io.RawIOBase):
         self._left -= len(content)
         if self._left < 0:
             raise UserError(
-                f"{self._path}: unpacks to more than {MOST_EXPANSION} times its size, which no "
+                f"{self._path}: unpacks to more than {limits.EXPANSION} times its size, which no "
                 f"text does: it is refused. Unpack it by hand if you know what it holds."
             )
         return len(content)

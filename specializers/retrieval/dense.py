@@ -13,12 +13,12 @@ hold the vectors and their links, 108 GB for all of PubMed. The price is recall:
 from __future__ import annotations
 
 import io
-import json
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.doors.files import read_object
 from harness.errors import MissingExtra, UserError
 from harness.files import digest, write_bytes
 from harness.progress import Step
@@ -100,7 +100,7 @@ def refuse_other_embedding(root: Path, embedder: Embedder) -> None:
     """
     if (_folder(root, embedder) / INDEX).is_file():
         return
-    names = [json.loads(path.read_text())["embedding"] for path in root.glob(f"dense-*/{INDEX}")]
+    names = [str(read_object(path).get("embedding")) for path in root.glob(f"dense-*/{INDEX}")]
     if names:
         raise UserError(
             f"{root}: has vectors of the embedding model {', '.join(sorted(names))}, not of this "

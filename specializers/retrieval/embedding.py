@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.checks import read_toml
+from harness.doors.files import read_object, read_toml
 from harness.doors.model import check_embedding
 from harness.errors import MissingExtra, UserError, UserErrors, did_you_mean
 from harness.files import cache_folder
@@ -121,7 +120,7 @@ def embedding_spec(name: str) -> ModelSpec:
 
 def _refuse_generative(name: str, folder: Path) -> None:
     """A language model's mean-pooled states make poor vectors; nothing would tell."""
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config = read_object(folder / "config.json")
     kinds = [kind for kind in config.get("architectures") or () if kind.endswith("ForCausalLM")]
     if kinds and not (folder / "modules.json").exists():
         raise UserError(

@@ -6,9 +6,9 @@ cache under their content, and opened memory-mapped.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
+from harness.doors.files import read_object
 from harness.types import Json, Progress
 from specializers.corpus.open import built_manifest, index_root, open_corpus, passages_file
 from specializers.retrieval.bm25 import open_bm25
@@ -64,4 +64,4 @@ def build_indexes(folder: Path, progress: Progress, embedding: str | None) -> li
     open_bm25(corpus, root, progress)
     if embedding is not None:
         open_dense(corpus, root, open_embedder(embedding, progress), progress)
-    return [json.loads(path.read_text()) for path in sorted(root.glob(f"*/{INDEX}"))]
+    return [read_object(path) for path in sorted(root.glob(f"*/{INDEX}"))]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import Any, Protocol
 
 from filelock import FileLock
 
+from harness.doors.files import parse_json
 from harness.files import cache_folder, sha256_file, sync, write_bytes, write_json
 from harness.identity.content import file_digests
 from harness.types import Json, Progress
@@ -136,7 +136,7 @@ def _kept(folder: Path, corpus: str) -> tuple[Json | str, dict[str, str]]:
     if not folder.is_dir():
         return "", {}
     try:
-        made = json.loads((folder / INDEX).read_bytes())
+        made = parse_json((folder / INDEX).read_bytes())
         listed = dict(made["files"])
         there = [name for name in listed if (folder / name).is_file()]
         found = file_digests(folder, there, cache_folder())

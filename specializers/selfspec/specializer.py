@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.artifacts.make import ensure
-from harness.files import cache_folder, read_jsonl, write_bytes, write_jsonl
+from harness.doors.files import read_jsonl
+from harness.files import cache_folder, write_bytes, write_jsonl
 from harness.types import Artifact, BaseModel, Domain, Json, Progress, Specializer
 from specializers.needs import (
     missing_packages,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Mapping
@@ -10,6 +9,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from harness.doors.files import read_object
 from harness.engines.loading import guard_nf4, nf4, quantisable
 from harness.errors import UserError
 from harness.files import sync, write_json
@@ -86,7 +86,7 @@ def save_adapter(model: Any, folder: Path, base_name: str) -> None:
     shutil.rmtree(work, ignore_errors=True)
     model.save_pretrained(work, save_embedding_layers=False)
     (work / "README.md").unlink(missing_ok=True)
-    config = json.loads((work / "adapter_config.json").read_text(encoding="utf-8"))
+    config = read_object(work / "adapter_config.json")
     config["base_model_name_or_path"] = base_name
     # peft keeps a set, whose order changes from process to process.
     if isinstance(config["target_modules"], list):

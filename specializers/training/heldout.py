@@ -6,12 +6,12 @@ checkpoints, so that a run that was killed goes on with what it had seen.
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.doors.files import read_object
 from harness.files import sync, write_json
 from specializers.training.loss import asked, keeps_logits, summed_loss
 from specializers.training.packing import collate
@@ -60,7 +60,7 @@ class HeldOut:
         self.losses: dict[int, float] = {}  # step -> nats per answer token
         if examples:
             path = folder / _MEASURED
-            told = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+            told = read_object(path) if path.is_file() else {}
             self.losses = {int(step): told[step] for step in told if int(step) <= begun}
             if not self.losses:
                 self.measure(0)

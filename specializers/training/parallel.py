@@ -21,6 +21,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from harness.doors.files import parse_json, read_object
 from harness.errors import UserError
 from harness.types import Json, Progress
 from specializers.training.examples import TrainingExample
@@ -77,7 +78,7 @@ def train_in_processes(
         raise UserError(mistake)
     if codes := [process.returncode for process in processes if process.returncode]:
         raise RuntimeError(f"training: a process of {count} ended with code {codes[0]}; see above")
-    report: Json = json.loads((out / "training.json").read_text(encoding="utf-8"))
+    report: Json = read_object(out / "training.json")
     return report
 
 
@@ -137,7 +138,7 @@ def _follow(lead: subprocess.Popen[str], progress: Progress) -> str:
     """Pass on what the first process tells; the mistake it met, or ""."""
     assert lead.stdout is not None
     for line in lead.stdout:
-        what, *rest = json.loads(line)
+        what, *rest = parse_json(line)
         if what == "mistake":
             return str(rest[0])
         getattr(progress, what)(*rest)

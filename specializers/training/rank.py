@@ -15,6 +15,7 @@ import threading
 from pathlib import Path
 from typing import Any, TextIO
 
+from harness.doors.files import parse_json
 from harness.errors import UserError
 from harness.progress import NullProgress
 from harness.types import Progress
@@ -31,7 +32,8 @@ class Told:
 
     def tell(self, *what: object) -> None:
         """One line."""
-        print(json.dumps(what), file=self._stream, flush=True)
+        self._stream.write(json.dumps(what) + "\n")
+        self._stream.flush()
 
     def start(self, label: str, total: int, unit: str) -> None:
         self.tell("start", label, total, unit)
@@ -52,7 +54,7 @@ def main() -> int:
     told = Told(os.fdopen(os.dup(1), "w"))
     os.dup2(2, 1)
     rank, count = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-    call: dict[str, Any] = json.loads(sys.stdin.readline())
+    call: dict[str, Any] = parse_json(sys.stdin.readline())
     threading.Thread(target=_end_with_parent, daemon=True).start()
     progress: Progress = NullProgress() if rank else told
     try:

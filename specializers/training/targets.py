@@ -102,7 +102,7 @@ def _chat_turns(tokens: HFTokens, example: TrainingExample) -> tuple[str, str, b
             turns = fold_system_turn(turns)
     asked = tokens.apply_chat_template(turns)
     answered = [*turns, {"role": "assistant", "content": example.response}]
-    both = str(tokens.tokenizer.apply_chat_template(answered, tokenize=False))
+    both = tokens.whole_chat(answered)
     if not both.startswith(asked):
         return asked, example.response, False
     # Templates put a line break after the end of the turn; nobody reads it any more.

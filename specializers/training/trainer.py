@@ -7,7 +7,6 @@ made.
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import shutil
@@ -17,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from harness.doors.files import parse_json
 from harness.engines.tokens import HFTokens
 from harness.errors import MissingExtra, UserError
 from harness.files import sha256_file, sync, write_json, write_jsonl
@@ -286,7 +286,7 @@ def last_whole_checkpoint(folder: Path, progress: Progress) -> Path | None:
             continue
         # Of 0.1 the file is empty: that it was written to its end is all that is known.
         held = (path / WHOLE).read_text(encoding="utf-8")
-        if held and json.loads(held) != _digests(path):
+        if held and parse_json(held) != _digests(path):
             progress.say(f"{path}: damaged; training goes on from the checkpoint before")
             shutil.rmtree(path)
         else:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-import zipfile
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
+from harness.doors import limits
+from harness.doors.packed import open_zip
 from harness.errors import UserError
 from harness.files import digest
 from tasks.cards import Origin, SourceFile
@@ -107,7 +108,7 @@ class Sources:
 
 def contents_digest(archive: Path) -> str:
     """A digest of what a zip holds: hosts pack the same commit into different bytes."""
-    with zipfile.ZipFile(archive) as packed:
+    with open_zip(archive) as packed:
         members = sorted(name for name in packed.namelist() if not name.endswith("/"))
         return digest({name: sha256(packed.read(name)).hexdigest() for name in members})
 
@@ -129,7 +130,14 @@ def _download(url: str, path: Path) -> None:
                     "does not have at this commit."
                 )
             answer.raise_for_status()
+            held = 0
             for block in answer.iter_content(_BLOCK):
+                held += len(block)
+                if held > limits.DOWNLOAD:
+                    raise UserError(
+                        f"{url}: more than {limits.DOWNLOAD:,} bytes; expected a data set's file. "
+                        "Nothing was kept. Correct the card's origin."
+                    )
                 out.write(block)
         shutil.move(temporary, path)
     except requests.RequestException as error:

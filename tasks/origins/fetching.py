@@ -8,7 +8,6 @@ with a manifest is complete. `lock.py` keeps the checksums no card states.
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any, Literal
 
 from filelock import FileLock
 
+from harness.doors.files import read_object
 from harness.errors import UserError, UserErrors
 from harness.files import digest, sha256_file, write_json, write_jsonl
 from tasks.cards import Card
@@ -174,8 +174,8 @@ def _manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
     if not path.exists():
         return {}
-    manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return manifest
+    mend = "Remove the folder; the next fetch makes it anew."
+    return read_object(path, mend=mend)
 
 
 def _checked_files(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from harness.doors import limits
+from harness.doors.files import read_json
 from tasks.numbers import parse_number
 
 
@@ -23,7 +24,7 @@ def convert_finqa(
     """
     splits: dict[str, list[dict[str, Any]]] = {}
     for split in ("train", "test"):
-        entries = json.loads(files[options[split]].read_text(encoding="utf-8"))
+        entries = read_json(files[options[split]], limits.UNPACKED_WHOLE)
         rows = [_row(entry, dataset) for entry in entries]
         splits[split] = [row for row in rows if row["target"]]
     return splits

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
+
+from harness.doors.packed import open_zip
 
 LABELS = [
     "Sustaining proliferative signaling",
@@ -40,7 +41,7 @@ def convert(
     """
     split_of = _split(files[options["split"]])
     splits: dict[str, list[dict[str, Any]]] = {"train": [], "test": []}
-    with zipfile.ZipFile(files[options["corpus"]]) as packed:
+    with open_zip(files[options["corpus"]]) as packed:
         names = {PurePosixPath(name).parts[-2:]: name for name in packed.namelist()}
         for folder, file in sorted(names):
             if folder != "text" or ("labels", file) not in names:
@@ -77,7 +78,7 @@ def _hallmarks(named: str) -> list[str]:
 def _split(archive: Path) -> dict[str, str]:
     """Text of a document -> "train" or "test"; the development part is used for neither."""
     found: dict[str, str] = {}
-    with zipfile.ZipFile(archive) as packed:
+    with open_zip(archive) as packed:
         for name in packed.namelist():
             parts = PurePosixPath(name).parts
             if len(parts) < 3 or parts[-3] not in ("doc-10-class", "missing-58"):

@@ -8,14 +8,13 @@ from the same file.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock
 
-from harness.errors import UserError
+from harness.doors.files import read_object
 from harness.files import write_json
 from tasks.cards import Origin, SourceFile
 
@@ -42,14 +41,8 @@ class ChecksumLock:
         """What is recorded; nothing before the first fetch."""
         if not self.path.exists():
             return {}
-        try:
-            recorded: dict[str, str] = json.loads(self.path.read_text(encoding="utf-8"))
-        except json.JSONDecodeError as error:
-            raise UserError(
-                f"{self.path}: not JSON ({error.msg}). Restore it; or remove it, and the next "
-                "fetch records whatever it finds."
-            ) from error
-        return recorded
+        mend = "Restore it; or remove it, and the next fetch records whatever it finds."
+        return read_object(self.path, mend=mend)
 
     def record(self, found: Mapping[str, str]) -> None:
         """Add checksums; what is recorded already stays as it is."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 from xml.etree import ElementTree
 
+from harness.doors.files import read_jsonl
+from harness.doors.packed import open_zip
 from harness.errors import UserError
-from harness.files import read_jsonl
 
 
 def convert_ddi(
@@ -27,7 +27,7 @@ def convert_ddi(
     """
     splits: dict[str, list[dict[str, Any]]] = {}
     seen: set[str] = set()
-    with zipfile.ZipFile(files[options["archive"]]) as packed:
+    with open_zip(files[options["archive"]]) as packed:
         for split in ("train", "test"):
             folder = str(options[split])
             names = sorted(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from harness.doors import limits
+from harness.doors.files import read_json
+from harness.doors.packed import read_parquet
 from harness.errors import UserError
 
 # Characters of context: four fifths of a 2,048-token window at four characters a token.
@@ -30,7 +32,7 @@ def convert_bioasq(
     for split in ("train", "test"):
         splits[split] = []
         for path in options[split]:
-            content = json.loads(files[path].read_text(encoding="utf-8"))
+            content = read_json(files[path], limits.UNPACKED_WHOLE)
             for question in content["questions"]:
                 if question["type"] == options["type"] and (row := _bioasq(question, dataset)):
                     splits[split].append(row)
@@ -88,8 +90,8 @@ def convert_pubmedqa(
         options: "questions", "test": paths; "answer": "long" (the abstract's conclusion)
             or "decision" (yes/no/maybe).
     """
-    questions = json.loads(files[options["questions"]].read_text(encoding="utf-8"))
-    test = set(json.loads(files[options["test"]].read_text(encoding="utf-8")))
+    questions = read_json(files[options["questions"]], limits.UNPACKED_WHOLE)
+    test = set(read_json(files[options["test"]], limits.UNPACKED_WHOLE))
     if missing := sorted(test - set(questions)):
         raise UserError(f"{dataset}: missing split: test questions {missing[:3]} are not there.")
     splits: dict[str, list[dict[str, Any]]] = {"train": [], "test": []}
@@ -114,17 +116,10 @@ def convert_medmcqa(
     Args:
         options: "train", "test": paths of the parquet files.
     """
-    import pandas
-
     splits: dict[str, list[dict[str, Any]]] = {}
     for split in ("train", "test"):
-        table = pandas.read_parquet(
-            files[options[split]], columns=["id", "question", "opa", "opb", "opc", "opd", "cop"]
-        )
-        records = [
-            {str(key): value for key, value in record.items()}
-            for record in table.to_dict(orient="records")
-        ]
+        columns = ["id", "question", "opa", "opb", "opc", "opd", "cop"]
+        records = read_parquet(files[options[split]], columns).to_pylist()
         if split == "train":
             records.sort(key=lambda record: hashlib.sha256(record["id"].encode()).hexdigest())
             records = records[:_TRAIN_SAMPLE]

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from harness.doors.packed import read_parquet
 from harness.errors import UserError
 from tasks.origins.workbook import read_sheet
 
@@ -71,7 +72,7 @@ def _read(path: Path) -> list[_Line]:
     import pandas
 
     if path.suffix == ".parquet":
-        table = pandas.read_parquet(path)
+        table = read_parquet(path).to_pandas()
     else:
         table = pandas.read_csv(path, dtype=str, keep_default_na=False)
     return [{str(k): str(v) for k, v in r.items()} for r in table.to_dict(orient="records")]

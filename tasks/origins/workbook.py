@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 from xml.etree import ElementTree
 
+from harness.doors import limits
+from harness.doors.packed import open_zip
+from harness.doors.text import plain
 from harness.errors import UserError
 
 _SPACE = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
@@ -14,7 +16,7 @@ _RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationship
 
 def read_sheet(workbook: Path, name: str = "") -> list[list[str]]:
     """The rows of the named sheet, or of the first one."""
-    with zipfile.ZipFile(workbook) as packed:
+    with open_zip(workbook) as packed:
         sheets = ElementTree.fromstring(packed.read("xl/workbook.xml")).iter(f"{_SPACE}sheet")
         targets = {sheet.get("name"): sheet.get(_RELATION) for sheet in sheets}
         name = name or next(iter(targets), None) or ""
@@ -38,6 +40,8 @@ def _cells(row: ElementTree.Element, shared: list[str]) -> list[str]:
         column = 0
         for letter in cell.get("r", "A1").rstrip("0123456789"):
             column = column * 26 + ord(letter) - ord("A") + 1
+            if not 0 < column <= limits.SHEET_COLUMNS:
+                raise UserError(f"a cell named {plain(cell.get('r', '')):.40}; expected A1 to XFD.")
         text = "".join(cell.itertext()) if cell.get("t") == "inlineStr" else ""
         value = cell.find(f"{_SPACE}v")
         if value is not None and value.text:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import datetime
 import decimal
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.doors import limits
+from harness.doors.files import parse_json
+from harness.doors.packed import open_zip, read_parquet
 from harness.errors import UserError, UserErrors
 from tasks.own.delimited import read_delimited
 from tasks.own.encoding import decoded
@@ -59,10 +61,8 @@ def read_table(path: Path, *, encoding: str = "", sheet: str = "") -> Table:
 def _json(path: Path, text: str) -> Table:
     """An array, an object around one, an object of columns, or an object a line."""
     try:
-        whole = json.loads(text)
+        whole = parse_json(text)
     except ValueError as error:
-        if not isinstance(error, json.JSONDecodeError):
-            raise
         return _json_lines(path, text, error)
     if isinstance(whole, dict):
         lists = {key: value for key, value in whole.items() if isinstance(value, list)}
@@ -77,17 +77,19 @@ def _json(path: Path, text: str) -> Table:
     return _objects(path, [(f"row {n}", row) for n, row in enumerate(whole, 1)])
 
 
-def _json_lines(path: Path, text: str, whole: json.JSONDecodeError) -> Table:
+def _json_lines(path: Path, text: str, whole: ValueError) -> Table:
     rows: list[tuple[str, Any]] = []
     faults: list[str] = []
     lines = [(n, line) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
     for number, line in lines:
         try:
-            rows.append((f"line {number}", json.loads(line)))
+            rows.append((f"line {number}", parse_json(line)))
         except ValueError as error:
             faults.append(f"{path}:{number}: no JSON ({error}). Expected an object a line.")
+    at, column = getattr(whole, "lineno", 1), getattr(whole, "colno", 1)
+    told = getattr(whole, "msg", str(whole))
     if faults and len(faults) > len(lines) // 2:  # one value over several lines
-        raise UserError(f"{path}:{whole.lineno}: no JSON ({whole.msg}, column {whole.colno}).")
+        raise UserError(f"{path}:{at}: no JSON ({told}, column {column}).")
     if faults:
         raise UserErrors(few(path, faults))
     return _objects(path, rows)
@@ -109,27 +111,25 @@ def _objects(path: Path, found: Sequence[tuple[str, Any]]) -> Table:
 
 
 def _parquet(path: Path) -> Table:
-    from pyarrow import ArrowException, parquet
-
-    try:
-        table = parquet.read_table(path)
-    except (ArrowException, OSError, ValueError) as error:
-        raise UserError(f"{path}: no whole Parquet file ({error!s:.120}). Write it anew.") from None
+    table = read_parquet(path)
     rows = [{key: _plain(value) for key, value in row.items()} for row in table.to_pylist()]
     names = [name for name in table.column_names if not name.startswith("__index_level_")]
     return Table(tuple(names), tuple(rows), tuple(f"row {n}" for n in range(1, len(rows) + 1)))
 
 
 def _workbook(path: Path, sheet: str) -> Table:
-    import zipfile
-
     import openpyxl
 
     try:
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-        sheets = {one.title: list(_lines(one.iter_rows(values_only=True))) for one in book}
+        with open_zip(path, "workbook"):  # judged; openpyxl opens it anew
+            book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+        sheets: dict[str, list[tuple[int, Sequence[Any]]]] = {}
+        for one in book:
+            one.reset_dimensions()  # a stated size would be filled up with empty cells
+            sheets[one.title] = list(_lines(path, one.iter_rows(values_only=True)))
         book.close()
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
+    # What openpyxl meets where the XML is torn or means something else.
+    except (LookupError, TypeError, ValueError, OSError, SyntaxError, AttributeError) as error:
         raise UserError(f"{path}: no whole workbook ({error!s:.120}). Save it again.") from None
     filled = [title for title, lines in sheets.items() if len(lines) > 1]
     title = sheet or next(iter(filled), "")
@@ -158,8 +158,15 @@ def _workbook(path: Path, sheet: str) -> Table:
     )
 
 
-def _lines(rows: Iterator[Sequence[Any]]) -> Iterator[tuple[int, Sequence[Any]]]:
+def _lines(path: Path, rows: Iterator[Sequence[Any]]) -> Iterator[tuple[int, Sequence[Any]]]:
+    held = 0
     for number, cells in enumerate(rows, 1):
+        held += len(cells)
+        if number > limits.SHEET_ROWS or held > limits.CELLS:
+            raise UserError(
+                f"{path}: more than {limits.SHEET_ROWS:,} rows or {limits.CELLS:,} cells in a "
+                f"sheet; expected fewer. Save the rows you mean as .csv."
+            )
         if any(value is not None and str(value).strip() for value in cells):
             yield number, cells
 

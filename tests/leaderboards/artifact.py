@@ -30,6 +30,10 @@ def write_artifact(home, model, *, examples, output="an answer", steps=12):
     sources = {"seeds": {"seed-1": "a seed of the domain"}, "passages": {"passage-1": "a passage"}}
     (folder / "sources.json").write_text(json.dumps(sources))
     manifest = {
+        "name": model,
+        "specializer": "selfspec",
+        "base": "m",
+        "kind": "adapter",
         "digest": DIGEST,
         "files": {"data.jsonl": sha256(data).hexdigest()},
         "params": {"examples": examples, "learning_rate": 0.0003},

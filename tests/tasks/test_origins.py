@@ -17,8 +17,8 @@ from typing import Any
 import pandas
 import pytest
 
+from harness.doors.files import read_jsonl
 from harness.errors import UserError, UserErrors
-from harness.files import read_jsonl
 from tasks.cards import Card, Origin, SourceFile
 from tasks.origins.convert import CONVERTERS
 from tasks.origins.download import Sources, contents_digest

@@ -22,6 +22,7 @@ from bench.commands.options import (
     told_refused,
     workspace_of,
 )
+from harness.doors.terminal import say
 
 if TYPE_CHECKING:
     from harness.types import Record
@@ -102,15 +103,15 @@ def write_board_of(
     board, page = write_folder(records, spec, out, folder, refused)
     write_costs(records, out / "costs.csv")
     if args.json:
-        print(render_json(board))
+        say(render_json(board))
     elif args.markdown:
-        print(render_markdown(board))
+        say(render_markdown(board))
     elif not args.quiet:
         from harness.doors.terminal import open_console
 
         console = open_console()
         console.print(render_terminal(board, explain=args.explain))
-        print(f"Page to open: {page}")
-        print(f"Also as Markdown, JSON, CSV and LaTeX in {folder}; seconds in {out / 'costs.csv'}")
+        say(f"Page to open: {page}")
+        say(f"Also as Markdown, JSON, CSV and LaTeX in {folder}; seconds in {out / 'costs.csv'}")
         console.print(render_closing(board))
     return told_refused(board.refused)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from bench.commands.options import board_name, folder_options, workspace_of
+from harness.doors.terminal import complain, say
 
 NAME = "check"
 HELP = "make the board anew and name every file that differs; exit code 1 if any does"
@@ -30,14 +30,13 @@ def call(args: argparse.Namespace) -> int:
     folder = board_folder(out, args.name)
     faults = check_folder(records, spec, out, folder, refused)
     for fault in faults:
-        print(fault, file=sys.stderr)
+        complain(fault)
     if faults:
-        print(
+        complain(
             f"{folder} is not what its {len(records)} records give: {len(faults)} files. "
-            "'bench board build' writes them anew.",
-            file=sys.stderr,
+            "'bench board build' writes them anew."
         )
         return 1
     if not args.quiet:
-        print(f"{folder} is what its {len(records)} records give, byte for byte.")
+        say(f"{folder} is what its {len(records)} records give, byte for byte.")
     return 0

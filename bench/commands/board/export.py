@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
 
 from bench.commands.options import board_name, folder_options, told_refused, workspace_of
 from bench.workspace import Workspace
+from harness.doors.terminal import complain, say
 from harness.errors import UserError
 
 NAME = "export"
@@ -57,7 +57,7 @@ def call(args: argparse.Namespace) -> int:
     for name, text in files.items():
         write_text(args.to / name, text)
     if not args.quiet:
-        print(f"{len(files)} files in {args.to}")
+        say(f"{len(files)} files in {args.to}")
     return told_refused(refused)
 
 
@@ -90,9 +90,8 @@ def _files(
     source = eval_results.Source(date, args.source, board.title, args.organization)
     found = eval_results.result_files(board, cards, args.dataset, source)
     if found.left_out:
-        print(
+        complain(
             f"bench: left out, of no data set on the hub: {', '.join(found.left_out)}. "
-            "Name one with --dataset OWNER/NAME.",
-            file=sys.stderr,
+            "Name one with --dataset OWNER/NAME."
         )
     return found.files

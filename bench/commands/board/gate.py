@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from pathlib import Path
 
 from bench.commands.options import board_name, folder_options, points, workspace_of
+from harness.doors.terminal import complain, say
 
 NAME = "gate"
 HELP = "fail if a score fell against a baseline; exit code 1, and 2 for what cannot be compared"
@@ -52,12 +52,12 @@ def call(args: argparse.Namespace) -> int:
         with Path(os.environ["GITHUB_STEP_SUMMARY"]).open("a", encoding="utf-8") as file:
             file.write(text)
     if not args.quiet:
-        print(text)
+        say(text)
     closing = failed(findings)
     for found in closing:
         where = f"{found.model} on {found.task}, {found.shots}-shot"
         told = "fell" if found.verdict == "fell" else f"{found.verdict}: {found.reason}"
-        print(f"bench: {where}: {told}.", file=sys.stderr)
+        complain(f"bench: {where}: {told}.")
     if any(found.verdict == "fell" for found in closing):
         return 1
     return 2 if closing else 0

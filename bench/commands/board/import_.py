@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.commands.options import folder_options, workspace_of
+from harness.doors.terminal import complain, say
 from harness.errors import UserErrors
 
 if TYPE_CHECKING:
@@ -61,9 +61,9 @@ def call(args: argparse.Namespace) -> int:
         write_record(place, entry.manifest, entry.items, entry.summary, {})
     if not args.quiet:
         models = ", ".join(sorted({entry.manifest["model"] for entry in places.values()}))
-        print(f"{len(places)} records of {models} in {out / 'runs'}. Now: bench board")
+        say(f"{len(places)} records of {models} in {out / 'runs'}. Now: bench board")
     for fault in faults:
-        print(f"bench: left out: {fault}", file=sys.stderr)
+        complain(f"bench: left out: {fault}")
     return 1 if faults else 0
 
 

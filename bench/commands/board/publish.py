@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from bench.commands.options import board_name, folder_options, workspace_of
+from harness.doors.terminal import say
 
 NAME = "publish"
 HELP = "write the board with its records, without texts that may not be passed on"
@@ -42,8 +43,8 @@ def call(args: argparse.Namespace) -> int:
     made = publish(records, spec, args.to.resolve().name, args.to, made_of, allowed)
     if not args.quiet:
         if args.examples:
-            print(f"With the training examples of: {', '.join(made) or 'no model'}")
-        print(f"Board: {args.to / 'board' / 'README.md'}")
-        print(f"Its pages: bench board build --out {args.to}")
-        print(f"Check it any time: bench board check --out {args.to}")
+            say(f"With the training examples of: {', '.join(made) or 'no model'}")
+        say(f"Board: {args.to / 'board' / 'README.md'}")
+        say(f"Its pages: bench board build --out {args.to}")
+        say(f"Check it any time: bench board check --out {args.to}")
     return 0

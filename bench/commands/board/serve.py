@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from bench.commands.options import board_name, count, folder_options, workspace_of
+from harness.doors.terminal import say
 from harness.errors import UserError
 
 NAME = "serve"
@@ -37,9 +38,9 @@ def call(args: argparse.Namespace) -> int:
             f"--port {args.port}: {error.strerror}. Name another, or leave it out."
         ) from error
     with server:
-        print(f"http://{LOOPBACK}:{server.server_port}/  (Ctrl+C ends it)", flush=True)
+        say(f"http://{LOOPBACK}:{server.server_port}/  (Ctrl+C ends it)")
         try:
             server.serve_forever()
         except KeyboardInterrupt:
-            print()
+            say()
     return 0

@@ -8,12 +8,12 @@ the first score.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from harness.doors.files import parse_json
 from harness.engines.served.client import Broken, Client, Refused
 from harness.engines.served.faults import Fault
 from harness.engines.served.reply import Written, read_written, unfinished
@@ -92,7 +92,7 @@ def find_way(client: Client, how: Served, ids: Sequence[int] | None, folder: Pat
 def _kept(path: Path) -> Way | None:
     """What was found out before; None where nothing was, or nothing that is understood."""
     try:
-        known = json.loads(path.read_text(encoding="utf-8"))
+        known = parse_json(path.read_bytes())
         return Way(**{**known, "without": tuple(known.get("without", ()))})
     except (OSError, ValueError, TypeError, AttributeError):
         return None

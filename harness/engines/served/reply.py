@@ -11,6 +11,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from harness.doors.files import parse_json
 from harness.types import Json
 
 # Why a generation ended, in the words of OpenAI, vLLM, Anthropic, Gemini, DeepSeek, Zhipu, Bedrock.
@@ -167,7 +168,7 @@ def read_events(content: bytes) -> Json | None:
         if value.strip() == "[DONE]":
             ended = True
             break
-        event = json.loads(value)
+        event = parse_json(value)
         if not isinstance(event, dict):
             raise ValueError("an event that is no object")
         if event.get("error"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 from collections.abc import Iterator, Mapping
@@ -13,6 +12,7 @@ from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
+from harness.doors.model import check_adapter
 from harness.engines.device import total_memory
 from harness.errors import MissingExtra, UserError
 from harness.identity.things import adapter_identity
@@ -167,17 +167,11 @@ class VLLMProcess:
             return None
         from vllm.lora.request import LoRARequest
 
-        config = adapter / "adapter_config.json"
-        if not config.is_file():
-            raise UserError(
-                f"{adapter} is no peft adapter: it has no adapter_config.json. "
-                "Give the folder that peft's 'save_pretrained' wrote."
-            )
-        rank = int(json.loads(config.read_text(encoding="utf-8"))["r"])
+        rank = int(check_adapter(adapter)["r"])
         most = self.arguments["max_lora_rank"]
         if rank > most:
             raise UserError(
-                f"{config}: rank {rank}, but vLLM makes room for at most {most}. "
+                f"{adapter}: rank {rank}, but vLLM makes room for at most {most}. "
                 "Raise 'max_lora_rank' in the model's engine_args."
             )
         name = adapter_identity(adapter)

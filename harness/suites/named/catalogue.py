@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.checks import is_plain_name
+from harness.doors.paths import check_tree
 from harness.doors.text import plain
 from harness.errors import UserError, UserErrors
 from harness.suites.named.groups import Found, Group, Known, Member, members
@@ -78,6 +79,7 @@ class Catalogue:
         self._index = self._of_folders()
         self._found: dict[str, Found] = {}
         self._groups: tuple[bool, dict[str, dict[str, Json]]] | None = None
+        self._tags: tuple[bool, dict[str, list[str]]] | None = None
         self._gone: dict[str, str] = {}
         for faults in self.left_out.values():
             for path, message in faults.items():
@@ -95,6 +97,7 @@ class Catalogue:
         """lm-eval passes over a file that it cannot read; its task would only be unknown."""
         faults: dict[str, dict[Path, str]] = {}
         for suite in sorted(self._folders):
+            check_tree(self._suites[suite], links=True)  # lm-eval would wait for a pipe
             for path in sorted(self._suites[suite].glob("**/*.yaml")):
                 try:
                     content = read_task(path, self._root(suite), self._shared).config
@@ -206,7 +209,13 @@ class Catalogue:
         return self._kind(name) if name in self._index else "task"
 
     def _tagged(self, tag: str) -> list[str]:
-        return sorted(n for n, e in self._index.items() if tag in e.tags and e.kind.name != "TAG")
+        if self._tags is None or self._tags[0] != self._with_defaults:
+            tasks: dict[str, list[str]] = {}
+            for name, entry in sorted(self._index.items()):
+                for one in entry.tags if entry.kind.name != "TAG" else ():
+                    tasks.setdefault(one, []).append(name)
+            self._tags = self._with_defaults, tasks
+        return self._tags[1].get(tag, [])
 
     def _read(self, group: str) -> Reading:
         entry = self._entry(group)

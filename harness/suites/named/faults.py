@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import glob
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from harness.doors import limits
+from harness.doors.files import parse_json, read_bytes
 from harness.doors.text import plain
+from harness.errors import UserError
 from harness.suites.reading import Reading, read_task
 
 _MOST = 5  # faults told of one file
@@ -75,16 +77,19 @@ def _files(value: Any) -> Iterator[str]:
 
 def _json_faults(path: Path) -> Iterator[str]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_bytes(path, limits.ITEMS_BYTES).decode("utf-8")
     except UnicodeDecodeError as error:
         yield f"{plain(path)}: byte {error.start} is no UTF-8. Write the file again as UTF-8."
+        return
+    except UserError as error:
+        yield str(error)
         return
     except OSError as error:
         yield f"{plain(path)}: cannot be read ({error.strerror})."
         return
     if text.lstrip().startswith("["):
         try:
-            json.loads(text)
+            parse_json(text)
         except ValueError as error:
             yield f"{plain(path)}:{_place(error)}. Expected a list of rows, or a row a line."
         return
@@ -93,7 +98,7 @@ def _json_faults(path: Path) -> Iterator[str]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = parse_json(line)
         except ValueError as error:
             column = getattr(error, "colno", 1)
             yield (

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import glob
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.doors.files import parse_json
 from harness.doors.text import plain
 from harness.suites.items import choice_named
 
@@ -86,6 +86,6 @@ def _rows_of(path: Path, *, csv_file: bool) -> Sequence[int]:
 
 def _is_row(line: str) -> bool:
     try:
-        return isinstance(json.loads(line), dict)
+        return isinstance(parse_json(line), dict)
     except ValueError:
         return False

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.artifacts.lineage import example_text
-from harness.files import read_jsonl
+from harness.doors.files import read_jsonl
 from harness.leaks import index as leak_index
 from harness.leaks.index import LeakIndex, normalised_words
 from harness.leaks.report import ItemText, LeakRule

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from harness.artifacts.make import ensure
+from harness.doors.files import read_jsonl
 from harness.errors import UserError
-from harness.files import read_jsonl
 from harness.progress import NullProgress
 from harness.types import Decoding, Domain, Response
 from specializers.controls.dapt import Dapt

@@ -13,8 +13,9 @@ import pytest
 
 import tasks
 from bench import cli
+from harness.doors.files import read_jsonl
 from harness.errors import UserError
-from harness.files import read_jsonl, sha256_file
+from harness.files import sha256_file
 from harness.leaks.check import check_artifact
 from harness.leaks.index import LeakIndex
 from harness.leaks.report import ItemText

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.files import read_jsonl
+from harness.doors.files import read_jsonl
 from harness.leaks.index import LeakIndex
 from harness.leaks.report import ItemText
 from specializers.domain import DOMAINS

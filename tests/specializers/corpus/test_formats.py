@@ -11,10 +11,10 @@ from typing import Any
 import pandas
 import pytest
 
+from harness.doors import limits
+from harness.doors.files import read_jsonl
 from harness.errors import UserError
-from harness.files import read_jsonl
 from harness.progress import NullProgress
-from specializers.corpus import unpack
 from specializers.corpus.build import Wanted, build_corpus
 from specializers.corpus.cut import Bad, Document
 from specializers.corpus.fields import Fields, parse_where
@@ -238,7 +238,7 @@ def test_pages_are_read(tmp_path: Path) -> None:
 def test_what_unpacks_beyond_measure_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(unpack, "_FREE", 1 << 16)
+    monkeypatch.setattr(limits, "UNPACKED_FREE", 1 << 16)
     buffer = io.BytesIO()
     with gzip.GzipFile(fileobj=buffer, mode="wb") as file:
         file.write(b" " * (4 << 20))

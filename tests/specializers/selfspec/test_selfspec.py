@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from harness.artifacts.make import ensure
+from harness.doors.files import read_jsonl
 from harness.errors import UserError, UserErrors
-from harness.files import read_jsonl
 from harness.progress import NullProgress
 from harness.types import Artifact, Decoding, Domain, Response
 from specializers.domain import load_domain

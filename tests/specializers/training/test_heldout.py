@@ -15,7 +15,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.files import read_jsonl
+from harness.doors.files import read_jsonl
 from harness.progress import NullProgress
 from specializers.training.examples import TrainingExample
 from specializers.training.heldout import FEWEST, split

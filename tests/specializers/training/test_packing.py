@@ -12,7 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.files import read_jsonl
+from harness.doors.files import read_jsonl
 from harness.progress import NullProgress
 from specializers.training.adapter import with_adapter
 from specializers.training.loss import answer_loss, asked

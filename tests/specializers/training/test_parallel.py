@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from harness.doors.files import read_jsonl
 from harness.errors import UserError
-from harness.files import read_jsonl
 from harness.progress import NullProgress
 from specializers.training.parallel import _follow, train_in_processes
 from specializers.training.trainer import train_lora

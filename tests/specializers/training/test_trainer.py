@@ -17,10 +17,11 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from harness.doors.files import read_jsonl
 from harness.engines.loading import guard_nf4, nf4
 from harness.engines.tokens import HFTokens
 from harness.errors import UserError
-from harness.files import read_jsonl, sha256_file
+from harness.files import sha256_file
 from harness.progress import NullProgress
 from specializers.stages import adapter_stage
 from specializers.training.adapter import adapted_modules, with_adapter
