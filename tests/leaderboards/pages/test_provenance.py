@@ -43,7 +43,7 @@ def test_changed_examples_are_refused(tmp_path):
 
 def test_a_damaged_manifest_is_named(tmp_path):
     (write_artifact(tmp_path, "selfspec-tiny", examples=1) / "manifest.json").write_text("{")
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match="not an artifact"):
         read_kept(tmp_path, "selfspec-tiny", DIGEST)
 
 
