@@ -31,6 +31,7 @@ class Asking:
         draws: how many choices of few-shot examples each task is asked with.
         limit: the first items of each task only; 0 is all.
         chat: whether prompts go through the chat template; "auto" is each model's own way.
+        split: whose items are asked; "train" is for choosing among variants, see docs/method.md.
     """
 
     tasks: tuple[str, ...]
@@ -38,6 +39,7 @@ class Asking:
     draws: int = 1
     limit: int = 0
     chat: Literal["auto", "on", "off"] = "auto"
+    split: Literal["test", "train"] = "test"
 
 
 def planned(
@@ -99,10 +101,12 @@ def load_tasks(
     jobs: Sequence[Job],
     tasks: Sequence[str],
     left_out: list[str] | None = None,
+    split: Literal["test", "train"] = "test",
 ) -> dict[tuple[int, int], dict[str, Any]]:
     """lm-eval tasks by (shots, draw) of the jobs, then by name.
 
     Args:
+        split: whose items they ask.
         left_out: takes the messages of tasks that cannot be built, which then are left out.
     """
     built = {}
@@ -110,7 +114,7 @@ def load_tasks(
         wanted = {job.task for job in jobs if (job.shots, job.draw) == (k, draw)}
         named = [task for task in tasks if task in wanted]
         built[k, draw] = workspace.suites.load(
-            named, shots=k, draw=draw, data=workspace.data, left_out=left_out
+            named, shots=k, draw=draw, data=workspace.data, left_out=left_out, split=split
         )
     return built
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from harness.errors import UserError, UserErrors, did_you_mean
 from harness.suites.corrections import any_first_row, correct
@@ -18,7 +18,7 @@ from harness.suites.exam_data import MissingData, load_own, told_together
 from harness.suites.named.catalogue import WITHIN, Catalogue, TaskPlace
 from harness.suites.named.faults import where, why_not
 from harness.suites.named.groups import Member
-from harness.suites.prompts import as_at_first, begin, demonstrations, prepare
+from harness.suites.prompts import as_at_first, ask_items_of, begin, demonstrations, prepare
 from harness.suites.reading import Reading, read_task
 from harness.suites.templates import sandbox_templates
 from harness.suites.trust import build, refuse_code, resolved, wanted_code
@@ -171,6 +171,7 @@ class SuiteIndex(Catalogue):
         draw: int,
         data: Path | None,
         left_out: list[str] | None = None,
+        split: Literal["test", "train"] = "test",
     ) -> dict[str, Any]:
         """Build lm-eval Task objects with k shots and one draw of demonstrations.
 
@@ -179,6 +180,7 @@ class SuiteIndex(Catalogue):
             draw: which demonstrations; 0 is what `lm_eval` itself would take.
             data: folder of a local mirror, or None for BENCH_DATA and the cache.
             left_out: takes the messages of tasks that cannot be built, which then are left out.
+            split: whose items are asked; no item is among its own demonstrations.
         Raises:
             UserErrors: rows missing or faulty; too few train rows for the shots; code that
                 is not trusted, or that models would write.
@@ -204,6 +206,7 @@ class SuiteIndex(Catalogue):
                         task = self._build(manager, place, reading, metadata)
                     prepare(task)
                 correct(task)
+                ask_items_of(split, name, task)
             except MissingData as error:
                 missing.append(error)
                 continue
