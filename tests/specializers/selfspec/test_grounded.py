@@ -39,8 +39,6 @@ from specializers.selfspec.specializer import SelfSpec, make_data
 from tests.specializers.tiny import ScriptedBase, generation, hashed, save_domain
 
 WORDS = st.lists(st.sampled_from("abcdefgh"), min_size=1)
-    st.sampled_from(["sage", "mint", "tea", "cough", "heals", "grey", "cup", "warm"]), min_size=1
-)
 
 
 class Labels(ScriptedBase):
