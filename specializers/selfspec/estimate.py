@@ -121,7 +121,7 @@ def _written(domain: Domain, params: Mapping[str, Any], seeds: tuple[str, ...]) 
 
 def _grounded(domain: Domain, params: Mapping[str, Any], seeds: tuple[str, ...]) -> Making:
     """What is asked where texts come from the corpus: the prompts are those of the first round."""
-    from specializers.selfspec.grounded.expected import grounded_prompts
+    from specializers.selfspec.expected import grounded_prompts
 
     examples, most = int(params["examples"]), int(params["max_calls"])
     asked = min(most, math.ceil(examples * ASKED_OF_EXAMPLE))
