@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Set
 
-from harness.files import read_jsonl
+from harness.doors.files import read_jsonl
 from harness.types import Domain, Json
 from specializers.corpus.sentences import sentences
 from specializers.selfspec.draws import number

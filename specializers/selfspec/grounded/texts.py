@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.files import read_jsonl
+from harness.doors.files import read_jsonl
 from specializers.corpus.sentences import sentences
 from specializers.selfspec.draws import number
 from specializers.selfspec.grounded.frames import Frame

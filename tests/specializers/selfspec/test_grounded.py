@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.doors.files import read_jsonl
 from harness.errors import UserErrors
-from harness.files import read_jsonl
 from harness.progress import NullProgress
 from harness.types import Decoding, Domain, Response
 from specializers.domain import DOMAINS, load_domain
