@@ -39,6 +39,7 @@ class Asking:
         wording_items: items of the training split on which the best is chosen.
         floors: record beside the models what needs none (`harness.executors.floors`).
         bits: ask for the gold answers' bits per byte too.
+        split: whose items are asked; "train" is for choosing among variants, see docs/method.md.
     """
 
     tasks: tuple[str, ...]
@@ -51,6 +52,7 @@ class Asking:
     wording_items: int = 32
     floors: bool = False
     bits: bool = True
+    split: Literal["test", "train"] = "test"
 
 
 def planned(
@@ -142,12 +144,14 @@ def load_tasks(
     jobs: Sequence[Job],
     tasks: Sequence[str],
     left_out: list[str] | None = None,
+    split: Literal["test", "train"] = "test",
 ) -> dict[tuple[int, int, int], dict[str, Any]]:
     """lm-eval tasks by (shots, draw, wording) of the jobs, then by name.
 
     Where the wording is to be chosen, all that the task has are there.
 
     Args:
+        split: whose items they ask.
         left_out: takes the messages of tasks that cannot be built, which then are left out.
     """
     built = {}
@@ -156,7 +160,13 @@ def load_tasks(
         wanted = {job.task for job in jobs if (k, draw, wording) in _ways(index, job)}
         named = [task for task in tasks if task in wanted]
         built[k, draw, wording] = index.load(
-            named, shots=k, draw=draw, data=workspace.data, left_out=left_out, wording=wording
+            named,
+            shots=k,
+            draw=draw,
+            data=workspace.data,
+            left_out=left_out,
+            wording=wording,
+            split=split,
         )
     return built
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from leaderboards.sweeps import Sweep
 
 SEEDS = "seeds"
+TRAIN = "-train"  # what the name of a sweep over training items ends with
 
 
 @dataclass(frozen=True)
@@ -156,6 +157,10 @@ def swept(
 
     specialised = f"{specializer}-{model}"
     name = name or f"{specialised}-{vary.name}"
+    if asking.split == "train" and not name.endswith(TRAIN):
+        name += TRAIN
+    if asking.split == "test" and name.endswith(TRAIN):
+        raise UserError(f"--name {name}: ends in {TRAIN}, as sweeps with --split train do.")
     if not re.fullmatch(r"[\w.@-]+", name):
         raise UserError(f"--name {name}: expected letters, digits and . _ - @ only.")
     resolved = workspace.resolve(specialised)
@@ -163,7 +168,7 @@ def swept(
     changes = changes_of(workspace, recipe, resolved.specializer, vary, domain)
     folder = workspace.out / "sweeps" / name
     tasks, jobs = planned(workspace, asking, [workspace.resolve(model), resolved])
-    built = load_tasks(workspace, jobs, tasks)
+    built = load_tasks(workspace, jobs, tasks, split=asking.split)
     jobs, told = without_repeats(jobs, built)
     for line in told:
         workspace.progress.say(line)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.ask import Asker
-from harness.engines.base import Engine, GenerateRequest
+from harness.engines.base import Engine, GenerateRequest, ScoreRequest, Tokens
 from harness.engines.choose import open_engine
 from harness.identity.things import adapter_identity
 from harness.store import ResponseStore
@@ -134,6 +134,20 @@ class PooledBase:
         ]
         return asker.generate(requests, label)
 
+    def score(
+        self,
+        pairs: Sequence[tuple[str, str]],
+        *,
+        adapter: Path | None = None,
+        label: str = "score",
+    ) -> list[Response]:
+        """One loglikelihood (nats) per (prompt, continuation); finished ones come from the store.
+
+        Where a token spans the end of the prompt the continuation is encoded by itself.
+        """
+        asker = self._pool.adapter_asker(self._spec, adapter, adapter_identity(adapter))
+        return asker.score([_score_request(asker.engine.tokens, *pair) for pair in pairs], label)
+
     def count_tokens(self, text: str) -> int:
         """Length of a text in the base's tokens, without special tokens."""
         return len(self._pool.engine(self._spec).tokens.encode(text, add_special_tokens=False))
@@ -141,3 +155,11 @@ class PooledBase:
     def release(self) -> None:
         """Free the weights."""
         self._pool.engine(self._spec).release()
+
+
+def _score_request(tokens: Tokens, prompt: str, continuation: str) -> ScoreRequest:
+    context = tuple(tokens.encode(prompt))
+    whole = tuple(tokens.encode(prompt + continuation))
+    if whole[: len(context)] == context and len(whole) > len(context):
+        return ScoreRequest(context, whole[len(context) :])
+    return ScoreRequest(context, tuple(tokens.encode(continuation, add_special_tokens=False)))

@@ -288,6 +288,7 @@ def _manifest(
 ) -> Json:
     main = card.get("main_metric") or next(iter(facts), "")
     chat = put.chat
+    split = getattr(task, "bench_split", "test")
     options = task.config.generation_kwargs if task.OUTPUT_TYPE == "generate_until" else {}
     worded: Wording = getattr(task, "bench_wording", Wording())
     docs = [task.eval_docs[place] for place in sorted({one.doc_id for one in task.instances})]
@@ -312,7 +313,7 @@ def _manifest(
         "redistribute": bool(card.get("redistribute")) and card["origin"]["kind"] == "own",
         "n_full": len(task.eval_docs),
         "task_identity": identity_of(task, job.shots),
-        "data": _data(card, len(task.eval_docs)),
+        "data": _data(card, len(task.eval_docs), split),
         "made_from": _made_from(artifact),
         "chat": chat,
         # Where a chat template had the instruction: some have no system turn.
@@ -322,6 +323,8 @@ def _manifest(
         "packages": _packages(),
         "main_metric": main,
         "metrics": dict(facts),
+        # Named where it is not the test split: such a record stands on no board of test items.
+        **({"split": split} if split != "test" else {}),
         **({"corrections": list(corrections)} if corrections else {}),
         **({"rewritten": put.rewritten} if put.rewritten is not None else {}),
         **({"groups": groups} if (groups := getattr(task, "bench_groups", {})) else {}),
@@ -329,12 +332,12 @@ def _manifest(
     }
 
 
-def _data(card: Mapping[str, Any], rows: int) -> Json:
+def _data(card: Mapping[str, Any], rows: int, split: str) -> Json:
     """How many of the set's rows were there, and where they come from, as far as a card says."""
     origin = card.get("origin") or {}
     return {
         "rows": rows,
-        "of": int(card.get("n_test") or 0),
+        "of": int(card.get("n_test") or 0) if split == "test" else rows,
         "url": str(origin.get("url", "")),
         "revision": str(origin.get("revision", "")),
     }

@@ -261,7 +261,7 @@ class Progress(Protocol):
 class BaseModel(Protocol):
     """What a specializer may ask of the model it starts from.
 
-    Every generation goes through the response store: a specializer that is
+    Every answer goes through the response store: a specializer that is
     killed and started again gets the finished answers back at once.
     """
 
@@ -286,6 +286,16 @@ class BaseModel(Protocol):
         label: str = "generate",
     ) -> list[Response]:
         """One response per prompt, in order. `chat` wraps each prompt as a user turn."""
+        ...
+
+    def score(
+        self,
+        pairs: Sequence[tuple[str, str]],
+        *,
+        adapter: Path | None = None,
+        label: str = "score",
+    ) -> list[Response]:
+        """One response with a loglikelihood (nats, summed) per (prompt, continuation), in order."""
         ...
 
     def count_tokens(self, text: str) -> int: ...

@@ -47,12 +47,26 @@ def _asked_for(records: Iterable[Record], spec: BoardSpec) -> list[Record]:
     chosen = [
         record
         for record in records
-        if (not spec.suite or record.manifest["suite"] == spec.suite)
+        if _split(record, spec)
+        and (not spec.suite or record.manifest["suite"] == spec.suite)
         and (not spec.tasks or record.manifest["task"] in spec.tasks)
         and (not spec.shots or record.manifest["shots"] in spec.shots)
         and (not spec.models or record.manifest["model"] in spec.models)
     ]
     return sorted(chosen, key=lambda record: digest(_identity(record)))
+
+
+def _split(record: Record, spec: BoardSpec) -> bool:
+    """Was the record asked on items of the split that the board shows?"""
+    return bool(record.manifest.get("split", "test") == spec.split)
+
+
+def _of_other_split(record: Record, spec: BoardSpec) -> str:
+    found = record.manifest.get("split", "test")
+    return (
+        f"{record.manifest['model']} on {record.manifest['task']}: asked on items of the {found} "
+        f"split; these tables show the {spec.split} split, so it is left out."
+    )
 
 
 def _of_declared_version(record: Record, spec: BoardSpec) -> bool:
@@ -68,7 +82,8 @@ def gather(
     Args:
         refused: gets a message for each record that cannot be shown and is left out.
     """
-    faults: list[str] = []
+    records = list(records)
+    faults = [_of_other_split(record, spec) for record in records if not _split(record, spec)]
     chosen = select(records, spec)
     columns: dict[tuple[Setting, str], list[Record]] = defaultdict(list)
     contents = _contents(chosen)

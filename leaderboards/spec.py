@@ -39,6 +39,7 @@ class BoardSpec:
         references: names of rows in references.toml.
         resamples: resamples behind each interval and test.
         missing: the largest share of missing answers with which a row is ranked.
+        split: whose items were asked; no board mixes those of test and training splits.
     """
 
     name: str
@@ -53,6 +54,7 @@ class BoardSpec:
     references: tuple[str, ...] = ()
     resamples: int = RESAMPLES
     missing: float = MOST_MISSING
+    split: str = "test"
 
 
 _TEXT, _TEXTS, _COUNTS, _COUNT, _TABLE, _SHARE = (

@@ -61,6 +61,8 @@ class Point:
 class Sweep:
     """One parameter's points at one number of shots, rising, and the base beside them.
 
+    `split`: whose items were asked; those of "train" are for choosing, and no result.
+
     A curve is there for the average over tasks, where there is one, and for each task.
     """
 
@@ -72,6 +74,7 @@ class Sweep:
     tasks: tuple[str, ...]
     points: tuple[Point, ...]
     base_scores: Mapping[str, Score]
+    split: str = "test"
 
     def curves(self) -> list[Curve]:
         """Score against value, in points of 100."""
@@ -109,10 +112,11 @@ def sweep_of(
         for value, _, records in points
         for record in records
     ]
-    board = build([*base, *named], BoardSpec(name=name))
+    split = base[0].manifest.get("split", "test")
+    board = build([*base, *named], BoardSpec(name=name, split=split))
     model, weights = points[0][2][0].manifest["model"], base[0].manifest["model"]
     return [
-        _sweep(name, parameter, model, weights, section, points, label)
+        _sweep(name, parameter, model, weights, section, points, label, split)
         for section in board.sections
     ]
 
@@ -125,6 +129,7 @@ def _sweep(
     section: Section,
     points: Sequence[tuple[float, Mapping[str, Any], Sequence[Record]]],
     label: Mapping[float, str],
+    split: str,
 ) -> Sweep:
     rows = {row.model: row for row in section.rows}
     rows[base] = _base_row(section, base)
@@ -134,6 +139,7 @@ def _sweep(
         base=base,
         parameter=parameter,
         shots=section.shots,
+        split=split,
         tasks=tuple(_names(section)),
         points=tuple(
             Point(
@@ -191,12 +197,18 @@ def _score(entry: Average | Cell, score: float, n: int, unparseable: int) -> Sco
 
 
 def notes(sweep: Sweep) -> list[str]:
-    """What a reader of the curve must know: values that led to the same training data."""
+    """What a reader of the curve must know: values that led to the same training data, and items
+    that are no test."""
+    told = (
+        ["Asked on items of the training splits, to choose among variants: no result of a test."]
+        if sweep.split == "train"
+        else []
+    )
     same: dict[str, list[Point]] = {}
     for point in sweep.points:
         if point.data:
             same.setdefault(point.data, []).append(point)
-    return [
+    return told + [
         f"{sweep.parameter} = {', '.join(f'{p.value:g}' for p in group)}: trained on the same "
         f"{group[0].examples} examples, so these points do not differ in data."
         for group in same.values()
@@ -217,6 +229,7 @@ def as_json(sweeps: Sequence[Sweep], facts: Json) -> Json:
         "model": first.model,
         "base": first.base,
         "parameter": first.parameter,
+        "split": first.split,
         **facts,
         "sections": [
             {
@@ -311,6 +324,7 @@ def render_terminal(sweep: Sweep) -> Table:
     """The average against the parameter; each task where there is only one."""
     shown = [AVERAGE] if AVERAGE in sweep.base_scores else list(sweep.base_scores)
     title = f"{sweep.model} by {sweep.parameter}, {sweep.shots} shots"
+    title += ", on items of the training split" if sweep.split == "train" else ""
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for name in (sweep.parameter, "examples"):
         table.add_column(name, justify="right")

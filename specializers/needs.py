@@ -19,6 +19,7 @@ _PACKAGES = {
     "transformers": ("transformers", "hf"),
     "peft": ("peft", "train"),
     "bitsandbytes": ("bitsandbytes", "train"),
+    "rensa": ("rensa", "train"),
     "Stemmer": ("PyStemmer", "retrieval"),
     "faiss": ("faiss-cpu", "retrieval"),
     "sentence_transformers": ("sentence-transformers", "retrieval"),

@@ -19,6 +19,8 @@ HELP = "score a specialised model against one parameter of its making"
 EXAMPLES = (
     "bench sweep --model smollm2 --specializer selfspec --tasks biomed-mini --vary examples=8,16",
     "bench sweep --model smollm2 --specializer seedsft --tasks biomed-mini --vary seeds=10,30",
+    "bench sweep --model smollm2 --specializer selfspec --tasks biomed-mini --split train "
+    "--vary vote_samples=1,5",
 )
 
 
@@ -31,6 +33,12 @@ def options(sub: argparse.ArgumentParser) -> None:
         required=True,
         metavar="KEY=V,V,...",
         help="a numeric parameter of the specializer, or seeds, and its values",
+    )
+    sub.add_argument(
+        "--split",
+        choices=("test", "train"),
+        default="test",
+        help="whose items are asked; train is for choosing among variants (default: test)",
     )
     sub.add_argument("--name", default="", help="of the result (default: from the others)")
     model_options(sub)
@@ -49,6 +57,7 @@ def call(args: argparse.Namespace) -> int:
         args.tasks,
         {vary.name: vary.values},
         **ways_of(args),
+        split=args.split,
         recipe=recipe_of(args),
         name=args.name,
         workspace=workspace_of(args),

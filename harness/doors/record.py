@@ -65,6 +65,7 @@ _MANIFEST_MORE: Kinds = {
     "origin": WORDS,
     "model_facts": mapping(WORDS),
     "withheld": YES_NO,
+    "split": one_of("train"),
     "task_identity": mapping(WORDS),
     "data": TABLE,
     "made_from": TABLE,

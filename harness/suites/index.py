@@ -11,7 +11,7 @@ import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from harness.errors import UserError, UserErrors, did_you_mean
 from harness.suites.corrections import any_first_row, correct
@@ -19,7 +19,7 @@ from harness.suites.exam_data import MissingData, load_own, told_together
 from harness.suites.named.catalogue import WITHIN, Catalogue, TaskPlace
 from harness.suites.named.faults import where, why_not
 from harness.suites.named.groups import Member
-from harness.suites.prompts import as_at_first, begin, demonstrations, prepare
+from harness.suites.prompts import as_at_first, ask_items_of, begin, demonstrations, prepare
 from harness.suites.reading import Reading, read_task
 from harness.suites.templates import sandbox_templates
 from harness.suites.trust import build, refuse_code, resolved, wanted_code
@@ -196,6 +196,7 @@ class SuiteIndex(Catalogue):
         data: Path | None,
         left_out: list[str] | None = None,
         wording: int = 0,
+        split: Literal["test", "train"] = "test",
     ) -> dict[str, Any]:
         """Build lm-eval Task objects with k shots and one draw of demonstrations.
 
@@ -205,6 +206,7 @@ class SuiteIndex(Catalogue):
             wording: the number of one that each of the tasks has; 0 is the YAML's own.
             data: folder of a local mirror, or None for BENCH_DATA and the cache.
             left_out: takes the messages of tasks that cannot be built, which then are left out.
+            split: whose items are asked; no item is among its own demonstrations.
         Raises:
             UserErrors: rows missing or faulty; too few train rows for the shots; code that
                 is not trusted, or that models would write.
@@ -219,7 +221,9 @@ class SuiteIndex(Catalogue):
         missing: list[MissingData] = []
         for place in places:
             try:
-                loaded[place.name] = self._task(manager, place, metadata, data, wording, shots)
+                loaded[place.name] = self._task(
+                    manager, place, metadata, data, wording, shots, split
+                )
             except MissingData as error:
                 missing.append(error)
             except UserErrors as error:
@@ -241,6 +245,7 @@ class SuiteIndex(Catalogue):
         data: Path | None,
         wording: int,
         shots: int,
+        split: Literal["test", "train"],
     ) -> Any:
         """One of the tasks that `load` builds."""
         name = place.name
@@ -260,6 +265,7 @@ class SuiteIndex(Catalogue):
                 task = self._build(manager, place, reading, metadata)
             prepare(task)
         correct(task)
+        ask_items_of(split, name, task)
         if getattr(task, "UNSAFE_CODE", False):
             raise UserError(
                 f"task '{name}' executes what a model writes, and bench has no sandbox for "

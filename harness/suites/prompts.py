@@ -16,8 +16,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
+from typing import Any, Literal
 
+from harness.errors import UserError
 from harness.suites.ways.sample import BY_LABEL, sample
 
 # lm-eval's own (`--seed 0,1234,1234,1234`): Python's, numpy's, the sampler's.
@@ -81,6 +82,25 @@ def begin(task: Any, draw: int) -> None:
     if start is not None and start.sampler is not None:
         task.sampler = start.sampler.again()
     task.set_fewshot_seed(seed=SAMPLER_SEED + draw)
+
+
+def ask_items_of(split: Literal["test", "train"], name: str, task: Any) -> None:
+    """For "train", let a task ask the items of its training split in the place of its test items.
+
+    `bench_split` of the task then is "train", and its records say so.
+
+    Raises:
+        UserError: it has no training split.
+    """
+    if split == "test":
+        return
+    if not task.has_training_docs() or not len(task.training_docs()):
+        raise UserError(
+            f"task '{name}': has no training split, whose items are asked with --split train. "
+            "Leave it out, or name a training_split in its YAML."
+        )
+    task.set_config(key="test_split", value=task.config.training_split)
+    task.bench_split = "train"
 
 
 def demonstrations(task: Any) -> int:

@@ -75,25 +75,40 @@ def judge_answer(
     *,
     cut: bool = False,
     shown: Sequence[str] = (),
+    extracts: bool = False,
 ) -> Refusal | None:
     """None if the answer's form is sound, else the first fault.
 
     Args:
         cut: the answer reached the token limit.
         shown: the answers of the demonstrations it was given.
+        extracts: the answer is to be a piece of its text; else the instruction tells.
     """
-    return next(_refusals(instruction, input_text, output, cut, shown), None)
+    extracts = extracts or _is_extraction(instruction)
+    return next(_refusals(instruction, input_text, output, cut, shown, extracts), None)
+
+
+def _is_extraction(instruction: str) -> bool:
+    return bool(_TAG.search(instruction) or _EXTRACTS.search(instruction))
 
 
 def _refusals(
-    instruction: str, input_text: str, output: str, cut: bool, shown: Sequence[str]
+    instruction: str,
+    input_text: str,
+    output: str,
+    cut: bool,
+    shown: Sequence[str],
+    extracts: bool,
 ) -> Iterator[Refusal]:
     said = words(output)
     if not said or _ENUMERATION.fullmatch(output):
         yield Refusal("empty", "no word in the answer")
     if cut:
         yield Refusal("cut", "reached the token limit")
-    yield from _copies(instruction, input_text, output)
+    # What is to be found in a text and is a piece of it is right.
+    piece = f" {plain(output)} " in f" {plain(input_text)} " and said != words(input_text)
+    if not (extracts and piece):
+        yield from _copies(instruction, input_text, output)
     if output.endswith(":"):
         yield Refusal("open_end", "ends in a colon")
     if is_foreign(output):
@@ -138,7 +153,7 @@ def _wrong_kinds(
             yield Refusal("label", "none of the answers that the instruction names")
     if _NUMBER.fullmatch(output) and not _WANTS_NUMBER.search(task):
         yield Refusal("number", "a bare number to what asks for something else")
-    if input_text and (_TAG.search(instruction) or _EXTRACTS.search(instruction)):
+    if input_text and _is_extraction(instruction):
         yield from _ungrounded(input_text, output)
 
 

@@ -18,6 +18,20 @@ from specializers.training.params import TrainParams
 COMMON: dict[str, Any] = {
     "seed": 0,
     "rounds": 1,  # P: answers may be written anew by the model of the previous round
+    "train_on_seeds": "all",  # ours: the seeds are examples too; "none" leaves them out
+    # -- over texts of the corpus (inputs = "corpus")
+    "task_tokens": 64,  # ours: a question or an instruction
+    "task_temperature": 0.7,  # SELF-GUIDE (arXiv 2407.12874), chosen there by search
+    "task_top_p": 0.95,  # Bonito (arXiv 2402.18334)
+    "vote_samples": 5,  # ours: SELF-GUIDE takes 10
+    "vote_share": 0.5,  # ours: SELF-GUIDE takes 0.3
+    "vote_temperature": 0.5,  # ours: between SELF-GUIDE's 0.2 and Wang et al.'s 0.7
+    "label_margin": 0.05,  # ours: of a label's calibrated share over that of a guess
+    "duplicates": 0.8,  # ours: Jaccard of three-word runs; distilabel takes 0.9 of words
+    "long_share": 0.3,  # ours: have over 20 words; LongWriter (arXiv 2408.07055) says why
+    "cover": 0.6,  # ours: of a long answer's content words, in the text
+    "ifd": 1.0,  # Li et al. 2023 (arXiv 2308.12032); 0 asks for no loss
+    "gate_seeds": 8,  # ours: held out of each type; 0 trusts every type
     # -- instructions
     "surplus": 0.15,  # ours: accepted beyond `examples`, since some answers will be dropped
     "demonstrations": 3,  # M
@@ -58,6 +72,7 @@ COMMON: dict[str, Any] = {
 
 PAPER: dict[str, Any] = {
     **COMMON,
+    "inputs": "model",  # P: the model writes them; "corpus" takes texts of the corpus
     "examples": 5000,  # R
     "max_calls": 20_000,  # ours: a bound, so that a weak model ends with what it has
     "calls_per_round": 256,  # ours: how often the filters are asked whether there is enough
@@ -84,10 +99,12 @@ PAPER: dict[str, Any] = {
     "quantisation": "nf4",  # U
     "gradient_checkpointing": True,  # ours
     "checkpoint_steps": 20,  # ours
+    "train_on_seeds": "none",  # P: on what the model wrote alone
 }
 
 SMALL: dict[str, Any] = {
     **PAPER,
+    "inputs": "corpus",
     "examples": 96,
     # About 24,000 tokens of tasks: 11 minutes for SmolLM2-135M on two cores.
     "max_calls": 160,
@@ -115,6 +132,7 @@ SMALL: dict[str, Any] = {
     "quantisation": "",
     "gradient_checkpointing": False,
     "checkpoint_steps": 5,
+    "train_on_seeds": "all",
 }
 
 TINY: dict[str, Any] = {
@@ -123,6 +141,8 @@ TINY: dict[str, Any] = {
     "max_calls": 32,
     "calls_per_round": 16,
     "instruction_tokens": 144,
+    "vote_samples": 3,
+    "gate_seeds": 2,
     "max_input_words": 80,
     "label_floor": 3,
     "passage_words": 40,
@@ -139,6 +159,8 @@ TINY: dict[str, Any] = {
 BUDGETS = {"tiny": TINY, "small": SMALL, "paper": PAPER}
 
 CHOICES = {
+    "inputs": ("corpus", "model"),
+    "train_on_seeds": ("all", "none"),
     "demonstration_kinds": ("mixed", "one"),
     "retrieve_for": ("all", "open"),
     "wish": ("none", "topic", "kind+topic"),

@@ -23,6 +23,11 @@ TASK_TOKENS = 100
 WRITTEN_OF_TASKS = 0.85
 WRITTEN_OF_ANSWERS = 0.36
 KEPT_OF_ANSWERS = 0.6
+# Over texts of the corpus, measured with smollm2 at budget small.
+ASKED_OF_EXAMPLE = 2.0
+KEPT_OF_ASKED = 0.3
+WRITTEN_OF_QUESTION = 0.35
+WRITTEN_OF_VOTES = 0.15
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,8 @@ class Making:
 def expect(domain: Domain, params: Mapping[str, Any]) -> Making:
     """What a specializer with these parameters does, read off the parameters it has."""
     seeds = tuple(f"{s.instruction}\n{s.input}\n{s.output}" for s in domain.seeds)
+    if params.get("inputs") == "corpus":
+        return _grounded(domain, params, seeds)
     if "max_calls" in params:
         return _written(domain, params, seeds)
     if "texts" in params:
@@ -108,5 +115,38 @@ def _written(domain: Domain, params: Mapping[str, Any], seeds: tuple[str, ...]) 
             ),
         ),
         min(examples, max(1, round(accepted * KEPT_OF_ANSWERS))),
+        seeds,
+    )
+
+
+def _grounded(domain: Domain, params: Mapping[str, Any], seeds: tuple[str, ...]) -> Making:
+    """What is asked where texts come from the corpus: the prompts are those of the first round."""
+    from specializers.selfspec.expected import grounded_prompts
+
+    examples, most = int(params["examples"]), int(params["max_calls"])
+    asked = min(most, math.ceil(examples * ASKED_OF_EXAMPLE))
+    tasks, answers = grounded_prompts(domain, params, asked)
+    texts = seeds[:examples] if params["train_on_seeds"] == "all" else ()
+    written = min(examples, round(asked * KEPT_OF_ASKED))
+    return Making(
+        (
+            Ask(
+                "tasks",
+                tasks,
+                params["task_tokens"],
+                WRITTEN_OF_QUESTION,
+                most,
+                params["calls_per_round"],
+            ),
+            Ask(
+                "answers",
+                answers,
+                params["response_tokens"],
+                WRITTEN_OF_VOTES,
+                most * max(1, params["vote_samples"]),
+                params["calls_per_round"],
+            ),
+        ),
+        max(1, written + len(texts)),
         seeds,
     )

@@ -130,10 +130,21 @@ class InstructionFilters:
             self._inputs.add(plain(input_text))
         return None
 
+    def form(self, instruction: str, input_text: str) -> Refusal | None:
+        """None if the candidate's form is sound, whatever came before it; nothing is remembered."""
+        return next(self._form(instruction, input_text), None)
+
     def _novelty_text(self, instruction: str, input_text: str) -> str:
         return f"{instruction} {input_text}" if self._with_input else instruction
 
     def _refusals(self, instruction: str, input_text: str) -> Iterator[Refusal]:
+        yield from self._form(instruction, input_text)
+        if input_text:
+            yield from self._copies(instruction, input_text)
+        if seed := self._seeds.get(plain(instruction, input_text)):
+            yield Refusal("copy", f"of {seed}")
+
+    def _form(self, instruction: str, input_text: str) -> Iterator[Refusal]:
         count = len(instruction.split())
         if not self._min_words <= count <= self._max_words:
             yield Refusal("length", f"{count} words, not {self._min_words} to {self._max_words}")
@@ -147,10 +158,6 @@ class InstructionFilters:
         if instruction.endswith(":"):
             yield Refusal("open_end", "ends in a colon")
         yield from self._unusable(instruction, input_text)
-        if input_text:
-            yield from self._copies(instruction, input_text)
-        if seed := self._seeds.get(plain(instruction, input_text)):
-            yield Refusal("copy", f"of {seed}")
 
     def _unusable(self, instruction: str, input_text: str) -> Iterator[Refusal]:
         if is_foreign(f"{instruction} {input_text}"):

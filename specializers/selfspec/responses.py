@@ -23,7 +23,7 @@ from specializers.selfspec.answer_filters import LABEL_WORDS, LabelBalance, judg
 from specializers.selfspec.draws import deal
 from specializers.selfspec.filters import Refusal, speaks_of_a_text
 from specializers.selfspec.prompts import RESPOND_STOP, respond_prompt
-from specializers.selfspec.wording import plain
+from specializers.selfspec.wording import plain, whole_sentences
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def write_responses(
         for index, (ask, response) in enumerate(zip(asks, responses, strict=True)):
             if kept >= params.examples:
                 break
-            output = (response.text or "").strip()
+            output = _output(response)
             refusal = refusals[index]
             if refusal is None and index in again:
                 texts = [sample.text or "" for sample in again[index]]
@@ -144,13 +144,24 @@ def _ask(
 
 
 def _form(ask: Ask, response: Response) -> Refusal | None:
+    output = _output(response)
     return judge_answer(
         ask.task["instruction"],
         ask.task["input"],
-        (response.text or "").strip(),
-        cut=response.finish == "length",
+        output,
+        cut=response.finish == "length" and not output.endswith((".", "!", "?")),
         shown=[seed.output for seed in ask.seeds],
     )
+
+
+def _output(response: Response) -> str:
+    """The answer; one that reached the token limit ends at its last whole sentence, if it has one
+    of more words than a label."""
+    output = (response.text or "").strip()
+    if response.finish != "length":
+        return output
+    whole = whole_sentences(output)
+    return whole if len(whole.split()) > LABEL_WORDS else output
 
 
 def _sample(

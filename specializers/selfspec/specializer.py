@@ -14,8 +14,9 @@ from typing import Any, Literal
 
 from harness.artifacts.make import ensure
 from harness.doors.files import read_jsonl
-from harness.files import cache_folder, write_bytes, write_jsonl
-from harness.types import Artifact, BaseModel, Domain, Json, Progress, Specializer
+from harness.errors import UserError
+from harness.files import cache_folder, write_bytes, write_json, write_jsonl
+from harness.types import Artifact, BaseModel, Domain, Json, Progress, Seed, Specializer
 from specializers.needs import (
     missing_packages,
     parameter_faults,
@@ -29,10 +30,12 @@ from specializers.retrieval.embedding import embedding_inputs, open_embedder
 from specializers.retrieval.open import Retriever, open_retriever
 from specializers.selfspec.agreement import AgreementParams
 from specializers.selfspec.budgets import BUDGETS, CHOICES
+from specializers.selfspec.grounded.params import GroundedParams
+from specializers.selfspec.grounded.stage import answer_again, write_grounded
 from specializers.selfspec.instructions import InstructionParams, write_instructions
 from specializers.selfspec.responses import ResponseParams, write_responses
 from specializers.selfspec.semantics import Embed
-from specializers.stages import adapter_stage, read_report, rows_stage
+from specializers.stages import adapter_stage, note_seconds, read_report, rows_stage
 from specializers.training.examples import form_facts, render
 
 
@@ -110,11 +113,24 @@ def self_faults(plugin: Specializer, domain: Domain, params: Mapping[str, Any]) 
     if faults := parameter_faults(name, params, plugin.budgets["paper"], CHOICES):
         return faults
     packages = training_packages(params)
-    if params["semantic_threshold"]:
+    over_texts = params["inputs"] == "corpus"
+    if over_texts:
+        packages = (*packages, "rensa")
+    elif params["semantic_threshold"]:
         packages = (*packages, "sentence_transformers")
     return [
-        *search_faults(name, domain, params),
+        *(text_faults(name, domain) if over_texts else search_faults(name, domain, params)),
         *missing_packages(f"{name} (training)", packages),
+    ]
+
+
+def text_faults(name: str, domain: Domain) -> list[str]:
+    """No corpus to take texts from."""
+    if domain.corpus is not None:
+        return []
+    return [
+        f"{name}: inputs is 'corpus', but domain '{domain.name}' has no corpus. Give one with "
+        "--corpus FILE, or --set inputs=model: the model then writes the texts too."
     ]
 
 
@@ -145,6 +161,64 @@ def make_data(
     previous: Artifact | None = None,
 ) -> list[Json]:
     """Write tasks and answers; the training examples with their lineage, as in data.jsonl."""
+    write = _over_texts if params["inputs"] == "corpus" else _invented
+    candidates, answers = write(base, domain, params, out, progress, previous)
+    if not (out / "data.jsonl").is_file():
+        by_id = {row["id"]: row for row in candidates}
+        source = previous.digest if previous else "base"
+        kept = [_example(by_id[row["id"]], row, source) for row in answers if not row["dropped"]]
+        seeds = _shown_seeds(domain, params, out)
+        if not kept and not seeds:
+            raise UserError(
+                f"{base.name}: no example was kept, and train_on_seeds is 'none'. Try another "
+                "corpus, --set gate_seeds=0, or a larger model."
+            )
+        write_jsonl(out / "dropped.jsonl", _dropped(candidates, answers))
+        write_jsonl(out / "data.jsonl", [*kept, *map(_seed_example, seeds)])
+        told = f" and {len(seeds)} seeds" if seeds else ""
+        progress.say(f"{len(kept)} examples{told}; {_counts_line(candidates, answers)}")
+    return list(read_jsonl(out / "data.jsonl"))
+
+
+def _over_texts(
+    base: BaseModel,
+    domain: Domain,
+    params: Mapping[str, Any],
+    out: Path,
+    progress: Progress,
+    previous: Artifact | None,
+) -> tuple[list[Json], list[Json]]:
+    """Tasks and answers over texts of the corpus. Both come of one loop, so both files are there
+    or neither counts."""
+    grounded = take(GroundedParams, params)
+    if previous is not None and previous.adapter is not None:
+        adapter = previous.adapter
+        tasks = list(read_jsonl(out / "instructions.jsonl"))
+        kept = [row for row in tasks if row["dropped"] is None]
+        return tasks, rows_stage(
+            out, "responses", lambda: answer_again(base, domain, kept, grounded, adapter)
+        )
+    files = [out / "instructions.jsonl", out / "responses.jsonl"]
+    if not all(file.is_file() for file in files):
+        written = write_grounded(base, domain, grounded, progress)
+        write_json(out / "instructions.json", written.task_report)
+        write_json(out / "responses.json", written.answer_report)
+        for stage, seconds in written.seconds.items():
+            note_seconds(out, stage, seconds)
+        write_jsonl(files[1], written.answers)
+        write_jsonl(files[0], written.tasks)
+    return list(read_jsonl(files[0])), list(read_jsonl(files[1]))
+
+
+def _invented(
+    base: BaseModel,
+    domain: Domain,
+    params: Mapping[str, Any],
+    out: Path,
+    progress: Progress,
+    previous: Artifact | None,
+) -> tuple[list[Json], list[Json]]:
+    """The paper's way: the model writes the tasks with their inputs, then answers them."""
     candidates = rows_stage(
         out,
         "instructions",
@@ -167,14 +241,7 @@ def make_data(
             adapter=previous.adapter if previous else None,
         ),
     )
-    if not (out / "data.jsonl").is_file():
-        by_id = {row["id"]: row for row in tasks}
-        source = previous.digest if previous else "base"
-        kept = [_example(by_id[row["id"]], row, source) for row in answers if not row["dropped"]]
-        write_jsonl(out / "dropped.jsonl", _dropped(candidates, answers))
-        write_jsonl(out / "data.jsonl", kept)
-        progress.say(f"{len(kept)} training examples; {_counts_line(candidates, answers)}")
-    return list(read_jsonl(out / "data.jsonl"))
+    return candidates, answers
 
 
 def _embed(params: Mapping[str, Any], progress: Progress) -> Embed | None:
@@ -218,14 +285,46 @@ def _example(task: Json, answer: Json, answered_by: str) -> Json:
         "instruction": task["instruction"],
         "input": task["input"],
         "output": answer["output"],
-        "answered_by": answered_by,
+        "answered_by": answered_by if task["decoding"] or answer["decoding"] else "corpus",
         "seeds": {"instruction": task["seeds"], "response": answer["seeds"]},
-        "documents": answer["documents"],
-        "decoding": {"instruction": task["decoding"], "response": answer["decoding"]},
+        "documents": list(dict.fromkeys([*task.get("documents", ()), *answer["documents"]])),
+        "decoding": {
+            part: row["decoding"]
+            for part, row in (("instruction", task), ("response", answer))
+            if row["decoding"]
+        },
         "prompt_sha256": {
             "instruction": task["prompt_sha256"],
             "response": answer["prompt_sha256"],
         },
+    }
+
+
+def _shown_seeds(domain: Domain, params: Mapping[str, Any], out: Path) -> list[Seed]:
+    """The seeds that are trained on: at most `examples`, types in turn, those first whose type the
+    gate kept from being written."""
+    if params["train_on_seeds"] == "none":
+        return []
+    gate = read_report(out / "instructions.json").get("gate", [])
+    failed = {trial["type"] for trial in gate if not trial["passed"]}
+    turn: Counter[str] = Counter()
+    places = []
+    for place, seed in enumerate(domain.seeds):
+        places.append((turn[seed.task_type], seed.task_type not in failed, place))
+        turn[seed.task_type] += 1
+    return [domain.seeds[place] for _, _, place in sorted(places)[: params["examples"]]]
+
+
+def _seed_example(seed: Seed) -> Json:
+    """A seed as a training example: hand-written, from nothing but itself."""
+    return {
+        "id": seed.id,
+        "instruction": seed.instruction,
+        "input": seed.input,
+        "output": seed.output,
+        "answered_by": "hand",
+        "seeds": {"instruction": [seed.id], "response": [seed.id]},
+        "documents": [],
     }
 
 

@@ -95,6 +95,7 @@ class ScriptedBase:
     ) -> None:
         self._answer = answer
         self.asked: list[tuple[str, Decoding]] = []
+        self.scored: list[tuple[str, str]] = []
         self.released = 0
         self.name = "scripted"
         self.local = LocalModel(
@@ -116,6 +117,20 @@ class ScriptedBase:
         self.adapters += [adapter] * len(prompts)
         self.asked += zip(prompts, decoding, strict=True)
         return [self._answer(p, d) for p, d in zip(prompts, decoding, strict=True)]
+
+    def score(
+        self,
+        pairs: Sequence[tuple[str, str]],
+        *,
+        adapter: Path | None = None,
+        label: str = "score",
+    ) -> list[Response]:
+        """Varied, and longer continuations are less likely."""
+        self.scored += pairs
+        return [
+            Response("loglikelihood", loglikelihood=-len(b.split()) - hashed(a, b) % 100 / 50)
+            for a, b in pairs
+        ]
 
     def count_tokens(self, text: str) -> int:
         return len(text.split())

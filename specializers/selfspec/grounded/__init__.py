@@ -1,0 +1,1 @@
+"""Tasks over real text: a passage of the corpus first, then a task for it, then its answer."""

@@ -1,0 +1,65 @@
+"""Is an answer borne out by its text? Rules without a judge; each refusal names its filter."""
+
+from __future__ import annotations
+
+from specializers.rouge import words
+from specializers.selfspec.answer_filters import judge_answer
+from specializers.selfspec.filters import Refusal
+from specializers.selfspec.grounded.frames import Form, items
+from specializers.selfspec.grounded.labels import occurs
+from specializers.selfspec.wording import plain
+
+# Shorter words carry grammar more than matter.
+_CONTENT = 5  # letters
+
+
+def judge_grounded(
+    form: Form, within: str, instruction: str, input_text: str, source: str, answer: str,
+    *, cover: float, fewest: int, most: int,
+) -> Refusal | None:  # fmt: skip
+    """None if an answer is of its form and stands in its text, else the first fault.
+
+    Args:
+        within: where the type's answers stand ("input", "instruction" or "").
+        source: the text the task was made from, in the input or not.
+        cover: share of a long answer's content words that the text must hold.
+        fewest, most: words an answer of this type has.
+    """
+    if form != "label" and not words(answer):
+        return Refusal("votes", "no answer has enough of the votes")
+    # A label is one of the labels, by its probability; a mention was looked up in the text.
+    if form in ("label", "mentions"):
+        return None
+    count = len(answer.split())
+    if not fewest <= count <= most:
+        return Refusal("answer_length", f"{count} words, not {fewest} to {most}")
+    if form == "free":
+        return judge_answer(instruction, input_text, answer) or _long(source, answer, cover)
+    where = instruction if within == "instruction" else source
+    told = _short(form, within, where, answer) if within else None
+    return told if within else judge_answer(instruction, input_text, answer, extracts=True)
+
+
+def _short(form: Form, within: str, where: str, answer: str) -> Refusal | None:
+    pieces = items(answer) if form == "list" else [answer]
+    if len(pieces) != len({plain(piece) for piece in pieces}):
+        return Refusal("loop", "an item comes twice")
+    if missing := [piece for piece in pieces if not occurs(piece, where)]:
+        return Refusal("ungrounded", f"'{missing[0][:40]}' is not in the {within}")
+    return None
+
+
+def _long(source: str, answer: str, cover: float) -> Refusal | None:
+    if source and len(words(answer)) > _CONTENT and occurs(answer, source):
+        return Refusal("copied", "the answer is a piece of the text")
+    share = covered(answer, source)
+    if source and share < cover:
+        return Refusal("ungrounded", f"{100 * share:.0f} % of its content words are in the text")
+    return None
+
+
+def covered(answer: str, source: str) -> float:
+    """The share of an answer's content words that the text holds; 1 where it has none."""
+    content = [word for word in words(answer) if len(word) >= _CONTENT]
+    there = {word[:_CONTENT] for word in words(source)}  # "reduced" bears out "reduces"
+    return sum(word[:_CONTENT] in there for word in content) / len(content) if content else 1.0

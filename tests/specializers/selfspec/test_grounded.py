@@ -1,0 +1,332 @@
+"""Tasks over real text with a scripted base: quotas, gate, votes, filters, resuming, reports."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.doors.files import read_jsonl
+from harness.errors import UserErrors
+from harness.progress import NullProgress
+from harness.types import Decoding, Domain, Response
+from specializers.domain import DOMAINS, load_domain
+from specializers.selfspec.grounded.checks import covered, judge_grounded
+from specializers.selfspec.grounded.duplicates import NearDuplicates
+from specializers.selfspec.grounded.frames import frames_of
+from specializers.selfspec.grounded.gate import held_out
+from specializers.selfspec.grounded.quotas import (
+    Cell,
+    Quotas,
+    band,
+    largest_remainders,
+    type_quotas,
+    uneven,
+)
+from specializers.selfspec.grounded.voting import (
+    calibrated,
+    vote_items,
+    vote_mentions,
+    vote_span,
+)
+from specializers.selfspec.specializer import SelfSpec, make_data
+from tests.specializers.tiny import ScriptedBase, generation, hashed, save_domain
+
+WORDS = st.lists(st.sampled_from("abcdefgh"), min_size=1)
+
+
+class Labels(ScriptedBase):
+    """Says what is asked of it; the right label is the one that `right` gives."""
+
+    def score(self, pairs: Any, **_: Any) -> list[Response]:
+        self.scored += pairs
+        return [
+            Response("loglikelihood", loglikelihood=-3.0 + hashed(a[-300:], b) % 100 / 20)
+            for a, b in pairs
+        ]
+
+
+def helpful(prompt: str, decoding: Decoding) -> Response:
+    """A question on the last text, a piece of it as an answer; other words where none is shown."""
+    if prompt.startswith("Tasks made"):
+        text = prompt.rpartition("Text: ")[2]
+        word = text.split()[hashed(prompt, decoding.seed) % max(1, len(text.split()) - 2)].strip(
+            ".,"
+        )
+        if prompt.endswith("Instruction:"):
+            return generation(f" Which {word} does the text name in its part {decoding.seed % 99}?")
+        return generation(f" Does the text say what {word} does in case {decoding.seed % 99}?")
+    if "###" in prompt:  # an answer after demonstrations
+        text = prompt.rpartition("Input: ")[2].removesuffix("\nAnswer:")
+        return generation(" " + " ".join(text.split()[:3]).rstrip("."))
+    return generation(" nothing of the kind")
+
+
+@pytest.fixture
+def domain(tmp_path: Path) -> Domain:
+    return load_domain(DOMAINS / "biomed")
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+
+
+def make(base: ScriptedBase, domain: Domain, out: Path, **changes: Any) -> list[dict[str, Any]]:
+    out.mkdir(exist_ok=True)
+    params = {**SelfSpec.budgets["tiny"], "examples": 28, "max_calls": 80, "gate_seeds": 0}
+    return make_data(base, domain, {**params, **changes}, out, NullProgress())
+
+
+# -- the whole ---------------------------------------------------------------
+
+
+def test_texts_are_those_of_the_corpus_and_lineage_is_whole(domain: Domain, tmp_path: Path) -> None:
+    data = make(Labels(helpful), domain, tmp_path / "out", train_on_seeds="none")
+    assert domain.corpus is not None
+    passages = {row["id"]: " ".join(row["text"].split()) for row in read_jsonl(domain.corpus)}
+    tasks = {row["id"]: row for row in read_jsonl(tmp_path / "out" / "instructions.jsonl")}
+    assert data
+    for row in data:
+        task = tasks[row["id"]]
+        if task["mode"] != "invented":
+            (passage,) = row["documents"]
+            assert task["source"] in passages[passage]
+        if task["mode"] in ("kept", "instruction", "fields"):
+            assert task["source"] in row["input"]
+        if task["mode"] in ("closed", "back", "mined"):
+            assert task["source"] not in row["input"]
+        assert set(row["seeds"]["instruction"]) <= {seed.id for seed in domain.seeds}
+    dropped = list(read_jsonl(tmp_path / "out" / "dropped.jsonl"))
+    assert all(row["reason"] for row in dropped)
+    assert {row["id"] for row in dropped} | {row["id"] for row in data} == set(tasks)
+
+
+def test_no_type_and_no_label_is_over_its_share(domain: Domain, tmp_path: Path) -> None:
+    data = make(Labels(helpful), domain, tmp_path / "out", train_on_seeds="none")
+    tasks = {row["id"]: row for row in read_jsonl(tmp_path / "out" / "instructions.jsonl")}
+    report = json.loads((tmp_path / "out" / "instructions.json").read_text())
+    kinds = Counter(tasks[row["id"]]["kind"] for row in data)
+    assert sum(quota["wanted"] for quota in report["quotas"].values()) == 28
+    for kind, quota in report["quotas"].items():
+        assert kinds[kind] == quota["kept"] <= quota["wanted"]
+    assert sum(report["bands"].values()) == len(data)
+    yes = Counter(row["output"] for row in data if tasks[row["id"]]["kind"] == "yesno")
+    assert abs(yes["yes"] - yes["no"]) <= 1
+    long = sum(len(row["output"].split()) > 20 for row in data)
+    assert 4 * long >= len(data)
+
+
+def test_a_gate_that_no_type_passes_leaves_seeds_and_texts(domain: Domain, tmp_path: Path) -> None:
+    def bare(prompt: str, decoding: Decoding) -> Response:
+        return generation(" a liver" if "###" in prompt else " the heart and a liver")
+
+    class Guessing(ScriptedBase):
+        def score(self, pairs: Any, **_: Any) -> list[Response]:
+            return [Response("loglikelihood", loglikelihood=-1.0) for _ in pairs]
+
+    told: list[str] = []
+
+    class Told(NullProgress):
+        def say(self, line: str) -> None:
+            told.append(line)
+
+    domain = replace(domain, seeds=tuple(s for s in domain.seeds if s.task_type != "ner"))
+    params = {**SelfSpec.budgets["tiny"], "examples": 20, "max_calls": 40}
+    out = tmp_path / "out"
+    out.mkdir()
+    data = make_data(Guessing(lambda p, d: generation("")), domain, params, out, Told())
+    tasks = list(read_jsonl(out / "instructions.jsonl"))
+    assert {task["mode"] for task in tasks} == {"mined"}
+    assert {row["answered_by"] for row in data} == {"corpus", "hand"}
+    assert any(line.startswith("gate: ") for line in told)
+    assert all(
+        not trial["passed"] for trial in json.loads((out / "instructions.json").read_text())["gate"]
+    )
+
+
+def test_interrupted_anywhere_it_goes_on_to_the_same_files(domain: Domain, tmp_path: Path) -> None:
+    make(Labels(helpful), domain, tmp_path / "whole", gate_seeds=2)
+
+    class Interrupted(Labels):
+        def generate(self, *args: Any, **kwargs: Any) -> list[Response]:
+            if len(self.asked) >= 60:
+                raise KeyboardInterrupt
+            return super().generate(*args, **kwargs)
+
+    out = tmp_path / "again"
+    with pytest.raises(KeyboardInterrupt):
+        make(Interrupted(helpful), domain, out, gate_seeds=2)
+    make(Labels(helpful), domain, out, gate_seeds=2)
+    (out / "instructions.jsonl").unlink()  # killed between the two files
+    (out / "data.jsonl").unlink()
+    make(Labels(helpful), domain, out, gate_seeds=2)
+    for name in ("instructions", "responses", "dropped", "data"):
+        file = f"{name}.jsonl"
+        assert (out / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
+
+
+def test_a_domain_without_a_corpus_is_told_what_to_do(tmp_path: Path) -> None:
+    domain = load_domain(save_domain(tmp_path / "toy", corpus=None))
+    params = dict(SelfSpec.budgets["tiny"])
+    with pytest.raises(UserErrors, match="inputs is 'corpus', but domain 'toy' has no corpus"):
+        SelfSpec().specialize(ScriptedBase(helpful), domain, params, tmp_path, NullProgress())
+
+
+# -- votes -------------------------------------------------------------------
+
+
+@given(st.lists(WORDS.map(" ".join), min_size=1, max_size=7))
+def test_the_vote_is_a_sample_that_is_most_frequent(samples: list[str]) -> None:
+    verdict = vote_span(samples, 0.5)
+    most = Counter(samples).most_common(1)[0][1]
+    assert verdict.share == most / len(samples)
+    assert bool(verdict.answer) == (most >= 0.5 * len(samples))
+    if verdict.answer:
+        assert samples.count(verdict.answer) == most
+
+
+@given(st.lists(WORDS.map(", ".join), min_size=1, max_size=7))
+def test_an_item_is_kept_where_half_of_the_samples_name_it(samples: list[str]) -> None:
+    kept = set(filter(None, vote_items(samples, 0.5).answer.split(", ")))
+    named = Counter(item for sample in samples for item in set(sample.split(", ")))
+    assert kept == {item for item, count in named.items() if 2 * count >= len(samples)}
+
+
+def test_mentions_are_copied_from_the_text_in_its_order() -> None:
+    text = "Sage and Mint tea helped; thyme did not."
+    said = [
+        "mint tea <Herb>, sage <Herb>",
+        "Sage <Herb>, mint tea <Herb>, anise <Herb>",
+        "thyme <Root>",
+    ]
+    verdict, strangers = vote_mentions(said, "Mark each <Herb>.", text, 0.5)
+    assert verdict.answer == "Sage <Herb>, Mint tea <Herb>"
+    assert strangers == 2
+    assert vote_mentions(["None", "None.", "x"], "Mark each <Herb>.", text, 0.5)[0].answer == "None"
+
+
+@given(st.lists(st.tuples(st.floats(-9, 0), st.floats(-9, 0)), min_size=4, max_size=9),
+       st.floats(-5, 5))  # fmt: skip
+def test_what_a_model_says_to_anything_does_not_count(
+    logs: list[tuple[float, float]], habit: float
+) -> None:
+    shifted = [(first + habit, second) for first, second in logs]
+    for one, other in zip(calibrated(logs), calibrated(shifted), strict=True):
+        assert one == pytest.approx(other, abs=1e-9)
+        assert sum(one) == pytest.approx(1)
+
+
+# -- quotas ------------------------------------------------------------------
+
+
+@given(st.dictionaries(st.text("abc", min_size=1), st.integers(1, 9), min_size=1),
+       st.integers(0, 200))  # fmt: skip
+def test_shares_sum_to_the_whole_and_are_within_one(weights: dict[str, int], total: int) -> None:
+    found = largest_remainders(weights, total)
+    assert sum(found.values()) == total
+    for name, weight in weights.items():
+        assert abs(found[name] - total * weight / sum(weights.values())) < 1
+
+
+@pytest.mark.parametrize("name", ["biomed", "generic", "finance"])
+def test_long_answers_have_their_share(name: str) -> None:
+    domain = load_domain(DOMAINS / name)
+    frames = frames_of(domain.seeds)
+    seeds = Counter(seed.task_type for seed in domain.seeds)
+    wanted = type_quotas(frames, seeds, 100, 0.3)
+    assert sum(wanted.values()) == 100
+    long = {
+        kind
+        for kind in wanted
+        if 2 * sum(band(f.seed.output) in ("sentence", "paragraph") for f in frames[kind])
+        >= len(frames[kind])
+    }
+    assert sum(wanted[kind] for kind in long) >= 29  # what does not come out even
+
+
+@given(st.lists(st.sampled_from(["yes", "no"]), max_size=30))
+def test_no_label_is_kept_oftener_than_the_rarest_and_one(labels: list[str]) -> None:
+    rows = [("yesno", ("yes", "no"), label) for label in labels]
+    out = set(uneven(rows))
+    kept = Counter(label for place, label in enumerate(labels) if place not in out)
+    assert max(kept.values(), default=0) - min(kept["yes"], kept["no"]) <= 1
+    assert min(kept["yes"], kept["no"]) == min(labels.count("yes"), labels.count("no"))
+
+
+def test_a_full_label_has_no_room_while_its_fellow_has() -> None:
+    quotas = Quotas({"yesno": 4})
+    yes, no = (Cell("yesno", ("no", "yes"), label) for label in ("yes", "no"))
+    quotas.take(yes)
+    quotas.take(yes)
+    assert not quotas.room(yes)
+    assert quotas.room(no)
+
+
+# -- filters, gate -----------------------------------------------------------
+
+TEXT = "Sage tea eased the cough of 40 patients within three days, and mint did not."
+
+
+@pytest.mark.parametrize(
+    ("form", "within", "answer", "filter"),
+    [
+        ("span", "input", "sage tea", None),
+        ("span", "input", "thyme", "ungrounded"),
+        ("list", "input", "sage tea, mint", None),
+        ("list", "input", "sage tea, anise", "ungrounded"),
+        ("list", "input", "mint, mint", "loop"),
+        ("span", "input", "", "votes"),
+        ("free", "", "The patients who drank sage tea had less cough after three days.", None),
+        (
+            "free",
+            "",
+            "Thyme cures broken bones faster than every other plant known today.",
+            "ungrounded",
+        ),
+        ("free", "", "Sage tea eased the cough of 40 patients within three days", "copied"),
+        ("label", "", "yes", None),
+    ],
+)
+def test_an_answer_is_borne_out_by_its_text(
+    form: Any, within: str, answer: str, filter: str | None
+) -> None:
+    found = judge_grounded(
+        form, within, "Say what eased the cough.", TEXT, TEXT, answer, cover=0.6, fewest=1, most=60
+    )
+    assert (found.filter if found else None) == filter
+
+
+@given(WORDS, WORDS)
+def test_cover_is_whole_for_a_piece_and_falls_with_strangers(
+    own: list[str], more: list[str]
+) -> None:
+    text = " ".join([*own, *more])
+    assert covered(" ".join(own), text) == 1.0
+    assert covered("completely different statements", text) == 0.0
+
+
+@given(st.lists(st.sampled_from(TEXT.split()), min_size=8, max_size=30), st.integers(0, 29))
+def test_a_repeat_is_found_and_another_text_is_not(words: list[str], at: int) -> None:
+    pool = NearDuplicates(0.8)
+    pool.add("first", " ".join(words))
+    assert pool.find(" ".join(words)) == ("first", 1.0)
+    other = " ".join(f"x{number}{at}" for number in range(len(words)))
+    assert pool.find(other) is None
+
+
+def test_the_gate_never_shows_a_seed_its_own_answer() -> None:
+    seeds = load_domain(DOMAINS / "biomed").seeds
+    for kind in {seed.task_type for seed in seeds}:
+        group = [seed for seed in seeds if seed.task_type == kind]
+        trials = held_out(group, 8, 3)
+        assert len({seed.id for seed, _ in trials}) == len(trials) == len(group)
+        for seed, shown in trials:
+            assert seed not in shown
+            assert len(shown) == min(3, len(group) - 1)
