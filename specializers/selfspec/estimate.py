@@ -23,7 +23,7 @@ TASK_TOKENS = 100
 WRITTEN_OF_TASKS = 0.85
 WRITTEN_OF_ANSWERS = 0.36
 KEPT_OF_ANSWERS = 0.6
-# Over texts of the corpus, measured with smollm2 at budget small.
+# Over texts of the corpus, assumed, not measured.
 ASKED_OF_EXAMPLE = 2.0
 KEPT_OF_ASKED = 0.3
 WRITTEN_OF_QUESTION = 0.35
