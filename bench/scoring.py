@@ -194,8 +194,6 @@ class Scorer:
             artifact: of the job's model; None for a base.
             label: what the user is told it is.
         """
-        from dataclasses import asdict
-
         from harness.lm import StoredLM
         from harness.run import run_job
 
@@ -208,7 +206,7 @@ class Scorer:
         record = run_job(
             job,
             self._built[job.shots, job.draw][job.task],
-            asdict(self._cards[job.task]) if job.task in self._cards else {},
+            self._card_facts(job.task),
             StoredLM(workspace.pool.asker(spec, artifact), label),
             workspace.pool.local(spec),
             artifact,
@@ -218,6 +216,22 @@ class Scorer:
         )
         workspace.progress.say(f"{label}: {_summary_line(record)}")
         return record
+
+    def _card_facts(self, task: str) -> Mapping[str, Any]:
+        """What a task's card says, and where the rows that are used come from; {} without one."""
+        from dataclasses import asdict
+
+        from tasks.datasets import cache_folder, find
+        from tasks.origins.present import rows_from
+
+        if task not in self._cards:
+            return {}
+        card, workspace = self._cards[task], self._workspace
+        folder = None
+        if card.origin.kind != "lm-eval":
+            data = str(workspace.data) if workspace.data else None
+            folder = find(card.dataset, data, str(workspace.suites.place(task).yaml))
+        return {**asdict(card), "rows_from": rows_from(folder, card, cache_folder())}
 
     def _read(self, model: str, artifact: Artifact) -> None:
         """What an artifact holds of the test items, and how it rewrites their inputs."""

@@ -76,6 +76,7 @@ class Explanation:
         rule: what counted as right.
         method: how near was measured.
         sources: {"seeds": {id: text}, "passages": {id: text}} of what the examples name.
+        of: digests of what it is of: weights, artifact and the task's content.
     """
 
     model: str
@@ -88,6 +89,7 @@ class Explanation:
     method: str
     changes: tuple[Change, ...]
     sources: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    of: Mapping[str, str] = field(default_factory=dict)
 
     def count(self, change: str) -> int:
         """How many items were gained or lost."""

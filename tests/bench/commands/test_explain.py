@@ -97,7 +97,7 @@ def test_by_words_where_no_embedding_is_asked_for(
     assert content["sources"]["seeds"]["seed-0"].startswith("Instruction of seed 0")
     assert content["sources"]["passages"]["passage-0"].startswith("On willow bark")
     assert "seed-2" not in content["sources"]["seeds"]
-    found = read_explained(out, MODEL, "herbs", 0)
+    found = read_explained(out, MODEL, "herbs", 0, content["of"])
     assert found is not None
     assert found["i0001"][0].example == "task-1"
 
