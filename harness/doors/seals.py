@@ -35,7 +35,13 @@ def sealed(content: Mapping[str, Any]) -> Json:
 
 
 def unsealed(content: Mapping[str, Any]) -> tuple[Json, list[str] | None]:
-    """The table without its seal, and the keys changed since; None where it has no seal."""
+    """The table without its seal, and the keys changed since; None where it has no seal.
+
+    Raises:
+        TypeError: it is no table.
+    """
+    if not isinstance(content, Mapping):
+        raise TypeError(f"found {type(content).__name__}; expected a table")
     rest = {key: value for key, value in content.items() if key != SEAL}
     if SEAL not in content:
         return rest, None
