@@ -182,7 +182,7 @@ class Planner:
         from harness.store import ResponseStore
 
         engine = self._counting[job.base]
-        task = self._built[job.shots, job.draw][job.task]
+        task = self._built[job.shots, job.draw, job.wording][job.task]
         with tempfile.TemporaryDirectory() as nothing:
             root, space = Path(nothing), self._space(job, artifact)
             responses = self._workspace.out / "responses"
@@ -198,7 +198,10 @@ class Planner:
         return self._stage(
             job.model,
             job.base,
-            f"{job.task}@{job.shots}" + (f", draw {job.draw}" if job.draw else ""),
+            f"{job.task}@{job.shots}"
+            + (f", draw {job.draw}" if job.draw else "")
+            + (f", wording {job.wording}" if job.wording else "")
+            + (", its best wording without the choice" if job.wording_items else ""),
             work,
         )
 

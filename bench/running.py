@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from bench import checkup
 from bench.scoring import Asking, Scorer, load_tasks, planned, without_repeats
@@ -77,6 +77,8 @@ def record(
     except Unfinished as error:
         left_out += error.messages
         records = cast("Sequence[Record]", error.done)
+    if asking.floors:
+        records = [*records, *worker.floors(records)]
     left_out += [fault for one in records for fault in _without_score(one)]
     if left_out:
         raise Unfinished(list(dict.fromkeys(left_out)), records)
@@ -153,7 +155,7 @@ class RunWorker:
 
     def kept(self, jobs: Sequence[Job]) -> list[Job]:
         """The jobs whose task could be built and whose draw is no other's again."""
-        built = [job for job in jobs if job.task in self._built[job.shots, job.draw]]
+        built = [job for job in jobs if job.task in self._built[job.shots, job.draw, job.wording]]
         kept, told = without_repeats(built, self._built)
         for line in told:
             self._workspace.progress.say(line)
@@ -164,6 +166,16 @@ class RunWorker:
 
     def record(self, job: Job, label: str) -> Record:
         return self._scorer.record(job, self._artifact(job.model), label)
+
+    def floors(self, records: Sequence[Record]) -> list[Record]:
+        """Records of what scores without a model, beside those of models."""
+        from harness.executors.floors import record_floors
+
+        def task_of(record: Record) -> Any:
+            way = (record.manifest[key] for key in ("shots", "draw", "wording"))
+            return self._built[cast("tuple[int, int, int]", tuple(way))][record.manifest["task"]]
+
+        return record_floors(records, task_of, self._workspace.out / "runs")
 
     def _artifact(self, model: str) -> Artifact | None:
         if model not in self._artifacts:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from bench.workspace import Recipe, Workspace
     from harness.leaks.index import LeakIndex
     from harness.leaks.report import LeakReport
+    from harness.lm import StoredLM
     from harness.registry import Resolved
     from harness.suites.index import SuiteIndex
     from harness.types import Artifact, Job, PromptSpecializer, Record
@@ -29,8 +31,14 @@ class Asking:
         shots: numbers of few-shot examples; () is what bench.toml says, else the YAML's
             num_fewshot, else 0.
         draws: how many choices of few-shot examples each task is asked with.
-        limit: the first items of each task only; 0 is all.
+        limit: so many items of each task only, in which labels keep their shares; 0 is all.
         chat: whether prompts go through the chat template; "auto" is each model's own way.
+        wordings: how many wordings each task is asked in, its YAML's own first.
+        wording: the name or number of the only one; "best" is each model's own best, beside
+            the `wordings` where these are more than one.
+        wording_items: items of the training split on which the best is chosen.
+        floors: record beside the models what needs none (`harness.executors.floors`).
+        bits: ask for the gold answers' bits per byte too.
     """
 
     tasks: tuple[str, ...]
@@ -38,6 +46,11 @@ class Asking:
     draws: int = 1
     limit: int = 0
     chat: Literal["auto", "on", "off"] = "auto"
+    wordings: int = 1
+    wording: str = ""
+    wording_items: int = 32
+    floors: bool = False
+    bits: bool = True
 
 
 def planned(
@@ -64,8 +77,38 @@ def planned(
         draws=asking.draws,
         limit=asking.limit,
         chat=asking.chat,
+        wordings_of=_wordings_of(index, tasks, asking).__getitem__,
+        bits=asking.bits,
     )
     return tasks, jobs
+
+
+def _wordings_of(
+    index: SuiteIndex, tasks: Sequence[str], asking: Asking
+) -> dict[str, list[tuple[int, int]]]:
+    """Task -> the wordings it is asked in, as `harness.plan.plan_jobs` takes them.
+
+    Raises:
+        UserErrors: a task that lacks one.
+    """
+    from harness.errors import UserError
+    from harness.suites.ways.wordings import BEST, number_of, numbers_of
+
+    if asking.wordings == 1 and not asking.wording:
+        return {task: [(0, 0)] for task in tasks}
+    known = {task: index.wordings(task) for task in tasks}
+    best = asking.wording == BEST
+    if asking.wording and not best:
+        if asking.wordings > 1:
+            raise UserError(
+                f"--wording {asking.wording} asks in one wording and --wordings "
+                f"{asking.wordings} in several; leave one of the two out."
+            )
+        return {task: [(n, 0)] for task, n in number_of(known, asking.wording).items()}
+    several = [(n, 0) for n in numbers_of(known, asking.wordings)]
+    if best and asking.wordings == 1:
+        several = []
+    return {task: [*several, *([(0, asking.wording_items)] if best else [])] for task in tasks}
 
 
 def shots_of(own: int | None, asked: Sequence[int]) -> tuple[int, ...]:
@@ -99,24 +142,33 @@ def load_tasks(
     jobs: Sequence[Job],
     tasks: Sequence[str],
     left_out: list[str] | None = None,
-) -> dict[tuple[int, int], dict[str, Any]]:
-    """lm-eval tasks by (shots, draw) of the jobs, then by name.
+) -> dict[tuple[int, int, int], dict[str, Any]]:
+    """lm-eval tasks by (shots, draw, wording) of the jobs, then by name.
+
+    Where the wording is to be chosen, all that the task has are there.
 
     Args:
         left_out: takes the messages of tasks that cannot be built, which then are left out.
     """
     built = {}
-    for k, draw in dict.fromkeys((job.shots, job.draw) for job in jobs):
-        wanted = {job.task for job in jobs if (job.shots, job.draw) == (k, draw)}
+    index = workspace.suites
+    for k, draw, wording in dict.fromkeys(way for job in jobs for way in _ways(index, job)):
+        wanted = {job.task for job in jobs if (k, draw, wording) in _ways(index, job)}
         named = [task for task in tasks if task in wanted]
-        built[k, draw] = workspace.suites.load(
-            named, shots=k, draw=draw, data=workspace.data, left_out=left_out
+        built[k, draw, wording] = index.load(
+            named, shots=k, draw=draw, data=workspace.data, left_out=left_out, wording=wording
         )
     return built
 
 
+def _ways(index: SuiteIndex, job: Job) -> list[tuple[int, int, int]]:
+    """The (shots, draw, wording) that a job may ask its task in."""
+    choice = range(len(index.wordings(job.task))) if job.wording_items else [job.wording]
+    return [(job.shots, job.draw, wording) for wording in choice]
+
+
 def without_repeats(
-    jobs: Sequence[Job], built: Mapping[tuple[int, int], Mapping[str, Any]]
+    jobs: Sequence[Job], built: Mapping[tuple[int, int, int], Mapping[str, Any]]
 ) -> tuple[list[Job], list[str]]:
     """The jobs whose draw shows other few-shot examples than those before, and what is told of
     the others: they would be the same run again, and no second draw.
@@ -127,12 +179,17 @@ def without_repeats(
     from harness.suites.prompts import same_as_before
 
     draws: dict[tuple[str, int], int] = {}
+    # The examples are the same in every wording.
+    wordings = {(job.task, job.shots): job.wording for job in jobs}
     for job in jobs:
         draws[job.task, job.shots] = max(draws.get((job.task, job.shots), 0), job.draw)
     gone: set[tuple[str, int, int]] = set()
     told = []
     for (name, shots), last in draws.items():
-        tasks = [built.get((shots, draw), {}).get(name) for draw in range(last + 1)]
+        tasks = [
+            built.get((shots, draw, wordings[name, shots]), {}).get(name)
+            for draw in range(last + 1)
+        ]
         if not last or None in tasks:
             continue
         same = same_as_before(tasks, shots)
@@ -174,7 +231,7 @@ class Scorer:
         self,
         workspace: Workspace,
         recipe: Recipe,
-        built: Mapping[tuple[int, int], Mapping[str, Any]],
+        built: Mapping[tuple[int, int, int], Mapping[str, Any]],
         cards: Mapping[str, Card],
         runs: Path,
         items: LeakIndex | None = None,
@@ -203,16 +260,22 @@ class Scorer:
         if artifact is not None and not resolved.adapter and job.model not in self._leaks:
             self._read(job.model, artifact)
         spec = resolved.model
+        lm = StoredLM(workspace.pool.asker(spec, artifact), label)
+        card = self._card_facts(job.task)
+        choice = self._choose(job, lm, card) if job.wording_items else {}
+        if choice:
+            job = replace(job, wording=list(choice).index(max(choice, key=choice.__getitem__)))
         record = run_job(
             job,
-            self._built[job.shots, job.draw][job.task],
-            self._card_facts(job.task),
-            StoredLM(workspace.pool.asker(spec, artifact), label),
+            self._built[job.shots, job.draw, job.wording][job.task],
+            card,
+            lm,
             workspace.pool.local(spec),
             artifact,
             self._leaks.get(job.model),
             self._rewrites.get(job.model),
             self._runs,
+            choice,
         )
         workspace.progress.say(f"{label}: {_summary_line(record)}")
         return record
@@ -232,6 +295,28 @@ class Scorer:
             data = str(workspace.data) if workspace.data else None
             folder = find(card.dataset, data, str(workspace.suites.place(task).yaml))
         return {**asdict(card), "rows_from": rows_from(folder, card, cache_folder())}
+
+    def _choose(self, job: Job, lm: StoredLM, card: Mapping[str, Any]) -> dict[str, float]:
+        """Wording -> the score of the job's model on training items, higher is better."""
+        from harness.run import ask_job
+        from harness.suites.scoring import score
+        from harness.suites.ways.training import training_items
+
+        found = {}
+        for wording in self._workspace.suites.wordings(job.task):
+            # Built anew: its items are others.
+            task = self._workspace.suites.load(
+                [job.task], shots=job.shots, draw=job.draw, data=self._workspace.data,
+                wording=wording.number,
+            )[job.task]  # fmt: skip
+            training_items(task, job.shots, job.wording_items)
+            asked = replace(job, wording=wording.number, limit=0)
+            put, answers = ask_job(asked, task, lm, self._rewrites.get(job.model))
+            scored = score(task, answers, put.asked, put.cut, card)
+            main = card.get("main_metric") or next(iter(scored.facts))
+            value = scored.values[main] if scored.facts[main]["higher_is_better"] else -1.0
+            found[wording.name] = -1.0 if isnan(value) else value
+        return found
 
     def _read(self, model: str, artifact: Artifact) -> None:
         """What an artifact holds of the test items, and how it rewrites their inputs."""

@@ -109,6 +109,18 @@ class StoredLM(TemplateLM):  # type: ignore[misc]
             return self.max_length - decoding_of(rest).max_tokens
         return self.max_length + 1 - len(self.tok_encode(rest, add_special_tokens=False))
 
+    @property
+    def scores(self) -> bool:
+        """Whether the engine gives loglikelihoods of a text that is there."""
+        return bool(getattr(self._asker.engine, "can_score", True))
+
+    def score_texts(self, pairs: Sequence[tuple[str, str]]) -> list[Response]:
+        """The loglikelihood of each continuation after its context, by lm-eval's rules."""
+        from lm_eval.api.instance import Instance
+
+        asked = [Instance("loglikelihood", {}, pair, n) for n, pair in enumerate(pairs)]
+        return [one for (one,) in self.respond(asked)]
+
     def take_report(self) -> dict[str, Any]:
         """What the engine did since the last call of this."""
         engine = self._asker.engine

@@ -17,7 +17,8 @@ def plan_jobs(
     draws: int = 1,
     limit: int = 0,
     chat: Literal["auto", "on", "off"] = "auto",
-    wordings: Sequence[int] = (0,),
+    wordings_of: Callable[[str], Sequence[tuple[int, int]]] = lambda _: ((0, 0),),
+    bits: bool = True,
 ) -> list[Job]:
     """Every cell of a run, in the order it is computed.
 
@@ -29,18 +30,20 @@ def plan_jobs(
         models: (name, base, specializer) of each model.
         suite_of: task -> suite.
         shots_of: task -> the numbers of demonstrations it is asked with.
-        wordings: in which each task is asked; 0 is its YAML's own.
+        wordings_of: task -> the wordings it is asked in, each with the number of training items
+            that it is chosen on: (1, 0) is its first beside the YAML, (0, 32) its best.
+        bits: ask for the gold answers' bits per byte as well.
     """
     bases = list(dict.fromkeys(base for _, base, _ in models))
     ordered = sorted(
         dict.fromkeys(models), key=lambda m: (bases.index(m[1]), m[2] != "", models.index(m))
     )
     return [
-        Job(name, base, specializer, suite_of(task), task, k, draw, limit, chat, wording)
+        Job(name, base, specializer, suite_of(task), task, k, draw, limit, chat, *wording, bits)
         for name, base, specializer in ordered
         for k in dict.fromkeys(k for task in tasks for k in shots_of(task))
         for task in tasks
         if k in shots_of(task)
         for draw in range(draws if k else 1)
-        for wording in wordings
+        for wording in wordings_of(task)
     ]

@@ -34,6 +34,7 @@ import glob
 import json
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -59,9 +60,13 @@ _PATIENCE = 20
 # record with the same of all is written anew.
 ROW = ("model", "model_digest", "artifact", "numerics")
 COLUMN = ("suite", "task", "task_version", "shots", "chat", "limit", "decoding")
-IDENTITY = (*ROW, *COLUMN, "sample", "draw", "wording", "wording_digest")
+IDENTITY = (*ROW, *COLUMN, "sample", "draw", "wording", "wording_digest", "wording_items")
 # What records from before a fact was kept are.
-_BEFORE = {"wording": 0, "wording_digest": "", "sample": ""}
+_BEFORE = {"wording": 0, "wording_digest": "", "wording_items": 0, "sample": ""}
+# The flag of an item whose answer is the instruction's example.
+COPIED = "copied the example"
+# What a job says of how it is to be run, and its record in another way.
+UNRECORDED = frozenset({"chat", "bits"})
 _SPENT = ("seconds", "calls", "tokens_computed", "tokens_generated")
 Aggregation = Callable[[Sequence[Any]], float]
 
@@ -73,7 +78,7 @@ def record_folder(runs: Path, job: Job) -> Path:
 
 def job_of(manifest: Mapping[str, Any]) -> Job:
     """The job that a record is of; whether prompts were chats is said by its manifest alone."""
-    keys = Job.__dataclass_fields__.keys() - {"chat"}
+    keys = Job.__dataclass_fields__.keys() - UNRECORDED
     return Job(**{key: manifest[key] for key in keys if key in manifest})
 
 
@@ -126,12 +131,14 @@ def _identity_at(folder: Path) -> list[Any] | None:
 
 
 def column_of(manifest: Mapping[str, Any]) -> list[Any]:
-    """What makes two records stand in one column: `COLUMN`, and how its items were chosen.
+    """What makes two records stand in one column: `COLUMN`, and how items and wording were chosen.
 
-    Records that took the first items, as all did before samples by label, say nothing of it.
+    Records that took the first items in a wording that was named, as all did at first, say
+    nothing of it.
     """
-    sample = manifest.get("sample", "")
-    return [*(manifest[key] for key in COLUMN), *([sample] if sample else [])]
+    sample, chosen = manifest.get("sample", ""), manifest.get("wording_items", 0)
+    told = [*([sample] if sample else []), *([f"best of {chosen}"] if chosen else [])]
+    return [*(manifest[key] for key in COLUMN), *told]
 
 
 def summarise(
@@ -148,8 +155,10 @@ def summarise(
         n_full: rows of the task's whole test set; a limited run has fewer items.
     Returns:
         n, n_full, n_scored, n_unparseable, n_error, n_cut, complete, and
-        metrics (None where nothing was scored); n_refused, and n_reasoning (answers
-        whose reasoning never ended), where there are any.
+        metrics (None where nothing was scored); where there are any, n_refused, n_reasoning
+        (answers whose reasoning never ended), n_length (answers that ended where their tokens
+        did), n_copied (answers that are the instruction's example), and n_same (answers that
+        are the one given most often, where it was given more than once).
     """
     scored = [item for item in items if item["status"] not in UNSCORED]
     rare = {
@@ -158,6 +167,12 @@ def summarise(
             any(given.get("finish") == "reasoning" for given in item.get("responses", ()))
             for item in items
         ),
+        "n_length": sum(
+            any(given.get("finish") == "length" for given in item.get("responses", ()))
+            for item in items
+        ),
+        "n_copied": sum(COPIED in item.get("flags", ()) for item in items),
+        "n_same": same if (same := most_given(items)) > 1 else 0,
     }
     metrics: dict[str, float | None] = {}
     for name, aggregate in aggregations.items():
@@ -175,6 +190,12 @@ def summarise(
         "metrics": metrics,
         **{name: count for name, count in rare.items() if count},
     }
+
+
+def most_given(items: Sequence[Mapping[str, Any]]) -> int:
+    """How many items have the answer that was given most often: a model may read none of them."""
+    said = [" ".join(str(item.get("answer") or "").casefold().split()) for item in items]
+    return max(Counter(filter(None, said)).values(), default=0)
 
 
 def write_record(

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from filelock import FileLock
@@ -26,12 +27,25 @@ from harness.identity.answers import packages, paths
 from harness.identity.task import identity_of
 from harness.leaks.report import LEAKED, LeakReport
 from harness.lm import StoredLM, as_result, no_room
-from harness.record import place_of, record_folder, summarise, write_prompts, write_record
+from harness.record import (
+    COPIED,
+    UNRECORDED,
+    Aggregation,
+    place_of,
+    record_folder,
+    summarise,
+    write_prompts,
+    write_record,
+)
 from harness.suites.corrections import corrections_of
-from harness.suites.items import input_of
+from harness.suites.items import input_of, item_ids
 from harness.suites.prompts import Asked, as_at_first, build_requests
 from harness.suites.rewriting import rewrite_prompts
-from harness.suites.scoring import Answers, Scored, score
+from harness.suites.scoring import Answers, score
+from harness.suites.ways.gold import FACTS, GOLD_BPB, gold_bits, with_bits
+from harness.suites.ways.sample import weighed
+from harness.suites.ways.told import example_of, is_copied
+from harness.suites.ways.wordings import Wording
 from harness.suites.window import fit_demonstrations, fit_prompt
 from harness.types import Artifact, Job, Json, LocalModel, ModelSpec, Record, Response
 
@@ -46,6 +60,7 @@ def run_job(
     leaks: LeakReport | None,
     rewrite: Callable[[str], str] | None,
     runs: Path,
+    choice: Mapping[str, float] = {},
 ) -> Record:
     """Answer, score and record one job.
 
@@ -58,6 +73,7 @@ def run_job(
         leaks: the test items that the artifact's making holds, or None for a base.
         rewrite: what an item's input becomes (artifacts of kind "prompt").
         runs: folder of all records.
+        choice: where the job's wording was chosen among several, the training score of each.
     """
     folder = record_folder(runs, job)
     folder.mkdir(parents=True, exist_ok=True)
@@ -69,20 +85,28 @@ def run_job(
         certain = lm.certain
         put, answers = ask_job(job, task, lm, rewrite)
         scored = score(task, answers, put.asked, put.cut, card)
-        items = scored.rows
-        if leaks is not None:
-            items = [_flagged(item, job.task, leaks) for item in items]
+        items, facts = scored.rows, dict(scored.facts)
+        if job.bits and (bits := ask_gold(task, lm, put, items)):
+            items = with_bits(items, bits)
+            facts[GOLD_BPB] = FACTS
+        example = example_of(task)
+        items = [_flagged(item, job.task, leaks, example) for item in items]
         # What a suite's own functions made of its own values is not made anew from JSON.
+        values: dict[str, Aggregation]
         values = {name: partial(_as_scored, value) for name, value in scored.values.items()}
+        if GOLD_BPB in facts:
+            values[GOLD_BPB] = fmean
         summary = summarise(items, values, len(task.eval_docs))
         found = corrections_of(task, put.asked.replaced, lm.certain - certain)
-        manifest = _manifest(job, task, card, local, artifact, lm, put, scored, found)
+        manifest = _manifest(job, task, card, local, artifact, lm, put, facts, found)
+        if choice:
+            manifest["wording_scores"] = dict(choice)
         manifest["leak"] = leaks.summary(job.task) if leaks is not None else {}
         counts = {key: value - before[key] for key, value in asdict(lm.counts).items()}
-        facts = {**counts, "seconds": round(time.monotonic() - began, 3), **lm.take_report()}
+        took = {**counts, "seconds": round(time.monotonic() - began, 3), **lm.take_report()}
         place = place_of(runs, job, manifest)
         write_prompts(place, put.prompts, items)
-        return write_record(place, manifest, items, summary, facts)
+        return write_record(place, manifest, items, summary, took)
 
 
 def _as_scored(value: float, _: Sequence[Any]) -> float:
@@ -102,8 +126,28 @@ def ask_job(
         return put, _respond(task, lm)
 
 
-def put_requests(job: Job, task: Any, lm: StoredLM, rewrite: Callable[[str], str] | None) -> Put:
-    """Build the task's requests as the job's model gets them; nothing is asked yet."""
+def ask_gold(task: Any, lm: StoredLM, put: Put, items: Sequence[Json]) -> dict[str, float]:
+    """Scored item -> bits per byte of its gold answer, under the prompt that was asked."""
+    ids = item_ids(list(task.eval_docs))
+    scored = {item["id"] for item in items if item["metrics"]}
+    wanted = {place for place, name in enumerate(ids) if name in scored}
+    with _named(task.config.task):
+        bits = gold_bits(task, lm.score_texts if lm.scores else None, put.chat, wanted)
+    return {ids[place]: value for place, value in bits.items()}
+
+
+def put_requests(
+    job: Job,
+    task: Any,
+    lm: StoredLM,
+    rewrite: Callable[[str], str] | None,
+    places: Sequence[int] | None = None,
+) -> Put:
+    """Build the task's requests as the job's model gets them; nothing is asked yet.
+
+    Args:
+        places: of exactly these items; None goes by the job's limit.
+    """
     chat = lm.has_chat_template if job.chat == "auto" else job.chat == "on"
     asked = build_requests(
         task,
@@ -111,6 +155,7 @@ def put_requests(job: Job, task: Any, lm: StoredLM, rewrite: Callable[[str], str
         job.limit,
         lm.apply_chat_template if chat else None,
         lm.tokenizer_name if chat else "",
+        places,
     )
     rewritten = None
     if rewrite is not None:
@@ -181,7 +226,7 @@ def _fit_window(task: Any, asked: Asked, lm: StoredLM, own: Sequence[str]) -> di
             raise no_room(task, lm.max_length)
         if room <= 0 or count(prompt) <= room:
             continue  # a continuation longer than the window is the engine's to cut
-        shown = asked.shown[instance.doc_id] if instance.doc_id < len(asked.shown) else ()
+        shown = asked.shown.get(instance.doc_id, ())
         inputs = tuple(filter(None, map(input_of, shown)))
         if (inputs, room) not in shortened:
             shortened[inputs, room] = fit_demonstrations(inputs, room, count)
@@ -218,10 +263,14 @@ def _respond(task: Any, lm: StoredLM) -> dict[int, list[list[list[Response]]]]:
     return {doc: [by_index[i] for i in sorted(by_index)] for doc, by_index in responses.items()}
 
 
-def _flagged(item: Json, task: str, leaks: LeakReport) -> Json:
-    """The row with its leak, if what the model was made from holds the item."""
+def _flagged(item: Json, task: str, leaks: LeakReport | None, example: str) -> Json:
+    """The row with its leak, if what the model was made from holds the item, and with a word
+    where the answer is the instruction's example."""
+    flags = [COPIED] if is_copied(item["answer"], example) else []
+    if leaks is None:
+        return item | ({"flags": flags} if flags else {})
     leak = leaks.leaks.get((task, item["id"]))
-    return item | ({"flags": [LEAKED], "leak": asdict(leak)} if leak else {"flags": []})
+    return item | ({"flags": [LEAKED, *flags], "leak": asdict(leak)} if leak else {"flags": flags})
 
 
 def _manifest(
@@ -232,15 +281,21 @@ def _manifest(
     artifact: Artifact | None,
     lm: StoredLM,
     put: Put,
-    scored: Scored,
+    facts: Mapping[str, Json],
     corrections: Sequence[str],
 ) -> Json:
-    main = card.get("main_metric") or next(iter(scored.facts), "")
+    main = card.get("main_metric") or next(iter(facts), "")
     chat = put.chat
     answered_by = lm.take_answered_by()
     options = task.config.generation_kwargs if task.OUTPUT_TYPE == "generate_until" else {}
+    worded: Wording = getattr(task, "bench_wording", Wording())
+    docs = [task.eval_docs[place] for place in sorted({one.doc_id for one in task.instances})]
     return {
-        **{key: value for key, value in asdict(job).items() if key != "chat"},
+        **{key: value for key, value in asdict(job).items() if key not in UNRECORDED},
+        "wording_name": worded.name,
+        "wording_digest": worded.digest,
+        "sample": put.asked.sample,
+        **weighed(docs),
         "model_kind": local.spec.kind,
         "model_digest": local.digest,
         "model_source": local.spec.source,
@@ -266,7 +321,7 @@ def _manifest(
         "packages": packages(answered_by),
         "engine_paths": paths(answered_by),
         "main_metric": main,
-        "metrics": dict(scored.facts),
+        "metrics": dict(facts),
         **({"corrections": list(corrections)} if corrections else {}),
         **({"rewritten": put.rewritten} if put.rewritten is not None else {}),
         **({"groups": groups} if (groups := getattr(task, "bench_groups", {})) else {}),

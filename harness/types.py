@@ -163,7 +163,9 @@ class Job:
 
     `model` may be `<specializer>-<model>`; `base` is the model whose weights are
     loaded. limit 0 means every item. wording 0 is the task's YAML as it stands; the
-    others are those beside it, counted from 1 (`harness.suites.wordings`).
+    others are those beside it, counted from 1 (`harness.suites.ways.wordings`). Where
+    `wording_items` is not 0 it is the model's best, chosen on so many items of the training
+    split. `bits` asks for the gold answers' bits per byte beside.
     """
 
     model: str
@@ -176,6 +178,8 @@ class Job:
     limit: int = 0
     chat: Literal["auto", "on", "off"] = "auto"
     wording: int = 0
+    wording_items: int = 0
+    bits: bool = True
 
 
 @dataclass(frozen=True)

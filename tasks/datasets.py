@@ -52,8 +52,9 @@ def load(
         config_source: the YAML's path, which lm-eval passes; a suite's own rows lie beside it.
     Returns:
         {"train", "test"}: `datasets.Dataset`s of `id`, `input`, `target` (list of
-        strings), `gold` (the answer as one string), `labels` (list), `document` (rows of
-        one document are not independent), `meta` (JSON: its fields differ between sets).
+        strings), `gold` (the answer as one string, as few-shot examples show it), `labels`
+        (list), `document` (rows of one document are not independent), `meta` (JSON: its
+        fields differ between sets); for mentions also `gold_json`.
     Raises:
         UserErrors: no such folder, or faulty rows, each with file and line.
         UserError: a fetched set that is not what the task's card says now.
@@ -215,6 +216,27 @@ def one_row_per_label(rows: Iterable[Row], name: str) -> list[Row]:
     ]
 
 
+def _shown(row: Row) -> str:
+    """The whole answer as one line; where all mentions are of one type, it is not said."""
+    if row.is_ner and len(row.labels) == 1:
+        return ", ".join(mention for mention, _ in _mentions(row)) or "None"
+    return ", ".join(row.target)
+
+
+def _as_json(row: Row) -> str:
+    """The mentions as a JSON object: each type that occurs, with its mentions in their order."""
+    found: dict[str, list[str]] = {}
+    for mention, name in _mentions(row):
+        found.setdefault(name, []).append(mention)
+    return json.dumps(found, ensure_ascii=False)
+
+
+def _mentions(row: Row) -> list[tuple[str, str]]:
+    """(mention, type) of each target `mention <Type>`."""
+    parts = [target.rpartition(" <") for target in row.target if target != "None"]
+    return [(mention, name.removesuffix(">")) for mention, _, name in parts]
+
+
 def _kind(row: Row) -> str:
     if row.is_ner or (row.labels and row.is_list):
         return "without" if row.target == ("None",) else "with"
@@ -235,11 +257,13 @@ def _dataset(rows: Sequence[Row], answers: str) -> Any:
         "id": [row.id for row in rows],
         "input": [row.input for row in rows],
         "target": [list(row.target) for row in rows],
-        "gold": [row.target[0] if answers == "any" else ", ".join(row.target) for row in rows],
+        "gold": [row.target[0] if answers == "any" else _shown(row) for row in rows],
         "labels": [list(row.labels) for row in rows],
         "document": [row.document for row in rows],
         "meta": [json.dumps(row.meta, ensure_ascii=False, sort_keys=True) for row in rows],
     }
+    if any(row.is_ner for row in rows):
+        columns = {**columns, "gold_json": [_as_json(row) for row in rows]}
     text = datasets.Value("string")
     features = dict.fromkeys(columns, text)
     features |= {"target": datasets.List(text), "labels": datasets.List(text)}

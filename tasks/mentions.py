@@ -1,17 +1,20 @@
-"""Typed entity mentions: how they are written, read from an answer, and compared.
+"""Entity mentions: how they are written, read from an answer, and compared.
 
-The format asked for is `mention <Type>, mention <Type>` in order of
-appearance, repeats kept, `None` for a sentence without any.
+The format asked for is `mention <Type>, mention <Type>` in order of appearance, repeats
+kept, `None` for a sentence without any; of one type alone `mention, mention`. A wording
+may ask for JSON instead: `{"Type": ["mention", "mention"]}`.
 """
 
 from __future__ import annotations
 
 import functools
+import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
 
-from tasks.parsing import paragraphs, says_none, without_lead_in
+from tasks.parsing import cut, paragraphs, says_none, without_lead_in
 
 Mention = tuple[str, str]  # mention text, type
 Counts = list[int]  # true positives, false positives, false negatives
@@ -24,6 +27,12 @@ _ANNOUNCEMENT = re.compile(
     r"[^<>:,]{0,60}: ?",
     re.IGNORECASE,
 )
+# Between mentions without marks.
+_PARTS = re.compile(r" ?(?:[,;](?= |$)|\n) ?")
+# How JSON answers call a mention and its type.
+_TEXT_KEYS = ("text", "mention", "entity", "name", "span", "word")
+_TYPE_KEYS = ("type", "label", "category", "entity_type", "class")
+_DEEPEST = 4
 _MENTION_EDGES = " \t,;:.'\""
 # Words two mentions may share without naming the same thing.
 _FUNCTION_WORDS = frozenset(
@@ -31,8 +40,10 @@ _FUNCTION_WORDS = frozenset(
 )
 
 
-def parse_mentions(text: str, types: Sequence[str]) -> list[Mention] | None:
-    """Read typed mentions from an answer, in order, repeats kept.
+def parse_mentions(
+    text: str, types: Sequence[str], sentence: str = "", known: Collection[str] = ()
+) -> list[Mention] | None:
+    """Read mentions from an answer, in order, repeats kept.
 
     Accepted per line, bullets and lead-ins aside: `mention <Type>`,
     `mention (Type)`, `mention - Type`, `mention: Type`, `Type: mention, mention`
@@ -42,13 +53,23 @@ def parse_mentions(text: str, types: Sequence[str]) -> list[Mention] | None:
     brackets; elsewhere it is not recognised as a type. Types match whatever
     their case, "_", "-" or plural.
 
-    Every mention needs its type, even if the inventory has only one: a bare
-    "diabetes, asthma" is unparseable, because a sentence of prose reads the same.
+    JSON is read where the answer is JSON: lists of mentions by type, or objects with a text
+    and a type.
 
+    Where the inventory has one type, it need not be said: an answer without any mark is a
+    list of mentions if at least one of its parts stands in the sentence word for word. Without
+    that rule a sentence of prose would be read as mentions. Where there are several types,
+    each mention needs its own.
+
+    Args:
+        sentence: what the mentions were to be found in; "" takes only what has its type.
+        known: mentions that are not taken apart at their commas where they are not marked.
     Returns:
         the (mention, type) pairs; [] if the answer says there are none; None if
         it holds neither.
     """
+    if (listed := _json_mentions(text, tuple(types))) is not None:
+        return listed
     lines = [line for paragraph in paragraphs(text) for line in paragraph]
     mentions: list[Mention] = []
     said_none = False
@@ -64,7 +85,68 @@ def parse_mentions(text: str, types: Sequence[str]) -> list[Mention] | None:
         or says_none(text, ("entity", "mention", *(t.replace("_", " ") for t in types)))
     ):
         return mentions
-    return None
+    return _bare_mentions(lines, types[0], sentence, known) if len(types) == 1 else None
+
+
+def _bare_mentions(
+    lines: Sequence[str], name: str, sentence: str, known: Collection[str]
+) -> list[Mention] | None:
+    """The parts of an answer without marks as mentions of the one type there is."""
+    texts = [_announced(without_lead_in(line)) for line in lines if not line.endswith(":")]
+    whole = "\n".join(text for text in texts if text)
+    parts = [_bare(part) for part in cut(whole, _PARTS, mention_key, known)]
+    within = f" {mention_key(sentence)} "
+    found = [part for part in parts if part]
+    grounded = any(
+        re.search(rf"(?<!\w){re.escape(mention_key(part))}(?!\w)", within) for part in found
+    )
+    return [(part, name) for part in found] if sentence and grounded else None
+
+
+def _announced(line: str) -> str:
+    """The line without "Here are the diseases:" and the like before it."""
+    return line[found.end() :] if (found := _ANNOUNCEMENT.match(line)) else line
+
+
+def _json_mentions(text: str, types: tuple[str, ...]) -> list[Mention] | None:
+    """The mentions of an answer that is JSON; None for any other."""
+    lines = [line for paragraph in paragraphs(text) for line in paragraph]
+    whole = " ".join(lines)
+    if not whole.startswith(("{", "[")):
+        return None
+    try:
+        content, _ = json.JSONDecoder().raw_decode(whole)
+    except (ValueError, RecursionError):
+        return None
+    _, _, names = _type_patterns(types)
+    only = types[0] if len(types) == 1 else ""
+    return list(_mentions_in(content, names, only, 0))
+
+
+def _mentions_in(content: Any, names: dict[str, str], name: str, depth: int) -> Iterator[Mention]:
+    """Mentions in JSON: texts below a type's key, or objects with a text and a type.
+
+    Args:
+        name: the type of texts that stand here; "" where none is known.
+    """
+    if isinstance(content, str):
+        mention = _bare(" ".join(content.split()))
+        if name and mention and mention.casefold() not in ("none", "n/a"):
+            yield mention, name
+    elif isinstance(content, list) and depth < _DEEPEST:
+        for part in content:
+            yield from _mentions_in(part, names, name, depth + 1)
+    elif isinstance(content, dict) and depth < _DEEPEST:
+        held = {str(key).casefold(): value for key, value in content.items()}
+        said = next((held[key] for key in _TYPE_KEYS if isinstance(held.get(key), str)), "")
+        texts = [held[key] for key in _TEXT_KEYS if isinstance(held.get(key), str)]
+        if texts:
+            yield from _mentions_in(texts[0], names, _canonical(said, names) or name, depth + 1)
+            return
+        for key, value in content.items():
+            kind = _canonical(str(key), names)
+            inner = kind if kind in names.values() else name
+            yield from _mentions_in(value, names, inner, depth + 1)
 
 
 def render_mentions(mentions: Sequence[Mention]) -> str:
@@ -138,6 +220,11 @@ def _without(mentions: Sequence[Mention], taken: Counter[Mention]) -> list[Menti
     return kept
 
 
+def loosely(mentions: Sequence[Mention]) -> list[Mention]:
+    """Mentions as the lenient score compares them: of whatever type, hyphens as spaces."""
+    return [(mention.replace("-", " "), "") for mention, _ in mentions]
+
+
 def _words(mention: str) -> frozenset[str]:
     return frozenset(re.findall(r"[^\W_]+", mention.casefold())) - _FUNCTION_WORDS
 
@@ -149,7 +236,7 @@ def _type_key(name: str) -> str:
 def _line_mentions(line: str, types: tuple[str, ...]) -> list[Mention]:
     """The (mention, type) pairs of one line; the mention is "" where a type has none."""
     marks, heads, names = _type_patterns(types)
-    line = line[found.end() :] if (found := _ANNOUNCEMENT.match(line)) else line
+    line = _announced(line)
     if angles := list(_ANGLE_MARK.finditer(line)):
         if not line[: angles[0].start()].strip() and line[angles[-1].end() :].strip(" .,;"):
             # `<Type> mention, <Type> mention`: here the mark begins a mention.

@@ -5,6 +5,11 @@ model's answer and returns one value per metric for that item: a number, or
 counts for an aggregation to sum. An unparseable answer scores 0 everywhere
 but in `box_f1`, which reads raw text, and is counted in `unparseable`.
 
+Beside a main metric stands `<metric>_lenient`, the same read as kindly as can be: hyphens
+as spaces, mentions of whatever type, the first label named. The gap between the two is what
+form costs a model; for mentions `span_f1_strict` is the other end, where a type must be said
+even if there is only one.
+
 Rows are {"id", "input", "target", "labels", "meta"}; `target` is a string or a
 list, `meta` a mapping or its JSON. `results` holds the generated text, or, for
 the ranking functions, one (loglikelihood, is_greedy) pair per label.
@@ -13,16 +18,24 @@ the ranking functions, one (loglikelihood, is_greedy) pair per label.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 from harness.doors.files import parse_json
 from harness.errors import UserError
 from tasks.aggregation import AGGREGATIONS, f1, macro_f1, macro_f1_counts, mean_score, micro_f1
-from tasks.mentions import Mention, parse_mentions, relaxed_span_counts, span_counts
+from tasks.mentions import Mention, loosely, parse_mentions, relaxed_span_counts, span_counts
 from tasks.numbers import is_near, parse_number
 from tasks.overlap import best_token_f1, box_f1, rouge_l, squad_normalise
-from tasks.parsing import parse_label, parse_labels, parse_list, parse_span, parse_text
+from tasks.parsing import (
+    all_labels,
+    first_label,
+    parse_label,
+    parse_labels,
+    parse_list,
+    parse_span,
+    parse_text,
+)
 
 __all__ = [
     "AGGREGATIONS",
@@ -45,11 +58,16 @@ Values = dict[str, float | list[int]]
 
 
 def ner(doc: Row, results: Sequence[str]) -> Values:
-    """Typed entity mentions: exact (main) and relaxed span counts for `micro_f1`."""
+    """Entity mentions: exact (main), relaxed, strict and lenient span counts for `micro_f1`."""
     gold = [_gold_mention(doc, target) for target in _targets_or_none(doc)]
-    parsed = parse_mentions(results[0], doc["labels"])
+    types, sentence, known = doc["labels"], str(doc["input"]), [mention for mention, _ in gold]
+    parsed = parse_mentions(results[0], types, sentence, known)
+    # Read once more as if there were one type: then it need not be said.
+    loose = parsed or parse_mentions(results[0], ("entity",), sentence, known)
     return {
         "span_f1": span_counts(gold, parsed or []),
+        "span_f1_strict": span_counts(gold, parse_mentions(results[0], types) or []),
+        "span_f1_lenient": span_counts(loosely(gold), loosely(loose or [])),
         "span_f1_relaxed": relaxed_span_counts(gold, parsed or []),
         "box_f1": box_f1(results[0], _targets(doc)),
         "unparseable": int(parsed is None),
@@ -65,9 +83,11 @@ def label(doc: Row, results: Sequence[str]) -> Values:
     gold = _gold_label(doc)
     parsed = parse_label(results[0], labels)
     predicted = -1 if parsed is None else labels.index(parsed)
+    first = first_label(results[0], labels)
     return {
         "acc": int(predicted == gold),
         "macro_f1": [gold, predicted],
+        "macro_f1_lenient": [gold, -1 if first is None else labels.index(first)],
         "box_f1": box_f1(results[0], _targets(doc)),
         "unparseable": int(parsed is None),
     }
@@ -104,6 +124,9 @@ def factoid(doc: Row, results: Sequence[str]) -> Values:
             and squad_normalise(parsed) in {squad_normalise(one) for one in accepted}
         ),
         "token_f1": 0.0 if parsed is None else best_token_f1(parsed, accepted),
+        "token_f1_lenient": 0.0
+        if parsed is None
+        else best_token_f1(_spaced(parsed), [_spaced(one) for one in accepted]),
         "box_f1": box_f1(results[0], accepted),
         "unparseable": int(parsed is None),
     }
@@ -133,8 +156,10 @@ def answer_list(doc: Row, results: Sequence[str]) -> Values:
     names = [name for group in groups for name in group]
     parsed = parse_list(results[0], squad_normalise, known=names)
     counts = _group_counts(groups, parsed or ())
+    spaced = [[_spaced(name) for name in group] for group in groups]
     return {
         "set_f1": counts,
+        "set_f1_lenient": _group_counts(spaced, _once(map(_spaced, parsed or ()))),
         "list_f1": f1(*counts),
         "box_f1": box_f1(results[0], _targets(doc)),
         "unparseable": int(parsed is None),
@@ -161,17 +186,34 @@ def multilabel(doc: Row, results: Sequence[str]) -> Values:
     if unknown := sorted(gold.difference(labels)):
         raise UserError(f"row {doc['id']}: target {unknown} is not among the labels {labels}")
     parsed = parse_labels(results[0], labels)
-    predicted = parsed or frozenset()
-    counts = [
-        [int(one in gold & predicted), int(one in predicted - gold), int(one in gold - predicted)]
-        for one in labels
-    ]
+    counts = _label_counts(labels, gold, parsed or frozenset())
+    lenient = _label_counts(labels, gold, all_labels(results[0], labels))
     return {
         "multilabel_micro_f1": [sum(column) for column in zip(*counts, strict=True)],
+        "multilabel_micro_f1_lenient": [sum(column) for column in zip(*lenient, strict=True)],
         "multilabel_macro_f1": [count for of_label in counts for count in of_label],
         "box_f1": box_f1(results[0], _targets(doc)),
         "unparseable": int(parsed is None),
     }
+
+
+def _label_counts(
+    labels: Sequence[str], gold: Set[str], predicted: Set[str]
+) -> list[tuple[int, int, int]]:
+    """(tp, fp, fn) of each label."""
+    return [
+        (int(one in gold & predicted), int(one in predicted - gold), int(one in gold - predicted))
+        for one in labels
+    ]
+
+
+def _spaced(text: str) -> str:
+    return text.replace("-", " ")
+
+
+def _once(answers: Iterable[str]) -> list[str]:
+    """The answers of which each is the first of its normal form."""
+    return list({squad_normalise(one): one for one in answers}.values())
 
 
 def _targets(doc: Row) -> list[str]:

@@ -78,6 +78,27 @@ def parse_label(text: str, labels: Sequence[str]) -> str | None:
     return next(iter(named)) if named is not None and len(named) == 1 else None
 
 
+def first_label(text: str, labels: Sequence[str]) -> str | None:
+    """The label that an answer names first, whatever it says after it or of it.
+
+    The lenient reading beside `parse_label`: "yes, or no" is yes, "not true" is true.
+    """
+    pattern, by_key = _label_pattern(tuple(labels))
+    for lines in paragraphs(text):
+        answer = "\n".join(lines).casefold()
+        for match in pattern.finditer(answer):
+            if match[0] != "no" or not _is_determiner(answer, *match.span()):
+                return by_key[_key(match[0])]
+    return None
+
+
+def all_labels(text: str, labels: Sequence[str]) -> frozenset[str]:
+    """Every label that an answer names anywhere, also where it denies it or says "none"."""
+    pattern, by_key = _label_pattern(tuple(labels))
+    answer = "\n".join(line for lines in paragraphs(text) for line in lines).casefold()
+    return frozenset(by_key[_key(match[0])] for match in pattern.finditer(answer))
+
+
 def parse_labels(text: str, labels: Sequence[str]) -> frozenset[str] | None:
     """Read all labels the answer names; the empty set if it says there are none.
 
@@ -135,9 +156,9 @@ def parse_list(
     lines = [line for paragraph in paragraphs(text) for line in paragraph]
     lines = [without_lead_in(line) for line in lines if not line.endswith(":")]
     items: dict[str, str] = {}
-    for piece in _cut("\n".join(line for line in lines if line), _SEPARATOR, normalise, known):
+    for piece in cut("\n".join(line for line in lines if line), _SEPARATOR, normalise, known):
         name = piece.removeprefix("and ")
-        parts = _cut(name, _AND, normalise, known)
+        parts = cut(name, _AND, normalise, known)
         # One "and" joins two items; more than one is likelier a phrase.
         for item in parts if len(parts) == 2 else [name]:
             bare = item.strip(" \t\n.,;:!?'\"")
@@ -146,7 +167,7 @@ def parse_list(
     return tuple(items.values()) or None
 
 
-def _cut(
+def cut(
     text: str, separator: re.Pattern[str], normalise: Callable[[str], str], known: Collection[str]
 ) -> list[str]:
     """Split at the separator, but keep together the longest runs that are known names."""

@@ -93,7 +93,23 @@ def task_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--tasks", type=names, required=True, help="tasks, groups or suites")
     sub.add_argument("--shots", type=shots, help="numbers of demonstrations (default: 0)")
     sub.add_argument("--draws", type=positive, default=1, help="repeat with other demonstrations")
-    sub.add_argument("--limit", type=positive, default=0, help="first N items of each task only")
+    sub.add_argument(
+        "--limit", type=positive, default=0, help="N items of each task only; labels keep shares"
+    )
+    sub.add_argument("--wordings", type=positive, default=1, help="ask in the first N wordings")
+    sub.add_argument(
+        "--wording", default="", metavar="NAME", help="ask in this one; best: each model's best"
+    )
+    sub.add_argument(
+        "--wording-items",
+        type=positive,
+        default=32,
+        metavar="N",
+        help="training items on which the best wording is chosen (default: 32)",
+    )
+    sub.add_argument(
+        "--no-bits", dest="bits", action="store_false", help="no bits per byte of gold answers"
+    )
     sub.add_argument("--chat", choices=["auto", "on", "off"], default="auto")
     data_options(sub)
     trust_options(sub)
@@ -123,6 +139,12 @@ def model_options(sub: argparse.ArgumentParser) -> None:
         choices=["auto", "fastest", "float32", "bfloat16", "float16"],
         help="numerics of every model (default: the model's own)",
     )
+
+
+def ways_of(args: argparse.Namespace) -> dict[str, Any]:
+    """What `task_options` say of how tasks are asked, as the public functions take it."""
+    keys = ("draws", "limit", "chat", "wordings", "wording", "wording_items", "bits")
+    return {"shots": args.shots or (), **{key: getattr(args, key) for key in keys}}
 
 
 def workspace_of(args: argparse.Namespace) -> Workspace:

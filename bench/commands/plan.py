@@ -13,6 +13,7 @@ from bench.commands.options import (
     output_options,
     recipe_of,
     task_options,
+    ways_of,
     workspace_of,
 )
 from bench.planning import Machine, Need, Stage
@@ -47,10 +48,7 @@ def call(args: argparse.Namespace) -> int:
     found = plan(
         args.models,
         args.tasks,
-        shots=args.shots or (),
-        draws=args.draws,
-        limit=args.limit,
-        chat=args.chat,
+        **ways_of(args),
         recipe=recipe_of(args),
         devices=args.devices,
         throughput=args.throughput,

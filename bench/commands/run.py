@@ -14,6 +14,7 @@ from bench.commands.options import (
     output_options,
     recipe_of,
     task_options,
+    ways_of,
     workspace_of,
 )
 from harness.doors.terminal import complain
@@ -37,6 +38,9 @@ def options(sub: argparse.ArgumentParser) -> None:
     model_options(sub)
     output_options(sub)
     board_format(sub)
+    sub.add_argument(
+        "--floors", action="store_true", help="beside the models: what scores without one"
+    )
     sub.add_argument("--executor", choices=["local", "ray"], default="local", help="where jobs run")
     sub.add_argument("--address", default="", help="of a running Ray cluster, such as auto")
     sub.add_argument("--storage", default="", help="s3://...: for nodes that do not see --out")
@@ -66,10 +70,8 @@ def _records(args: argparse.Namespace, workspace: Workspace) -> Sequence[Record]
     return run(
         args.models,
         args.tasks,
-        shots=args.shots or (),
-        draws=args.draws,
-        limit=args.limit,
-        chat=args.chat,
+        **ways_of(args),
+        floors=args.floors,
         recipe=recipe_of(args),
         executor=args.executor,
         address=args.address,

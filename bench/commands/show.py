@@ -36,6 +36,7 @@ def options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("task", nargs="?", default="")
     sub.add_argument("--shots", type=count, help="default: the YAML's num_fewshot")
     sub.add_argument("--draw", type=count, default=0)
+    sub.add_argument("--wording", default="", help="its name or number (default: the YAML's)")
     sub.add_argument("--item", type=count, default=0)
     sub.add_argument(
         "--model",
@@ -65,7 +66,12 @@ def call(args: argparse.Namespace) -> int:
         raise UserError(f"'{args.task}' is {1 + len(others)} tasks; show one of: {members}.")
     asked = () if args.shots is None else (args.shots,)
     (shots,) = shots_of(index.shots_of(name), asked)
-    task = index.load([name], shots=shots, draw=args.draw, data=workspace.data)[name]
+    from harness.suites.ways.wordings import number_of
+
+    wording = number_of({name: index.wordings(name)}, args.wording or "0")[name]
+    task = index.load(
+        [name], shots=shots, draw=args.draw, data=workspace.data, wording=wording
+    )[name]  # fmt: skip
     plain = render(task, shots, args.item, args.draw)
     say(_given(args, workspace, recipe, task, shots) if args.model else plain)
     return 0
@@ -86,8 +92,8 @@ def _given(
     engine = workspace.pool.engine(resolved.model)
     lm = StoredLM(Asker(engine, None, None, NullProgress()))
     job = Job(resolved.name, base, resolved.specializer, "", name, shots, args.draw,
-              args.item + 1, args.chat)  # fmt: skip
-    put = put_requests(job, task, lm, _rewriter(workspace, recipe, resolved))
+              chat=args.chat)  # fmt: skip
+    put = put_requests(job, task, lm, _rewriter(workspace, recipe, resolved), [args.item])
     requests = [one for one in task.instances if one.doc_id == args.item]
     form = "chat template" if put.chat else "plain text"
     lines = [f"task {name}, item {args.item}, {shots} shots, as {resolved.name} gets it ({form})"]

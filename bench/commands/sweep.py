@@ -9,6 +9,7 @@ from bench.commands.options import (
     output_options,
     recipe_of,
     task_options,
+    ways_of,
     workspace_of,
 )
 from harness.doors.terminal import say
@@ -47,10 +48,7 @@ def call(args: argparse.Namespace) -> int:
         args.model,
         args.tasks,
         {vary.name: vary.values},
-        shots=args.shots or (),
-        draws=args.draws,
-        limit=args.limit,
-        chat=args.chat,
+        **ways_of(args),
         recipe=recipe_of(args),
         name=args.name,
         workspace=workspace_of(args),

@@ -76,6 +76,10 @@ _MANIFEST_MORE: Kinds = {
     "wording": count(limits.SHOTS),
     "wording_name": WORDS,
     "wording_digest": WORDS,
+    "wording_items": count(),
+    "wording_scores": mapping(maybe(NUMBER)),
+    "labels": mapping(count()),
+    "item_weight": NUMBER,
 }
 _METRIC: Kinds = {"aggregation": WORDS, "higher_is_better": YES_NO}
 _METRIC_MORE: Kinds = {
@@ -98,7 +102,9 @@ _SUMMARY: Kinds = {
     "complete": YES_NO,
     "metrics": mapping(maybe(NUMBER)),
 }
-_SUMMARY_MORE: Kinds = {"n_refused": count(), "n_reasoning": count()}
+_SUMMARY_MORE: Kinds = dict.fromkeys(
+    ("n_refused", "n_reasoning", "n_length", "n_copied", "n_same"), count()
+)
 _ITEM: Kinds = {
     "id": WORDS,
     "status": one_of("ok", "unparseable", "error", "refused"),

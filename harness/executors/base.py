@@ -70,7 +70,9 @@ class Lane:
 
 def label(number: int, total: int, job: Job) -> str:
     """How a job is called in what the user is told."""
-    return f"[{number}/{total}] {job.model} {job.task}@{job.shots}"
+    worded = f", wording {job.wording}" if job.wording else ""
+    worded = ", its best wording" if job.wording_items else worded
+    return f"[{number}/{total}] {job.model} {job.task}@{job.shots}{worded}"
 
 
 def plan_lanes(

@@ -30,6 +30,11 @@ def identity_of(task: Any, shots: int) -> dict[str, str]:
         shots: without few-shot examples the rows they would come from do not count.
     """
     settings = {key: value for key, value in vars(task.config).items() if key not in _NO_ANSWER}
+    # Asked in other words it is the same task; which words is a fact of its own.
+    if own := getattr(task, "bench_yaml", {}):
+        settings |= own
+        shown = vars(settings["fewshot_config"])
+        settings["fewshot_config"] = shown | {k: v for k, v in own.items() if k in shown}
     functions = list(_functions(vars(task.config)))
     source = (task.config.metadata or {}).get("config_source")
     files = {Path(path) for path in map(_own_file, functions) if path}

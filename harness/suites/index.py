@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from harness.suites.prompts import as_at_first, begin, demonstrations, prepare
 from harness.suites.reading import Reading, read_task
 from harness.suites.templates import sandbox_templates
 from harness.suites.trust import build, refuse_code, resolved, wanted_code
+from harness.suites.ways.wordings import Wording, wordings_of
 
 # lm-eval tells of every task it builds; the run's own output says what matters.
 logging.getLogger("lm_eval").setLevel(logging.ERROR)
@@ -53,6 +55,7 @@ class SuiteIndex(Catalogue):
     ) -> None:
         super().__init__(suites, folders, trusted, shared)
         self._harmless = frozenset(harmless)
+        self._wordings: dict[str, tuple[Wording, ...]] = {}
         sandbox_templates()
 
     def _manager(self, metadata: dict[str, Any] | None = None) -> Any:
@@ -129,6 +132,27 @@ class SuiteIndex(Catalogue):
         keys = resolved(dict(place.member.keys), None)
         return load_own(manager, place.name, Path(entry.yaml_path), data, keys)
 
+    def wordings(self, task: str) -> tuple[Wording, ...]:
+        """In which words a task can be asked, its YAML's own first (`ways.wordings`).
+
+        Raises:
+            UserErrors: its file of wordings is faulty.
+        """
+        if task not in self._wordings:
+            place = self.place(task)
+            root = self._root(place.suite) if place.suite in self._suites else None
+            reading = self._as_read(place)
+            self._wordings[task] = wordings_of(reading.files if reading else (), root)
+        return self._wordings[task]
+
+    def _as_read(self, place: TaskPlace) -> Reading | None:
+        """A suite's task as it was read, trusted or not; None for one of lm-eval's own."""
+        if place.member is not None:
+            return self._merged(place.member)
+        if place.yaml is None or place.suite not in self._suites:
+            return None
+        return read_task(place.yaml, self._root(place.suite), self._shared)
+
     def wanted_code(self, task: str) -> list[str]:
         """What a task would execute without being trusted; [] for one that may be loaded."""
         return self._judge(self.place(task))[1]
@@ -171,12 +195,14 @@ class SuiteIndex(Catalogue):
         draw: int,
         data: Path | None,
         left_out: list[str] | None = None,
+        wording: int = 0,
     ) -> dict[str, Any]:
         """Build lm-eval Task objects with k shots and one draw of demonstrations.
 
         Args:
             tasks: task names as `expand` gives them.
             draw: which demonstrations; 0 is what `lm_eval` itself would take.
+            wording: the number of one that each of the tasks has; 0 is the YAML's own.
             data: folder of a local mirror, or None for BENCH_DATA and the cache.
             left_out: takes the messages of tasks that cannot be built, which then are left out.
         Raises:
@@ -192,47 +218,61 @@ class SuiteIndex(Catalogue):
         faults: list[str] = []
         missing: list[MissingData] = []
         for place in places:
-            name = place.name
             try:
-                reading, code = self._judge(place)
-                if code:
-                    raise refuse_code(name, place.suite, code)
-                with as_at_first(), any_first_row():
-                    if place.suite == "lm-eval" and place.yaml is not None:
-                        task = self._lm_evals(manager, place, data)
-                    else:
-                        task = self._build(manager, place, reading, metadata)
-                    prepare(task)
-                correct(task)
+                loaded[place.name] = self._task(manager, place, metadata, data, wording, shots)
             except MissingData as error:
                 missing.append(error)
-                continue
             except UserErrors as error:
                 faults += error.messages
-                continue
             except UserError as error:
                 faults.append(str(error))
-                continue
-            if getattr(task, "UNSAFE_CODE", False):
-                faults.append(
-                    f"task '{name}' executes what a model writes, and bench has no sandbox for "
-                    f"that. Leave it out, or run it with lm_eval inside one."
-                )
-                continue
-            task.set_config(key="num_fewshot", value=shots)
-            begin(task, draw)
-            most = demonstrations(task) if shots else 0
-            if shots > most:
-                faults.append(
-                    f"task '{name}': {shots} shots asked, the train split has "
-                    f"{most} rows. Use --shots {most} or fewer."
-                )
-                continue
-            task.bench_groups = self.groups_of(name)
-            loaded[name] = task
         faults = [*dict.fromkeys(faults), *told_together(missing)]
         if faults and left_out is None:
             raise UserErrors(faults)
         if left_out is not None:
             left_out += faults
         return loaded
+
+    def _task(
+        self,
+        manager: Any,
+        place: TaskPlace,
+        metadata: dict[str, Any],
+        data: Path | None,
+        wording: int,
+        shots: int,
+    ) -> Any:
+        """One of the tasks that `load` builds."""
+        name = place.name
+        reading, code = self._judge(place)
+        if code:
+            raise refuse_code(name, place.suite, code)
+        worded, own = self.wordings(name)[wording], {}
+        if worded.keys:
+            reading = reading or self._as_read(place)
+            assert reading is not None  # lm-eval's own have no other wording
+            own = {key: reading.config.get(key) for key in worded.keys}
+            reading = replace(reading, config={**reading.config, **worded.keys})
+        with as_at_first(), any_first_row():
+            if place.suite == "lm-eval" and place.yaml is not None:
+                task = self._lm_evals(manager, place, data)
+            else:
+                task = self._build(manager, place, reading, metadata)
+            prepare(task)
+        correct(task)
+        if getattr(task, "UNSAFE_CODE", False):
+            raise UserError(
+                f"task '{name}' executes what a model writes, and bench has no sandbox for "
+                f"that. Leave it out, or run it with lm_eval inside one."
+            )
+        task.set_config(key="num_fewshot", value=shots)
+        begin(task, metadata["draw"])
+        most = demonstrations(task) if shots else 0
+        if shots > most:
+            raise UserError(
+                f"task '{name}': {shots} shots asked, the train split has "
+                f"{most} rows. Use --shots {most} or fewer."
+            )
+        task.bench_wording, task.bench_yaml = worded, own
+        task.bench_groups = self.groups_of(name)
+        return task

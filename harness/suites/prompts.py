@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
+from harness.suites.ways.sample import BY_LABEL, sample
+
 # lm-eval's own (`--seed 0,1234,1234,1234`): Python's, numpy's, the sampler's.
 PYTHON_SEED, NUMPY_SEED, SAMPLER_SEED = 0, 1234, 1234
 _START = "bench_start"
@@ -143,11 +145,13 @@ class _OthersOnly:
 class Asked:
     """What a task's requests ask: `digests` has one per item, of its prompt before any chat
     template, rewriting or cutting. `shown` holds the demonstrations of each item, where a
-    sampler drew them; `replaced` items would have been among their own."""
+    sampler drew them; `replaced` items would have been among their own. `sample` says how the
+    items were chosen: "by label", or "" for the first ones, or all."""
 
     digests: Mapping[int, str]
-    shown: Sequence[Sequence[Any]]
+    shown: Mapping[int, Sequence[Any]]
     replaced: int
+    sample: str = ""
 
 
 def build_requests(
@@ -156,22 +160,27 @@ def build_requests(
     limit: int = 0,
     chat_template: Callable[..., str] | None = None,
     tokenizer_name: str = "",
+    places: Sequence[int] | None = None,
 ) -> Asked:
     """Build a task's requests as lm-eval does, whatever was built before.
 
     Args:
-        limit: the first items only; 0 is all.
+        limit: so many items only, chosen by `ways.sample`; 0 is all.
         chat_template: (messages, add_generation_prompt) -> text; None asks in plain text.
+        places: of exactly these items; None goes by `limit`.
     """
     kept = _Template(chat_template) if chat_template else None
+    turns = bool(getattr(getattr(task, "bench_wording", None), "turns", True))
     begin(task, draw)
-    with as_at_first(task):
+    chosen = sample(list(task.eval_docs), limit) if places is None else None
+    places = chosen if places is None else places
+    with as_at_first(task), _only(task, places):
         task.build_all_requests(
             limit=limit or None,
             rank=0,
             world_size=1,
             apply_chat_template=kept is not None,
-            fewshot_as_multiturn=kept is not None,
+            fewshot_as_multiturn=kept is not None and turns,
             chat_template=kept,
             tokenizer_name=tokenizer_name,
         )
@@ -182,7 +191,24 @@ def build_requests(
         asked.setdefault(instance.doc_id, []).append(known or _digest(prompt))
     digests = {doc: _digest("".join(dict.fromkeys(parts))) for doc, parts in asked.items()}
     sampler = getattr(task, "sampler", None)
-    return Asked(digests, getattr(sampler, "shown", ()), getattr(sampler, "replaced", 0))
+    order = dict.fromkeys(instance.doc_id for instance in task.instances)
+    shown = dict(zip(order, getattr(sampler, "shown", ()), strict=False))
+    replaced = getattr(sampler, "replaced", 0)
+    return Asked(digests, shown, replaced, BY_LABEL if chosen is not None else "")
+
+
+@contextmanager
+def _only(task: Any, places: Sequence[int] | None) -> Iterator[None]:
+    """lm-eval builds requests of these items alone, each under its own number."""
+    if places is None:
+        yield
+        return
+    docs = task.eval_docs
+    task.doc_iterator = lambda **_: ((place, docs[place]) for place in places)
+    try:
+        yield
+    finally:
+        del task.doc_iterator
 
 
 def prompts(task: Any, shots: int, draw: int, count: int) -> list[Any]:

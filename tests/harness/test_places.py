@@ -34,7 +34,7 @@ MORE = {
 OTHER = {
     "model_digest": "b", "artifact": "c", "numerics": {"dtype": "bfloat16"}, "suite": "theirs",
     "task_version": "2", "limit": 4, "chat": True, "decoding": {"max_gen_toks": 9},
-    "sample": "by label", "wording_digest": "d",
+    "sample": "by label", "wording_digest": "d", "wording_items": 32,
 }  # fmt: skip
 
 
@@ -101,4 +101,4 @@ def test_each_wording_has_a_place_and_old_records_are_of_the_first(tmp_path):
 
 
 def test_what_a_board_tells_apart_has_places_apart():
-    assert set(MANIFEST) | {"sample", "wording", "wording_digest"} == set(IDENTITY)
+    assert set(MANIFEST) | {"sample", "wording", "wording_digest", "wording_items"} == set(IDENTITY)

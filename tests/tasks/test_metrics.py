@@ -173,10 +173,43 @@ MULTI = row(HALLMARKS[:2], HALLMARKS)
     ],
 )
 def test_hand_worked_items(function, doc, answer, expected):
-    assert function(doc, [answer]) == {
+    found = function(doc, [answer])
+    other = {name for name in found if name.endswith(("_strict", "_lenient"))}
+    assert {name: value for name, value in found.items() if name not in other} == {
         name: value if isinstance(value, list) else pytest.approx(value)
         for name, value in expected.items()
     }
+
+
+ONE_TYPE = row(["iron-deficiency anaemia <Disease>", "gout <Disease>"], ["Disease"]) | {
+    "input": "Iron-deficiency anaemia and gout were excluded."
+}
+
+
+@pytest.mark.parametrize(
+    ("function", "doc", "answer", "name", "strict", "lenient"),
+    [
+        # The one type there is need not be said; a hyphen may be a space.
+        (metrics.ner, ONE_TYPE, "gout", "span_f1", [1, 0, 1], [1, 0, 1]),
+        (metrics.ner, ONE_TYPE, "iron deficiency anaemia, gout", "span_f1", [1, 1, 1], [2, 0, 0]),
+        (metrics.ner, ONE_TYPE, "I see no such thing here.", "span_f1", [0, 0, 2], [0, 0, 2]),
+        (metrics.ner, ONE_TYPE, '{"Disease": ["gout"]}', "span_f1", [1, 0, 1], [1, 0, 1]),
+        (metrics.ner, NER, "asthma <Gene>", "span_f1", [0, 1, 2], [1, 0, 1]),
+        (metrics.label, YES, "no, or rather yes", "macro_f1", [0, -1], [0, 1]),
+        (metrics.label, YES, "not yes", "macro_f1", [0, -1], [0, 0]),
+        (metrics.factoid, row(["wide-angle lens"]), "wide angle lens", "token_f1", 0.4, 1.0),
+        (metrics.answer_list, row(["x-ray"]), "x ray", "set_f1", [0, 1, 1], [1, 0, 0]),
+    ],
+)
+def test_a_lenient_reading_stands_beside(function, doc, answer, name, strict, lenient):
+    found = function(doc, [answer])
+    assert found[name] == (pytest.approx(strict) if isinstance(strict, float) else strict)
+    assert found[f"{name}_lenient"] == lenient
+
+
+def test_the_strict_reading_of_mentions_asks_for_the_type():
+    assert metrics.ner(ONE_TYPE, ["gout"])["span_f1_strict"] == [0, 0, 2]
+    assert metrics.ner(ONE_TYPE, ["gout <Disease>"])["span_f1_strict"] == [1, 0, 1]
 
 
 @pytest.mark.parametrize(
@@ -256,9 +289,10 @@ def test_gold_scores_full_marks_and_the_empty_answer_is_unparseable(function, do
     assert empty.pop("unparseable") == 1
     full.pop("box_f1")  # by design, a complete list does not score full marks there
     for name, value in full.items():
-        assert aggregate.get(name, mean_score)([value]) == 1.0
+        plain = name.removesuffix("_lenient").removesuffix("_strict")
+        assert aggregate.get(plain, mean_score)([value]) == 1.0
         if doc is not NO_ENTITY:
-            assert aggregate.get(name, mean_score)([empty[name]]) == 0.0
+            assert aggregate.get(plain, mean_score)([empty[name]]) == 0.0
 
 
 def test_meta_may_be_json_and_target_a_list_of_one():

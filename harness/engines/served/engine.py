@@ -62,6 +62,9 @@ class OpenAIEngine:
         self._thinks = False  # thoughts were seen in answers: stop strings would cut them
         self._counting = threading.Lock()
 
+    # A server may take money a request: gold answers are not scored there unasked.
+    can_score = False
+
     @property
     def _client(self) -> Client:
         how = self.how

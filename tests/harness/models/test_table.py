@@ -16,6 +16,7 @@ def test_the_models_of_the_question_are_there() -> None:
     assert set(MODELS) == {
         *("smollm2", "gemma3-270m", "mpt30b", "mpt30b-instruct", "falcon40b"),
         *("falcon40b-instruct", "llama2-7b", "llama2-7b-chat"),
+        "qwen2.5-coder-1.5b-instruct",
         *("llama65b", "alpaca65b", "dromedary65b"),
     }
 
@@ -24,7 +25,7 @@ def test_the_models_of_the_question_are_there() -> None:
 def test_each_says_licence_size_and_what_it_is(spec: ModelSpec) -> None:
     assert spec_faults(spec) == []
     assert spec.licence
-    assert re.fullmatch(r"\d+[MB]", spec.parameters)
+    assert re.fullmatch(r"\d+(\.\d)?[MB]", spec.parameters)
     assert spec.note.endswith((".", "."))
     assert not spec.trust_remote_code
     assert spec.origin == "built in"

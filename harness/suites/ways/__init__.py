@@ -1,0 +1,1 @@
+"""How the items of a task are asked: in which words, which of them, and what is told beside."""
