@@ -27,7 +27,9 @@ def explained(
     Raises:
         UserError: no records of both, or the artifact they were made with is gone.
     """
+    from harness.doors.seals import sealed
     from harness.files import write_json
+    from harness.identity.recorded import explained_of
     from leaderboards.explain import Explanation, as_json, find_changes
 
     pairs = pairs_of(workspace.out / "runs", model, task, shots)
@@ -46,9 +48,10 @@ def explained(
         method=method,
         changes=changes,
         sources=sources_of(artifact, changes),
+        of=explained_of(manifest),
     )
     path = workspace.out / "explain" / model / f"{explanation.task}@{shots}.json"
-    write_json(path, as_json(explanation))
+    write_json(path, sealed(as_json(explanation)))
     return explanation, path
 
 

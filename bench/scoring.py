@@ -261,8 +261,6 @@ class Scorer:
             artifact: of the job's model; None for a base.
             label: what the user is told it is.
         """
-        from dataclasses import asdict
-
         from harness.lm import StoredLM
         from harness.run import run_job
 
@@ -273,7 +271,7 @@ class Scorer:
             self._read(job.model, artifact)
         spec = resolved.model
         lm = StoredLM(workspace.pool.asker(spec, artifact), label)
-        card = asdict(self._cards[job.task]) if job.task in self._cards else {}
+        card = self._card_facts(job.task)
         choice = self._choose(job, lm, card) if job.wording_items else {}
         if choice:
             job = replace(job, wording=list(choice).index(max(choice, key=choice.__getitem__)))
@@ -291,6 +289,22 @@ class Scorer:
         )
         workspace.progress.say(f"{label}: {_summary_line(record)}")
         return record
+
+    def _card_facts(self, task: str) -> Mapping[str, Any]:
+        """What a task's card says, and where the rows that are used come from; {} without one."""
+        from dataclasses import asdict
+
+        from tasks.datasets import cache_folder, find
+        from tasks.origins.present import rows_from
+
+        if task not in self._cards:
+            return {}
+        card, workspace = self._cards[task], self._workspace
+        folder = None
+        if card.origin.kind != "lm-eval":
+            data = str(workspace.data) if workspace.data else None
+            folder = find(card.dataset, data, str(workspace.suites.place(task).yaml))
+        return {**asdict(card), "rows_from": rows_from(folder, card, cache_folder())}
 
     def _choose(self, job: Job, lm: StoredLM, card: Mapping[str, Any]) -> dict[str, float]:
         """Wording -> the score of the job's model on training items, higher is better."""

@@ -152,6 +152,7 @@ def swept(
     Raises:
         UserError: names or values that do not fit; see `check_vary`.
     """
+    from harness.identity.recorded import task_of
     from harness.leaks.check import index_tasks
     from leaderboards.sweeps import sweep_of, write_sweep
 
@@ -191,7 +192,10 @@ def swept(
     sweeps = sweep_of(name, vary.name, points, base)
     facts = {
         "specializer": resolved.specializer,
+        "weights": base[0].manifest["model_digest"],
         "domain": domain.name,
+        "domain_digest": domain.digest,
+        "tasks_of": {r.manifest["task"]: task_of(r.manifest) for r in base},
         "budget": recipe.budget,
         "settings": sorted(recipe.settings),
         "limit": asking.limit,

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.engines.base import Engine, GenerateRequest, ScoreRequest
+from harness.identity.answers import answering
 from harness.progress import Step
-from harness.store import ResponseStore, request_key
+from harness.store import By, ResponseStore, request_key
 from harness.types import Progress, Response
 
 
@@ -31,6 +32,10 @@ class Asker:
         engine: computes what is missing; its weights load only then.
         store: the responses of exactly this engine, model and adapter; None keeps none.
         adapter: a peft folder, or None for the base itself.
+
+    Attributes:
+        answered_by: what gave the answers so far (`harness.identity.answers`), from the store
+            or now.
     """
 
     def __init__(
@@ -38,6 +43,7 @@ class Asker:
     ) -> None:
         self.engine = engine
         self.counts = AskCounts()
+        self.answered_by: set[By] = set()
         self._store = store
         self._adapter = adapter
         self._progress = progress
@@ -56,7 +62,9 @@ class Asker:
         keys = [request_key(request) for request in requests]
         unique = dict(zip(keys, requests, strict=True))
         order = list(unique)
-        answers = self._stored(order)
+        held = self._stored(order)
+        answers = {key: said for key, (said, _) in held.items()}
+        self.answered_by.update(by for _, by in held.values())
         answered = {index for index, key in enumerate(order) if key in answers}
         self.counts.asked += len(requests)
         self.counts.reused += len(requests) - (len(order) - len(answered))
@@ -71,13 +79,15 @@ class Asker:
             with Step(self._progress, label, missing, "answers") as step:
                 for call in calls:
                     kept = [(order[index], response) for index, response in call]
+                    by = answering(self.engine.report.path)
+                    self.answered_by.add(by)
                     if self._store is not None:
-                        self._store.put(kept)
+                        self._store.put(kept, by)
                     answers.update(kept)
                     step.advance(len(kept))
         return [answers[key] for key in keys]
 
-    def _stored(self, keys: Sequence[str]) -> dict[str, Response]:
+    def _stored(self, keys: Sequence[str]) -> dict[str, tuple[Response, By]]:
         if self._store is None:
             return {}
         self._store.refresh()

@@ -127,6 +127,11 @@ class StoredLM(TemplateLM):  # type: ignore[misc]
         report, engine.report = asdict(engine.report), EngineReport()
         return report
 
+    def take_answered_by(self) -> set[str]:
+        """What gave the answers since the last call of this; see `harness.identity.answers`."""
+        found, self._asker.answered_by = self._asker.answered_by, set()
+        return found
+
     # -- lm-eval's interface ------------------------------------------------
 
     def loglikelihood(

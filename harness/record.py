@@ -15,11 +15,13 @@ name where the task was asked in another wording than its YAML's (wording 0), an
   these. It is written last: a folder without it is an unfinished record.
   A record with any byte changed is refused by name.
 
+Both are sealed, and say which key was changed (`harness.doors.seals`).
+
 Run facts that differ between two equal runs (seconds, tokens computed, whether
-answers came from the store) are in `run.json` beside it, so that a resumed run
-ends with the very bytes of an undisturbed one. Its "spent" adds up what every
-finished run of this very record took: answering again from the store takes
-nothing, and the seconds of the first run are not forgotten.
+answers came from the store) are in `run.json` beside it (`harness.doors.run_facts`),
+so that a resumed run ends with the very bytes of an undisturbed one. Its "spent" adds
+up what every finished run of this very record took: answering again from the store
+takes nothing, and the seconds of the first run are not forgotten.
 
 What was sent is in `prompts.json`, for those who look: the beginning that all prompts of
 the record share, and the rest of each item's first prompt. No score is made of it, and
@@ -41,7 +43,9 @@ from typing import Any
 from harness.doors import limits
 from harness.doors.files import parse_json, read_bytes
 from harness.doors.paths import inside
-from harness.doors.record import record_faults, run_faults
+from harness.doors.record import record_faults
+from harness.doors.run_facts import read_run_facts, write_run_facts
+from harness.doors.seals import changed_keys, key_digests
 from harness.doors.text import plain
 from harness.errors import UserError, UserErrors
 from harness.files import digest, write_bytes, write_json
@@ -206,19 +210,21 @@ def write_record(
         "summary": summary,
         "items_sha256": sha256(data).hexdigest(),
     }
-    text = _canonical(content | {"sha256": _seal(content)})
+    content["keys"] = key_digests(content)
+    seal = _seal(content)
+    text = _canonical(content | {"sha256": seal})
     inside(folder.parents[1], folder, what="a record's folder")
     path, rows = folder / "record.json", folder / "items.jsonl"
     # The same record again stays as it is: another process may be reading it.
     again = (
         path.exists() and path.read_bytes() == text and rows.exists() and rows.read_bytes() == data
     )
-    before = _run_facts(folder).get("spent", {}) if again else {}
+    before = read_run_facts(folder, seal).get("spent", {}) if again else {}
     spent = {key: before.get(key, 0) + run_facts.get(key, 0) for key in _SPENT}
     if not again:
         path.unlink(missing_ok=True)
         write_bytes(rows, data)
-    write_json(folder / "run.json", {**run_facts, "spent": spent})
+    write_run_facts(folder, {**run_facts, "spent": spent}, seal)
     if not again:
         write_bytes(path, text)
     return read_record(folder)
@@ -308,7 +314,8 @@ def _read_once(folder: Path) -> Record:
         manifest, summary = dict(content["manifest"]), dict(content["summary"])
         expected, seal = content["items_sha256"], content.pop("sha256")
         if _seal(content) != seal or _canonical(content | {"sha256": seal}) != text:
-            raise _changed(path, _seal(content), seal)
+            found, known = _seal(content), content.pop("keys", None)
+            raise _changed(path, found, seal, changed_keys(content, known) if known else [])
         found = sha256(data).hexdigest()
         if found != expected:
             raise _changed(rows, found, expected)
@@ -325,7 +332,7 @@ def _read_once(folder: Path) -> Record:
             f"{plain(path)}: is the record of {plain(place)}. It was copied or renamed: remove "
             "this folder and run 'bench run' again: stored answers are reused."
         )
-    manifest["engine_report"] = _run_facts(folder)
+    manifest["engine_report"] = read_run_facts(folder, seal, required="keys" in content)
     return Record(manifest=manifest, items=items, summary=summary, folder=folder)
 
 
@@ -367,28 +374,10 @@ def _seal(content: Json) -> str:
     return sha256(_canonical(content)).hexdigest()
 
 
-def _run_facts(folder: Path) -> Json:
-    path = folder / "run.json"
-    try:
-        facts = parse_json(read_bytes(path, limits.RUN_BYTES))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{plain(path)}: not a run's facts ({type(error).__name__}: {plain(error):.200}). "
-            f"Delete the file; nothing is scored by it."
-        ) from error
-    if faults := run_faults(facts):
-        raise UserError(
-            f"{plain(path)}: {'; '.join(map(plain, faults))}. Delete the file; nothing is scored "
-            f"by it."
-        )
-    return dict(facts)
-
-
-def _changed(path: Path, found: str, expected: str) -> UserError:
+def _changed(path: Path, found: str, expected: str, keys: Sequence[str] = ()) -> UserError:
+    where = f" in {', '.join(map(plain, keys)):.300}" if keys else ""
     return UserError(
-        f"{plain(path)}: changed since the record was written "
+        f"{plain(path)}: changed since the record was written{where} "
         f"(SHA-256 {found[:12]}..., expected {str(expected)[:12]}...). "
         "Delete the folder and run 'bench run' again: stored answers are reused."
     )

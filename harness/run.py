@@ -13,8 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import cache, partial
-from importlib.metadata import PackageNotFoundError, version
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -24,6 +23,7 @@ from filelock import FileLock
 from harness.doors import limits
 from harness.doors.timed import within
 from harness.errors import Unreachable, UserError
+from harness.identity.answers import packages, paths
 from harness.identity.task import identity_of
 from harness.leaks.report import LEAKED, LeakReport
 from harness.lm import StoredLM, as_result, no_room
@@ -48,9 +48,6 @@ from harness.suites.ways.told import example_of, is_copied
 from harness.suites.ways.wordings import Wording
 from harness.suites.window import fit_demonstrations, fit_prompt
 from harness.types import Artifact, Job, Json, LocalModel, ModelSpec, Record, Response
-
-# What can change a score: named in every record.
-PACKAGES = ("selfspec-bench", "lm-eval", "transformers", "torch", "peft", "tokenizers")
 
 
 def run_job(
@@ -83,6 +80,7 @@ def run_job(
     with FileLock(folder.parent / f".{folder.name}.lock"):
         began = time.monotonic()
         before = asdict(lm.counts)
+        lm.take_answered_by()
         lm.take_report()  # what the engine did before, such as making the model, is not this job's
         certain = lm.certain
         put, answers = ask_job(job, task, lm, rewrite)
@@ -289,6 +287,7 @@ def _manifest(
     main = card.get("main_metric") or next(iter(facts), "")
     chat = put.chat
     split = getattr(task, "bench_split", "test")
+    answered_by = lm.take_answered_by()
     options = task.config.generation_kwargs if task.OUTPUT_TYPE == "generate_until" else {}
     worded: Wording = getattr(task, "bench_wording", Wording())
     docs = [task.eval_docs[place] for place in sorted({one.doc_id for one in task.instances})]
@@ -320,7 +319,8 @@ def _manifest(
         "chat_instruction": ("system" if lm.takes_system_turn else "user") if chat else "",
         "decoding": dict(options or {}),
         "numerics": lm.numerics,
-        "packages": _packages(),
+        "packages": packages(answered_by),
+        "engine_paths": paths(answered_by),
         "main_metric": main,
         "metrics": dict(facts),
         # Named where it is not the test split: such a record stands on no board of test items.
@@ -333,14 +333,9 @@ def _manifest(
 
 
 def _data(card: Mapping[str, Any], rows: int, split: str) -> Json:
-    """How many of the set's rows were there, and where they come from, as far as a card says."""
-    origin = card.get("origin") or {}
-    return {
-        "rows": rows,
-        "of": int(card.get("n_test") or 0) if split == "test" else rows,
-        "url": str(origin.get("url", "")),
-        "revision": str(origin.get("revision", "")),
-    }
+    """How many of the set's rows were there, and where these are from, as far as it is known."""
+    of = int(card.get("n_test") or 0) if split == "test" else rows
+    return {"rows": rows, "of": of, **card.get("rows_from", {})}
 
 
 def _made_from(artifact: Artifact | None) -> Json:
@@ -356,14 +351,3 @@ def _model_facts(spec: ModelSpec) -> Json:
     facts = {key: getattr(spec, key) for key in ("developer", "released", "licence", "parameters")}
     said = {key: value for key, value in facts.items() if value}
     return {"model_facts": said} if said else {}
-
-
-@cache
-def _packages() -> dict[str, str]:
-    found = {}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found

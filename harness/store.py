@@ -7,8 +7,10 @@ same weights.
 
 On disk a space is a folder of append-only segments, one per writing process, so
 that several processes write without a lock. A line is one model call: a CRC-32
-and a JSON list of (key, response). A line that was torn by a crash fails its
-CRC and is skipped; it costs that call and nothing else.
+and JSON: "call", a list of (key, response), and "by", what answered beside the space:
+versions of packages and the engine's path (lines of earlier versions are the list
+alone). A line that was torn by a crash fails its CRC and is skipped; it costs that
+call and nothing else.
 
 In memory is only where each answer lies, some 100 bytes whatever its length: a run of
 millions of answers holds those of one job at a time.
@@ -35,6 +37,8 @@ from harness.files import digest, write_json
 from harness.types import Response
 
 _Place = tuple[Path, int]
+# What answered, as the JSON text of a stored line; "" where a line does not say.
+By = str
 _DEFAULTS = {field.name: field.default for field in fields(Response)}
 
 
@@ -100,10 +104,13 @@ class ResponseStore:
 
     def get(self, key: str) -> Response | None:
         """The stored response, or None if this request was never answered."""
-        return self.find((key,)).get(key)
+        found = self.find((key,)).get(key)
+        return found[0] if found else None
 
-    def find(self, keys: Iterable[str]) -> dict[str, Response]:
-        """The stored responses of those requests that were answered; each call is read once.
+    def find(self, keys: Iterable[str]) -> dict[str, tuple[Response, By]]:
+        """The stored responses of those requests that were answered, and what answered.
+
+        Each call is read once.
 
         Raises:
             UserError: a segment cannot be read any more.
@@ -112,7 +119,7 @@ class ResponseStore:
         for key in keys:
             if (place := self._places.get(hash(key))) is not None:
                 wanted[place].add(key)
-        found: dict[str, Response] = {}
+        found: dict[str, tuple[Response, By]] = {}
         segments: dict[Path, list[int]] = defaultdict(list)
         for segment, offset in sorted(wanted):
             segments[segment].append(offset)
@@ -122,8 +129,8 @@ class ResponseStore:
                     for offset in offsets:
                         file.seek(offset)
                         asked = wanted[segment, offset]
-                        call = _parse(file.readline()) or ()
-                        found.update((key, answer) for key, answer in call if key in asked)
+                        by, call = _parse(file.readline()) or ("", ())
+                        found.update((key, (said, by)) for key, said in call if key in asked)
             except OSError as error:
                 raise UserError(
                     f"{segment}: cannot read stored responses ({error.strerror}). Make the file "
@@ -131,7 +138,7 @@ class ResponseStore:
                 ) from error
         return found
 
-    def put(self, call: Sequence[tuple[str, Response]]) -> None:
+    def put(self, call: Sequence[tuple[str, Response]], by: By = "") -> None:
         """Append one finished model call and fsync it.
 
         Failed calls (status "error") are kept out: the next run asks again. A refusal is
@@ -143,7 +150,8 @@ class ResponseStore:
         kept = [(key, response) for key, response in call if response.status != "error"]
         if not kept:
             return
-        payload = json.dumps([[key, _slim(response)] for key, response in kept]).encode()
+        answers = json.dumps([[key, _slim(response)] for key, response in kept])
+        payload = (f'{{"by": {by}, "call": {answers}}}' if by else answers).encode()
         line = b"%08x %s\n" % (zlib.crc32(payload), payload)
         if self._segment is None:
             self._segment = self.folder / f"{os.getpid()}-{secrets.token_hex(4)}.jsonl"
@@ -186,7 +194,7 @@ class ResponseStore:
                 if call is None:
                     self.skipped_lines += 1
                 else:
-                    self._note((segment, start), call)
+                    self._note((segment, start), call[1])
                 start += len(line)
         self._read_to[segment] = start
 
@@ -198,14 +206,18 @@ def _slim(response: Response) -> dict[str, Any]:
     return {key: value for key, value in asdict(response).items() if value != _DEFAULTS[key]}
 
 
-def _parse(line: bytes) -> list[tuple[str, Response]] | None:
-    """One stored call, or None if the line is damaged."""
+def _parse(line: bytes) -> tuple[By, list[tuple[str, Response]]] | None:
+    """What answered and one stored call, or None if the line is damaged."""
     try:
         checksum, payload = line[:8], line[9:-1]
         if int(checksum, 16) != zlib.crc32(payload):
             return None
-        return [(key, Response(**value)) for key, value in parse_json(payload)]
-    except (ValueError, TypeError):
+        held = parse_json(payload)
+        by = ""
+        if isinstance(held, dict):
+            by, held = json.dumps(held["by"], sort_keys=True), held["call"]
+        return by, [(key, Response(**value)) for key, value in held]
+    except (ValueError, TypeError, KeyError):
         return None
 
 

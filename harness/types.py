@@ -198,8 +198,8 @@ class Seed:
 class Domain:
     """All a specializer may see of a domain. Test items are not among it.
 
-    `corpus` is a JSONL file of passages (`id`, `title`, `text`) or None;
-    `digest` covers seeds, corpus and topics.
+    `corpus` is a JSONL file of passages (`id`, `title`, `text`) or None, and
+    `corpus_digest` that of its content; `digest` covers seeds, corpus and topics.
     """
 
     name: str
@@ -210,6 +210,7 @@ class Domain:
     seeds: tuple[Seed, ...]
     corpus: Path | None
     digest: str
+    corpus_digest: str = ""
 
 
 @dataclass(frozen=True)

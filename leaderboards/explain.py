@@ -19,6 +19,7 @@ from rich.text import Text
 
 from harness.artifacts.lineage import documents_of, seeds_of
 from harness.errors import UserErrors
+from harness.identity.recorded import task_differences
 from harness.leaks.report import LEAKED
 from harness.types import UNSCORED, Json, Record
 from leaderboards.pages.items import item_value
@@ -76,6 +77,7 @@ class Explanation:
         rule: what counted as right.
         method: how near was measured.
         sources: {"seeds": {id: text}, "passages": {id: text}} of what the examples name.
+        of: digests of what it is of: weights, artifact and the task's content.
     """
 
     model: str
@@ -88,6 +90,7 @@ class Explanation:
     method: str
     changes: tuple[Change, ...]
     sources: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    of: Mapping[str, str] = field(default_factory=dict)
 
     def count(self, change: str) -> int:
         """How many items were gained or lost."""
@@ -170,6 +173,10 @@ def mismatches(base: Record, other: Record) -> list[str]:
         f"({two.get(key)!r}, expected {one.get(key)!r}). Run both again with one 'bench run'."
         for key in keys
         if one.get(key) != two.get(key)
+    ] + [
+        f"{two['model']} and {one['model']} on {two['task']}@{two['shots']}: {part} differ. Run "
+        "both again with one 'bench run'."
+        for part in task_differences(one, two)
     ]
 
 

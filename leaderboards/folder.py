@@ -21,9 +21,10 @@ from harness.doors.paths import inside
 from harness.errors import UserError
 from harness.files import write_text
 from harness.types import Record
+from leaderboards.aside import written_aside
 from leaderboards.board import Board
 from leaderboards.build import build
-from leaderboards.pages.files import LIST
+from leaderboards.pages.files import LIST, listed
 from leaderboards.pages.write import write_pages
 from leaderboards.spec import BoardSpec, load_board
 from leaderboards.text.escape import plain_cell
@@ -63,12 +64,24 @@ def write_folder(
     folder: Path,
     unread: Sequence[str] = (),
 ) -> tuple[Board, Path]:
-    """Write a board's files and pages into `folder`; return the board and the page to open.
+    """Write a board's files and pages as `folder`; return the board and the page to open.
+
+    The folder is whole or the old one (`leaderboards.aside`); files in it that no build
+    wrote stay.
 
     Args:
         home: the project's folder, whose artifacts the pages show.
         unread: why records could not be read; the board names them.
     """
+    earlier = listed(folder)
+    with written_aside(folder, lambda name: str(name) in earlier) as new:
+        board, page = _write(records, spec, home, new, unread)
+    return board, folder / page.name
+
+
+def _write(
+    records: Sequence[Record], spec: BoardSpec, home: Path, folder: Path, unread: Sequence[str]
+) -> tuple[Board, Path]:
     board = write_files(records, spec, home, folder, unread)
     pages = write_pages(board, records, spec, folder, published=_texts_withheld(records), home=home)
     return board, pages[0]
@@ -108,7 +121,7 @@ def check_folder(
     with TemporaryDirectory() as temporary:
         expected = Path(temporary)
         if pages:
-            write_folder(records, spec, home, expected, unread)
+            _write(records, spec, home, expected, unread)
         else:
             write_files(records, spec, home, expected, unread)
         wanted, there = _files(expected), _files(folder)
@@ -121,6 +134,21 @@ def check_folder(
             elif (folder / name).read_bytes() != (expected / name).read_bytes():
                 faults.append(f"{folder / name}: differs from what the records give")
     return faults
+
+
+def newer_records(home: Path, folder: Path) -> int:
+    """How many records were written, moved or removed after a board's pages were.
+
+    By the times of files: a hint for a reader, no proof (`check_folder` compares contents).
+    """
+    try:
+        built = (folder / LIST).stat().st_mtime_ns
+    except OSError:
+        return 0
+    runs = home / "runs"
+    there = [path for path in runs.glob("*/*/record.json") if path.stat().st_mtime_ns > built]
+    gone = [path for path in runs.glob("*") if path.is_dir() and path.stat().st_mtime_ns > built]
+    return len(there) or len(gone)
 
 
 def write_costs(records: Sequence[Record], path: Path) -> None:

@@ -8,22 +8,25 @@ Pages are left out too: they can be built from the records.
 
 from __future__ import annotations
 
-import shutil
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any
 
 from harness.doors.paths import inside
+from harness.doors.run_facts import write_run_facts
 from harness.errors import UserError, UserErrors
-from harness.files import write_json, write_text
+from harness.files import write_text
 from harness.record import job_of, place_of, read_records, write_record
 from harness.types import Json, Record
+from leaderboards.aside import written_aside
 from leaderboards.folder import SPEC, WITHHELD, write_costs, write_files
 from leaderboards.gather import gather, select
-from leaderboards.pages.files import remove_site
+from leaderboards.pages.files import LIST, listed
 from leaderboards.pages.provenance import copy_kept
+from leaderboards.seals import SEAL, SIGNATURE, sign, write_seal
 from leaderboards.spec import BoardSpec, dump_board
 
 # Everything else of a row is text of the set, or may quote it.
@@ -38,10 +41,11 @@ def publish(
     folder: Path,
     made_of: Path | None = None,
     may_pass_on: Mapping[str, bool] = MappingProxyType({}),
+    key: Path | None = None,
 ) -> list[str]:
-    """Write the board's records and the board made from them.
+    """Write the board's records and the board made from them, all under one seal.
 
-    What an earlier publication left in `folder` is replaced.
+    What an earlier publication left in `folder` is replaced, whole or not at all.
 
     Args:
         made_of: the project's folder, to publish what pages show of its artifacts
@@ -49,6 +53,7 @@ def publish(
             them. Only their owner knows whether the passages may be passed on.
         may_pass_on: task -> whether its card, as it is now, lets rows be passed on; of tasks
             that are not among them the record's own word counts.
+        key: a private SSH key, which signs the seal.
     Returns:
         names of the specialised models whose artifacts were published.
     Raises:
@@ -69,23 +74,29 @@ def publish(
         raise UserErrors(refused)
     for part in ("runs", "artifacts", "board"):
         inside(folder, folder / part, what="this folder")
-    for part in ("runs", "artifacts"):
-        shutil.rmtree(folder / part, ignore_errors=True)
-    remove_site(folder / "board")
-    for old in folder.glob(f"*{SPEC}"):
-        old.unlink()
-    for record in chosen:
-        _write(record, folder / "runs", may_pass_on)
-    write_text(folder / f"{name}{SPEC}", dump_board(spec))
-    published = read_records(folder / "runs")
-    write_costs(published, folder / "costs.csv")
-    write_files(published, replace(spec, name=name), folder, folder / "board")
-    made = sorted({(str(r.manifest["model"]), str(r.manifest["artifact"])) for r in published})
-    return [
-        model
-        for model, artifact in made
-        if made_of is not None and copy_kept(made_of, model, artifact, folder)
-    ]
+    pages = {f"board/{page}" for page in (*listed(folder / "board"), LIST)}
+    with written_aside(folder, lambda path: _is_published(path) or str(path) in pages) as new:
+        for record in chosen:
+            _write(record, new / "runs", may_pass_on)
+        write_text(new / f"{name}{SPEC}", dump_board(spec))
+        published = read_records(new / "runs")
+        write_costs(published, new / "costs.csv")
+        write_files(published, replace(spec, name=name), new, new / "board")
+        made = sorted({(str(r.manifest["model"]), str(r.manifest["artifact"])) for r in published})
+        kept = [
+            model
+            for model, artifact in made
+            if made_of is not None and copy_kept(made_of, model, artifact, new)
+        ]
+        write_seal(new)
+        if key is not None:
+            sign(new, key)
+    return kept
+
+
+def _is_published(path: PurePosixPath) -> bool:
+    """Whether a file is one that an earlier publication wrote."""
+    return path.parts[0] in ("runs", "artifacts", SEAL, SIGNATURE) or str(path).endswith(SPEC)
 
 
 def _write(record: Record, runs: Path, may_pass_on: Mapping[str, bool]) -> None:
@@ -98,7 +109,8 @@ def _write(record: Record, runs: Path, may_pass_on: Mapping[str, bool]) -> None:
     folder = place_of(runs, job_of(manifest), manifest)
     write_record(folder, manifest, items, dict(record.summary), {})
     # Not a run of its own: the facts are those of the runs behind it.
-    write_json(folder / "run.json", record.manifest["engine_report"])
+    seal = json.loads((folder / "record.json").read_bytes())["sha256"]
+    write_run_facts(folder, record.manifest["engine_report"], seal)
 
 
 def without_texts(item: Mapping[str, Any]) -> Json:

@@ -16,6 +16,7 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
+from harness.doors.seals import sealed
 from harness.files import write_json, write_text
 from harness.types import Json, Record
 from leaderboards.board import Average, Cell, Difference, Interval, Row, Section
@@ -316,7 +317,7 @@ def write_sweep(sweeps: Sequence[Sweep], facts: Json, folder: Path) -> Path:
     """Write `<name>.json` and `<name>.csv` into `folder`; return the former."""
     path = folder / f"{sweeps[0].name}.json"
     write_text(path.with_suffix(".csv"), as_csv(sweeps))
-    write_json(path, as_json(sweeps, facts))
+    write_json(path, sealed(as_json(sweeps, facts)))
     return path
 
 

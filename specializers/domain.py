@@ -77,6 +77,7 @@ def load_domain(folder: Path, corpus: Path | None = None) -> Domain:
         seeds=tuple(seeds),
         corpus=corpus,
         digest=digest(content),
+        corpus_digest=content["corpus"] or "",
     )
 
 

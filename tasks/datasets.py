@@ -57,8 +57,13 @@ def load(
         fields differ between sets); for mentions also `gold_json`.
     Raises:
         UserErrors: no such folder, or faulty rows, each with file and line.
+        UserError: a fetched set that is not what the task's card says now.
     """
+    from tasks.origins.present import check_fetched
+
     folder = find(dataset, data_dir, config_source)
+    if folder.parent == cache_folder():
+        check_fetched(folder, config_source)
     train, test = read_split(folder, "train"), read_split(folder, "test")
     if natural_subset and any("natural_subset" in row.meta for row in test):
         test = [row for row in test if row.meta.get("natural_subset")]

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from harness.artifacts.make import read_artifact
+from harness.artifacts.make import MANIFEST, read_artifact
+from harness.doors.seals import sealed
 from harness.files import digest, sha256_file, sync, write_json
 from harness.models.adapters import ADAPTER, CONFIG, WEIGHTS, adapter_folder, content
 from harness.types import Artifact, LocalModel, ModelSpec
@@ -38,7 +39,7 @@ def take(spec: ModelSpec, base: LocalModel, root: Path) -> Artifact:
     folder = root / f"{spec.name}-{key[:12]}"
     root.mkdir(parents=True, exist_ok=True)
     with FileLock(root / f".{folder.name}.lock"):
-        if not (folder / "manifest.json").exists():
+        if not (folder / MANIFEST).exists():
             kept = folder / "adapter"
             kept.mkdir(parents=True, exist_ok=True)
             for name in (CONFIG, WEIGHTS):
@@ -57,5 +58,5 @@ def take(spec: ModelSpec, base: LocalModel, root: Path) -> Artifact:
                 "files": files,
                 "facts": {},
             }
-            write_json(folder / "manifest.json", manifest)
+            write_json(folder / MANIFEST, sealed(manifest))
     return read_artifact(folder)

@@ -20,10 +20,15 @@ from filelock import FileLock
 from harness.artifacts.lineage import write_sources
 from harness.doors.artifact import read_manifest
 from harness.doors.files import parse_json
+from harness.doors.seals import sealed, unsealed
 from harness.errors import UserError, did_you_mean
 from harness.files import digest, sha256_file, write_json
 from harness.identity.things import artifact_identity
-from harness.types import Artifact, BaseModel, Domain, Progress, Specializer
+from harness.types import Artifact, BaseModel, Domain, Json, Progress, Specializer
+
+MANIFEST = "manifest.json"
+# Of the making, not of what was made: seconds, and the manifest itself.
+_NOT_SEALED = (MANIFEST, "run.json", "seconds.json")
 
 
 def parameters(
@@ -122,11 +127,12 @@ def ensure(
     folder = root / f"{name}-{key[:12]}"
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(root / f".{folder.name}.lock"):
-        if not (folder / "manifest.json").exists():
+        if not (folder / MANIFEST).exists():
             progress.say(f"{name}: specialising on domain '{domain.name}' ({folder})")
             began = time.monotonic()
             facts = specializer.specialize(base, domain, params, folder, progress)
-            manifest = {
+            write_sources(folder, domain)
+            manifest: Json = {
                 "name": name,
                 "specializer": specializer.name,
                 "specializer_version": specializer.version,
@@ -138,6 +144,8 @@ def ensure(
                 "domain": domain.name,
                 "domain_digest": domain.digest,
                 "seeds_digest": digest([vars(seed) for seed in domain.seeds]),
+                "corpus_digest": domain.corpus_digest,
+                "budget": _nearest_budget(specializer, params),
                 "params": dict(params),
                 "inputs": inputs_of(specializer, params),
                 "digest": key,
@@ -147,8 +155,8 @@ def ensure(
             # The wall time of this call alone: an interrupted one's earlier
             # stages are in the stages' own files.
             write_json(folder / "run.json", {"seconds": round(time.monotonic() - began, 1)})
-            write_json(folder / "manifest.json", manifest)
-        # Here also those made before sources were kept get theirs.
+            write_json(folder / MANIFEST, sealed(manifest))
+        # Those made before sources were kept get theirs.
         write_sources(folder, domain)
     return read_artifact(folder)
 
@@ -159,7 +167,8 @@ def read_artifact(folder: Path) -> Artifact:
     Raises:
         UserError: the manifest is damaged or a file it lists is missing or changed.
     """
-    manifest = read_manifest(folder)
+    path = folder / MANIFEST
+    manifest, changed = unsealed(read_manifest(folder))
     files: dict[str, str] = manifest["files"]
     artifact = Artifact(
         name=manifest["name"],
@@ -170,6 +179,11 @@ def read_artifact(folder: Path) -> Artifact:
         digest=manifest["digest"],
         manifest=manifest,
     )
+    if changed:
+        raise UserError(
+            f"{path}: changed since the artifact was made, in {', '.join(changed):.300}. Delete "
+            f"{folder}; the next run makes it again."
+        )
     for name, expected in files.items():
         file = folder / name
         if not file.is_file() or sha256_file(file) != expected:
@@ -181,7 +195,21 @@ def read_artifact(folder: Path) -> Artifact:
     return artifact
 
 
+def _nearest_budget(specializer: Specializer, params: Mapping[str, Any]) -> str:
+    """The budget from which the fewest parameters were changed; of several the first."""
+
+    def changed(budget: str) -> int:
+        held = specializer.budgets[budget]
+        return sum(params.get(key) != held.get(key) for key in {*held, *params})
+
+    return min(specializer.budgets, key=changed)
+
+
 def _file_digests(folder: Path) -> dict[str, str]:
-    """SHA-256 of the files that make the artifact what it is: data and adapter."""
-    files = [*folder.glob("*.jsonl"), *folder.glob("adapter/*")]
-    return {str(f.relative_to(folder)): sha256_file(f) for f in sorted(files) if f.is_file()}
+    """SHA-256 of the files that make the artifact what it is, and of all that is shown of it."""
+    files = [*folder.glob("*.json*"), *folder.glob("adapter/*")]
+    return {
+        file.relative_to(folder).as_posix(): sha256_file(file)
+        for file in sorted(files)
+        if file.is_file() and file.name not in _NOT_SEALED and not file.name.startswith(".")
+    }

@@ -156,7 +156,7 @@ def record_faults(manifest: Any, summary: Any, items: Sequence[Any]) -> list[str
 
 
 def run_faults(facts: Any) -> list[str]:
-    """What is wrong with run.json, which no digest covers."""
+    """What is wrong with run.json."""
     return list(islice(faults("", facts, {}, _RUN), _MOST))
 
 

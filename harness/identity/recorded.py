@@ -34,6 +34,15 @@ def task_of(manifest: Manifest) -> str:
     return str((manifest.get("task_identity") or {}).get("digest", ""))
 
 
+def explained_of(manifest: Manifest) -> dict[str, str]:
+    """What an explanation of a record is of: weights, artifact, and the task's content."""
+    return {
+        "weights": str(manifest["model_digest"]),
+        "artifact": str(manifest["artifact"]),
+        "task": task_of(manifest),
+    }
+
+
 def task_differences(one: Manifest, other: Manifest) -> list[str]:
     """In what two records' tasks differ, in words; [] where they agree or one does not say."""
     mine, its = (manifest.get("task_identity") or {} for manifest in (one, other))

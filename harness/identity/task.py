@@ -38,7 +38,7 @@ def identity_of(task: Any, shots: int) -> dict[str, str]:
     functions = list(_functions(vars(task.config)))
     source = (task.config.metadata or {}).get("config_source")
     files = {Path(path) for path in map(_own_file, functions) if path}
-    if source and functions and Path(source).is_file():
+    if source and files and Path(source).is_file():
         # What a function beside the YAML may import lies beside it too.
         files |= {path for path in Path(source).parent.glob("*.py") if path.is_file()}
     examples = rows_identity(task.fewshot_docs()) if shots else ""

@@ -65,7 +65,8 @@ def adapter_identity(folder: Path | None) -> str:
 def served_identity(source: str, tokenizer: str) -> str:
     """A served model, before it is asked: its name, its address, and the tokenizer given for it.
 
-    What the server says of itself when a run asks it is in the engine's numerics.
+    Endpoint, length and what the server says of itself when a run asks it are in the
+    engine's numerics.
 
     Args:
         tokenizer: `model_identity` of its folder; "" for none.

@@ -1,9 +1,10 @@
 """A model behind an OpenAI-compatible server: how its spec names it, and what is wrong with one.
 
 `source = "openai:MODEL@URL"`; `engine_args` says how to ask. No weights are on
-this disk, so a served model is known by its address, its name there and, where
-one is given, its tokenizer: whoever serves other weights under the same name
-and address has to register them under another name.
+this disk, so a served model is known by its address, its name there, its tokenizer
+where one is given, and what the server says of it when a run begins
+(`harness.engines.served.probe`). Other weights behind the same name and address of a
+server that says nothing of them have to be registered under another name.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -37,6 +38,7 @@ def result_files(
     timestamp: int,
     organization: str,
     developers: Mapping[str, str],
+    weights: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[tuple[str, str]]:
     """Name and text of each file, in the format's own layout (`data/BOARD/DEVELOPER/MODEL/`).
 
@@ -44,6 +46,7 @@ def result_files(
         timestamp: seconds since 1970 of the export.
         organization: who ran the models.
         developers: who made them, by the model's name.
+        weights: digests of their weights, by the same.
     Raises:
         jsonschema.ValidationError: a fault of this exporter.
     """
@@ -53,7 +56,9 @@ def result_files(
     for section in board.sections:
         for row in section.rows:
             content = _content(board, section, row, cards, timestamp, organization)
-            content["model_info"] = _model(row, developers.get(row.model, UNKNOWN))
+            content["model_info"] = _model(
+                row, developers.get(row.model, UNKNOWN), weights.get(row.model, "")
+            )
             if not content["evaluation_results"]:
                 continue
             validator.validate(content)
@@ -95,8 +100,9 @@ def _content(
     }
 
 
-def _model(row: Row, developer: str) -> Json:
+def _model(row: Row, developer: str, weights: str) -> Json:
     facts = {"base": row.base, "specializer": row.specializer, "artifact": row.artifact}
+    facts["weights"] = weights
     numerics = {f"numerics_{key}": str(value) for key, value in row.numerics.items()}
     return {
         "name": row.label,

@@ -19,6 +19,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
+from harness.identity.recorded import task_of
 from harness.types import UNSCORED, Json, Record
 from leaderboards.exchange.lm_eval_metrics import NO_ERROR, registered, standard_error
 
@@ -102,6 +103,9 @@ def _results(records: Sequence[Record], now: datetime) -> Json:
         "lm_eval_version": manifest["packages"].get("lm-eval", ""),
         "transformers_version": manifest["packages"].get("transformers", ""),
         "written_by": EXPORTER,
+        # Of what the scores are: lm-eval has a place for the weights alone (model_sha).
+        "artifact": manifest["artifact"],
+        "task_identities": {task: task_of(record.manifest) for task, record in by_task.items()},
         # Calls that failed or were refused are in no sample: lm-eval knows no missing answer.
         "unscored": {task: r.summary["n"] - r.summary["n_scored"] for task, r in by_task.items()},
     }

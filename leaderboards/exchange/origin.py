@@ -39,6 +39,17 @@ def developers(records: Iterable[Record], own: str = "") -> dict[str, str]:
     return found
 
 
+def weights(records: Iterable[Record]) -> dict[str, str]:
+    """Digest of each model's weights (of a specialised model: its base's), by its name.
+
+    A name that stands for several is left out.
+    """
+    found: dict[str, set[str]] = {}
+    for record in records:
+        found.setdefault(record.manifest["model"], set()).add(str(record.manifest["model_digest"]))
+    return {name: next(iter(held)) for name, held in found.items() if len(held) == 1}
+
+
 def cautions(cell: Cell) -> str:
     """What a reader of a score elsewhere must know of it: "; 3 answers missing; 2 items leaked"."""
     missing = cell.n - cell.n_scored

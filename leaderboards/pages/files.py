@@ -43,15 +43,18 @@ def is_own_script(path: Path) -> bool:
         return False
 
 
-def write_site(out: Path, files: Iterable[tuple[str, str]]) -> list[str]:
+def write_site(out: Path, files: Iterable[tuple[str, str]], names_in: str = LIST) -> list[str]:
     """Write (name, text) pairs under `out`; return the names.
 
     Files that are there with the same content are left alone; that comparison also mends
     what a power loss tore, so no file but the list is synced. Files of an earlier
     build that are not among these are removed, and folders this empties; nothing
     that no build wrote is ever touched.
+
+    Args:
+        names_in: the file that keeps the names for the next build.
     """
-    earlier = _listed(out)
+    earlier = listed(out, names_in)
     names = []
     for name, text in files:
         data = text.encode("utf-8", "replace")
@@ -62,19 +65,13 @@ def write_site(out: Path, files: Iterable[tuple[str, str]]) -> list[str]:
         names.append(name)
     for name in sorted(earlier - set(names)):
         _remove(out, name)
-    write_text(out / LIST, "".join(f"{name}\n" for name in sorted(names)))
+    write_text(out / names_in, "".join(f"{name}\n" for name in sorted(names)))
     return names
 
 
-def remove_site(out: Path) -> None:
-    """Remove what the last build of a site wrote into `out`, if there was one."""
-    for name in _listed(out):
-        _remove(out, name)
-    (out / LIST).unlink(missing_ok=True)
-
-
-def _listed(out: Path) -> set[str]:
-    path = out / LIST
+def listed(out: Path, names_in: str = LIST) -> set[str]:
+    """The files that the last build of a site wrote into `out`; none if there was no build."""
+    path = out / names_in
     return set(path.read_text(encoding="utf-8").splitlines()) if path.is_file() else set()
 
 

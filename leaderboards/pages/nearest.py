@@ -11,6 +11,7 @@ from pathlib import Path
 
 from harness.doors import limits
 from harness.doors.files import parse_json, read_bytes
+from harness.doors.seals import unsealed
 from harness.errors import UserError
 
 SHOWN = 3  # examples beside an item
@@ -68,18 +69,30 @@ class WordIndex:
         return math.sqrt(math.fsum(weights)) or 1.0
 
 
-def read_explained(home: Path, model: str, task: str, shots: int) -> dict[str, list[Near]] | None:
+def read_explained(
+    home: Path, model: str, task: str, shots: int, of: Mapping[str, str]
+) -> dict[str, list[Near]] | None:
     """Nearest examples by item, from `explain/<model>/<task>@<shots>.json`; None without it.
 
+    An explanation of other weights, another artifact or another content of the task, or
+    one that does not say of what it is, is none.
+
+    Args:
+        of: `harness.identity.recorded.explained_of` of the record that is shown.
     Raises:
-        UserError: the file is not of the form
+        UserError: the file was changed, or is not of the form
             {"items": [{"id", "nearest": [{"example", "similarity"}]}]}.
     """
     path = home / "explain" / model / f"{task}@{shots}.json"
     if not path.is_file():
         return None
     try:
-        items = parse_json(read_bytes(path, limits.RECORD_BYTES))["items"]
+        content, changed = unsealed(parse_json(read_bytes(path, limits.RECORD_BYTES)))
+        if changed:
+            raise ValueError(f"changed since it was written, in {', '.join(changed):.300}")
+        if content.get("of") != of:
+            return None
+        items = content["items"]
         return {
             str(item["id"]): [
                 Near(str(near["example"]), round(float(near["similarity"]), 3))

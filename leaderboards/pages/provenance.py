@@ -17,6 +17,7 @@ from harness.doors import limits
 from harness.doors.artifact import read_manifest
 from harness.doors.files import parse_json, read_bytes
 from harness.doors.paths import inside
+from harness.doors.seals import unsealed
 from harness.doors.text import plain
 from harness.errors import UserError
 from harness.files import write_bytes
@@ -91,16 +92,43 @@ def read_kept(home: Path | None, model: str, digest: str) -> Kept | None:
     try:
         for name in _FILES:
             inside(folder.parents[1], folder / name)
-        manifest: Json = read_manifest(folder)
+        manifest, changed = unsealed(read_manifest(folder))
         if manifest["digest"] != digest:
             return None
+        _check(folder, manifest, changed)
         sources = _json(folder / "sources.json")
-        return Kept(manifest, _curve(folder), tuple(_examples(folder, manifest, sources)))
+        return Kept(manifest, _curve(folder), tuple(_examples(folder, sources)))
     except _UNFIT as error:
         raise UserError(
             f"{plain(folder)}: cannot be read ({type(error).__name__}: {plain(error):.200}). "
             "Delete it; the next run makes it again."
         ) from error
+
+
+def _check(folder: Path, manifest: Json, changed: list[str] | None) -> None:
+    """Whether all that is shown is what the artifact was made with.
+
+    Manifests from before they were sealed list fewer files; the others are taken as they are.
+
+    Args:
+        changed: the keys of the manifest that were changed; None where it has no seal.
+    """
+    told = [f"{folder / 'manifest.json'}: changed in {', '.join(changed)}"] if changed else []
+    for name in _FILES[1:]:
+        path, expected = folder / name, manifest["files"].get(name)
+        if expected is not None and not path.is_file():
+            told.append(f"{path}: missing")
+        elif expected is not None and sha256(read_bytes(path, limits.ITEMS_BYTES)).hexdigest() != (
+            expected
+        ):
+            told.append(f"{path}: changed")
+        elif expected is None and changed is not None and path.is_file():
+            told.append(f"{path}: added")
+    if told:
+        raise UserError(
+            f"{'; '.join(map(plain, told)):.600} since the artifact was made. Delete {folder}; "
+            "the next run makes it again."
+        )
 
 
 def copy_kept(home: Path, model: str, digest: str, target: Path) -> bool:
@@ -120,25 +148,32 @@ def _folder(home: Path, model: str, digest: str) -> Path:
 
 @dataclass(frozen=True)
 class SweepCurves:
-    """Scores (points of 100) against a parameter of a specializer, the average first."""
+    """Scores (points of 100) against a parameter of a specializer, the average first.
+
+    `weights` is the digest of the base's, "" where the sweep does not say.
+    """
 
     model: str
     base: str
     parameter: str
     shots: int
     curves: tuple[Curve, ...]
+    weights: str = ""
 
 
 def read_sweeps(home: Path | None) -> list[SweepCurves]:
     """The curves of every sweep in `home/sweeps/`, each with its base as a level line.
 
     Raises:
-        UserError: a file there is no sweep's.
+        UserError: a file there is no sweep's, or was changed.
     """
     found = []
     for path in sorted(home.glob("sweeps/*.json")) if home is not None else ():
         try:
-            sweep = parse_json(read_bytes(inside(path.parents[1], path), limits.RECORD_BYTES))
+            text = read_bytes(inside(path.parents[1], path), limits.RECORD_BYTES)
+            sweep, changed = unsealed(parse_json(text))
+            if changed:
+                raise ValueError(f"changed since it was written, in {', '.join(changed):.300}")
             found += [_sweep(sweep, section) for section in sweep["sections"]]
         except (
             ValueError,
@@ -176,7 +211,12 @@ def _sweep(sweep: Json, section: Json) -> SweepCurves:
             ),
         )
     return SweepCurves(
-        sweep["model"], sweep["base"], sweep["parameter"], section["shots"], tuple(curves)
+        sweep["model"],
+        sweep["base"],
+        sweep["parameter"],
+        section["shots"],
+        tuple(curves),
+        str(sweep.get("weights", "")),
     )
 
 
@@ -201,16 +241,9 @@ def _curve(folder: Path) -> Curve | None:
     return Curve("loss", tuple(shown)) if shown else None
 
 
-def _examples(folder: Path, manifest: Json, sources: Json) -> Iterator[Example]:
+def _examples(folder: Path, sources: Json) -> Iterator[Example]:
     path = folder / "data.jsonl"
-    if not path.is_file():
-        return
-    data = read_bytes(path, limits.ITEMS_BYTES)
-    if sha256(data).hexdigest() != manifest["files"]["data.jsonl"]:
-        raise UserError(
-            f"{path}: changed since the artifact was made. Delete {folder}; "
-            "the next run makes it again."
-        )
+    data = read_bytes(path, limits.ITEMS_BYTES) if path.is_file() else b""
     for line in data.decode("utf-8").split("\n"):
         if line:
             yield _example(parse_json(line), sources)

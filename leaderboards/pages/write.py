@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from harness.identity.recorded import explained_of
 from harness.types import Json, Record
 from leaderboards.board import (
     Board,
@@ -171,9 +172,10 @@ class _Site:
             yield from self._model(label, model)
 
     def _sweeps(self) -> list[SweepCurves]:
-        """Sweeps over a base that stands on this board."""
-        names = {model.record.manifest["model"] for model in self.models.values()}
-        return [sweep for sweep in read_sweeps(self.home) if sweep.base in names]
+        """Sweeps over a base that stands on this board, with its very weights if they say so."""
+        manifests = [model.record.manifest for model in self.models.values()]
+        shown = {(m["model"], digest) for m in manifests for digest in ("", m["model_digest"])}
+        return [one for one in read_sweeps(self.home) if (one.base, one.weights) in shown]
 
     def _page(self, template: str, **values: Any) -> str:
         return str(self.environment.get_template(template).render(**values))
@@ -217,8 +219,9 @@ class _Site:
             model = self.models[label]
             if model.kept is None or not model.examples or self.home is None:
                 continue
-            name = model.record.manifest["model"]
-            explained = read_explained(self.home, name, raw.column.task, shots)
+            name, task = model.record.manifest["model"], raw.column.task
+            of = explained_of(next(iter(raw.cells[label].values())).manifest)
+            explained = read_explained(self.home, name, task, shots, of)
             found[label] = _look_up(explained, model)
         return found
 

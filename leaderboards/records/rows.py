@@ -75,10 +75,10 @@ def _plain(value: Any) -> str:
 def compared_with(raw: RawSection, baseline: str) -> dict[str, tuple[str, tuple[str, ...]]]:
     """Row -> the row it is compared with, and in what the two are not alike.
 
-    A specialised model is compared with its base: the row of that name and of its very
-    weights, with the same dtype, quantisation, engine, other numerics, chat form and
-    packages. Where none has all of these it is the one that has the first of them, in this
-    order; of equals, the first by its numerics as text. A row of the base's name with other
+    A specialised model is compared with its base: the row of its very weights, with the same
+    dtype, quantisation, engine, other numerics, chat form and packages. Where none has all of
+    these it is the one that has the first of them, in this order; of equals, one of the
+    base's name, then the first by its numerics as text. A row of the base's name with other
     weights is not its base. Other models are compared with the board's baseline, by the same
     rule without the weights. A row that has none of the same tasks is compared with only if
     no other is there.
@@ -97,14 +97,14 @@ def compared_with(raw: RawSection, baseline: str) -> dict[str, tuple[str, tuple[
             other: _unlike(record, entry)
             for other, entry in rows.items()
             if other != label
-            if entry.manifest["model"] == wanted
-            if not made or is_base_of(entry.manifest, manifest)
+            if (is_base_of(entry.manifest, manifest) if made else entry.manifest["model"] == wanted)
         }
         if candidates and (made or manifest["model"] != baseline):
             order = {
                 other: (
                     not have[label] & have[other],
                     [name in unlike for name in _NEAR],
+                    rows[other].manifest["model"] != wanted,
                     json.dumps(rows[other].manifest["numerics"], sort_keys=True),
                     other,
                 )

@@ -15,7 +15,6 @@ from typing import Any, Literal
 
 from filelock import FileLock
 
-from harness.doors.files import read_object
 from harness.errors import UserError, UserErrors
 from harness.files import digest, sha256_file, write_json, write_jsonl
 from tasks.cards import Card
@@ -23,11 +22,10 @@ from tasks.datasets import cache_folder, search_path
 from tasks.origins.convert import CONVERTERS, Splits
 from tasks.origins.download import Sources, contents_digest
 from tasks.origins.lock import ChecksumLock, file_key
+from tasks.origins.present import MANIFEST, fetched_faults, fetched_manifest, made_from
 from tasks.rows import read_rows, row_faults
 
-MANIFEST = "manifest.json"
-# Raised when the same files are converted to other rows: fetched sets are then made anew.
-CONVERSION = 1
+Place = Literal["own", "mirror", "fetched", "outdated", "lm-eval", "missing"]
 
 
 @dataclass(frozen=True)
@@ -45,10 +43,13 @@ class FetchReport:
 
 @dataclass(frozen=True)
 class Status:
-    """Where a set's rows are. `sha256` covers its files of rows."""
+    """Where a set's rows are. `sha256` covers its files of rows.
+
+    "outdated": fetched, and not what the card says now; it is not used.
+    """
 
     dataset: str
-    place: Literal["own", "mirror", "fetched", "lm-eval", "missing"]
+    place: Place
     folder: Path | None
     n_test: int
     n_train: int
@@ -73,9 +74,8 @@ def fetch(card: Card, cache: Path | None = None, *, sources: Sources | None = No
     folder = (cache or cache_folder()) / card.dataset
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_name(f".{card.dataset}.lock")):
-        recorded = _manifest(folder)
-        made_from = _made_from(card)
-        if recorded.get("made_from") == made_from:
+        recorded = fetched_manifest(folder)
+        if recorded and not fetched_faults(folder, card):
             return _report(card, folder, recorded, "present")
         lock = ChecksumLock(folder.parent)
         paths, checksums = _checked_files(card, folder, lock, sources or Sources())
@@ -89,7 +89,7 @@ def fetch(card: Card, cache: Path | None = None, *, sources: Sources | None = No
             rows[path.name] = {"n": len(raw), "sha256": sha256_file(path)}
         manifest = {
             "dataset": card.dataset,
-            "made_from": made_from,
+            "made_from": made_from(card),
             "origin": {"url": card.origin.url, "revision": card.origin.revision},
             "files": checksums,
             "rows": rows,
@@ -138,17 +138,28 @@ def _status(card: Card, data_dir: str | None, cache: Path | None) -> Status:
     counts = {path.name: len(read_rows(path)) for path in sorted(folder.glob("*.jsonl"))}
     sha256 = digest({name: sha256_file(folder / name) for name in counts})
     n_test = sum(n for name, n in counts.items() if name.startswith("test"))
-    place: Literal["own", "mirror", "fetched"] = "mirror"
+    place: Place = "mirror"
     note = "a local mirror: as complete as whoever made it says"
     if card.origin.kind == "own":
         place, note = "own", "part of the package"
-    elif is_complete(folder):
+    elif is_complete(folder) and folder.parent == (cache or cache_folder()):
         place = "fetched"
-        note = f"from {card.origin.url} at {card.origin.revision[:12]}".removesuffix(" at ")
-        note += f"; {card.pinned_by}"
+        note = f"{_from(folder)}; {card.pinned_by}"
+        if faults := fetched_faults(folder, card):
+            note = f"not used: {'; '.join(faults)}. bench data fetch {card.dataset}"
+            place = "outdated"
+    elif known := _from(folder):
+        note += f"; a copy of a set fetched {known}"
     return Status(
         card.dataset, place, folder, n_test, counts.get("train.jsonl", 0), sha256, stands + note
     )
+
+
+def _from(folder: Path) -> str:
+    """Of which revision of what fetched rows are; "" where nobody knows."""
+    origin = fetched_manifest(folder).get("origin", {})
+    said = f"from {origin.get('url')} at {origin.get('revision', '')[:12]}".removesuffix(" at ")
+    return said if origin else ""
 
 
 def _next_step(card: Card, source: Path) -> str:
@@ -164,18 +175,6 @@ def _one_per_dataset(cards: Iterable[Card]) -> list[Card]:
         if card.dataset not in chosen or chosen[card.dataset].rank_of:
             chosen[card.dataset] = card
     return list(chosen.values())
-
-
-def _made_from(card: Card) -> str:
-    return digest({"origin": dataclasses.asdict(card.origin), "conversion": CONVERSION})
-
-
-def _manifest(folder: Path) -> dict[str, Any]:
-    path = folder / MANIFEST
-    if not path.exists():
-        return {}
-    mend = "Remove the folder; the next fetch makes it anew."
-    return read_object(path, mend=mend)
 
 
 def _checked_files(

@@ -119,7 +119,7 @@ def test_json_is_what_the_pages_read(tmp_path):
     path = tmp_path / "explain" / "selfspec-tiny" / "t@0.json"
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps(content))
-    found = read_explained(tmp_path, "selfspec-tiny", "t", 0)
+    found = read_explained(tmp_path, "selfspec-tiny", "t", 0, content["of"])
     assert [(near.example, near.similarity) for near in found["i0000"]] == [("task-1", 0.876)]
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from bench.commands.options import board_name, folder_options, workspace_of
 from harness.doors.terminal import complain, say
+from harness.errors import UserErrors
 
 NAME = "check"
-HELP = "make the board anew and name every file that differs; exit code 1 if any does"
+HELP = "make the board anew, name every file that differs or was changed; exit code 1 if any"
 EXAMPLES = (
     "bench board check",
     "bench board check --out leaderboards/published/biomed",
@@ -17,19 +19,31 @@ EXAMPLES = (
 
 def options(sub: argparse.ArgumentParser) -> None:
     board_name(sub)
+    sub.add_argument(
+        "--signers",
+        type=Path,
+        default=None,
+        metavar="FILE",
+        help="who may have signed a published board (ssh-keygen's allowed signers)",
+    )
     folder_options(sub)
 
 
 def call(args: argparse.Namespace) -> int:
     from leaderboards.folder import board_folder, check_folder
+    from leaderboards.seals import seal_faults, signature_told
 
     workspace = workspace_of(args)
-    refused: list[str] = []
-    out, records = workspace.out, workspace.records(refused)
+    out, refused = workspace.out, list[str]()
+    signed, fault = signature_told(out, args.signers)
+    faults = [*seal_faults(out), *filter(None, [fault])]
+    if faults:
+        raise UserErrors(faults)
+    records = workspace.records(refused)
     spec = workspace.board_spec(args.name, records)
     folder = board_folder(out, args.name)
     faults = check_folder(records, spec, out, folder, refused)
-    for fault in faults:
+    for fault in [*(f"left out: {line}" for line in refused), *faults]:
         complain(fault)
     if faults:
         complain(
@@ -39,4 +53,6 @@ def call(args: argparse.Namespace) -> int:
         return 1
     if not args.quiet:
         say(f"{folder} is what its {len(records)} records give, byte for byte.")
-    return 0
+        if signed:
+            say(f"{out}: {signed}.")
+    return 1 if refused else 0

@@ -47,15 +47,15 @@ def options(sub: argparse.ArgumentParser) -> None:
 
 
 def call(args: argparse.Namespace) -> int:
-    from harness.files import write_text
+    from leaderboards.pages.files import write_site
 
     workspace = workspace_of(args)
     refused: list[str] = []
     files = dict(_files(args, workspace, refused))
     if not files:
         raise UserError(f"{workspace.out / 'runs'}: nothing to write as {args.format}.")
-    for name, text in files.items():
-        write_text(args.to / name, text)
+    # What an earlier export of this format wrote and this one does not is of models that are gone.
+    write_site(args.to, files.items(), f"exported-{args.format}.txt")
     if not args.quiet:
         say(f"{len(files)} files in {args.to}")
     return told_refused(refused)
@@ -68,7 +68,7 @@ def _files(
 
     from leaderboards.build import build
     from leaderboards.exchange import eval_results, every_eval_ever, lm_eval_export, model_index
-    from leaderboards.exchange.origin import UNKNOWN, developers
+    from leaderboards.exchange.origin import UNKNOWN, developers, weights
     from leaderboards.gather import gather, shown
 
     # Of the export, not of the runs, which carry no clock.
@@ -85,7 +85,8 @@ def _files(
         return model_index.result_files(board, cards)
     if args.format == "every-eval-ever":
         makers = developers(records, workspace.config.defaults.developer or "")
-        return every_eval_ever.result_files(board, cards, now, args.organization or UNKNOWN, makers)
+        who = args.organization or UNKNOWN
+        return every_eval_ever.result_files(board, cards, now, who, makers, weights(records))
     date = datetime.fromtimestamp(now, UTC).isoformat().replace("+00:00", "Z")
     source = eval_results.Source(date, args.source, board.title, args.organization)
     found = eval_results.result_files(board, cards, args.dataset, source)

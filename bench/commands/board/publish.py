@@ -25,6 +25,13 @@ def options(sub: argparse.ArgumentParser) -> None:
         default=False,
         help="with the training examples, their seeds and passages (if those may be passed on)",
     )
+    sub.add_argument(
+        "--sign",
+        type=Path,
+        default=None,
+        metavar="KEY",
+        help="sign it with this private SSH key (ssh-keygen -Y)",
+    )
     folder_options(sub)
 
 
@@ -40,7 +47,8 @@ def call(args: argparse.Namespace) -> int:
         name: card.redistribute and card.origin.kind == "own"
         for name, card in workspace.cards().items()
     }
-    made = publish(records, spec, args.to.resolve().name, args.to, made_of, allowed)
+    to = args.to.resolve()
+    made = publish(records, spec, to.name, to, made_of, allowed, args.sign)
     if not args.quiet:
         if args.examples:
             say(f"With the training examples of: {', '.join(made) or 'no model'}")

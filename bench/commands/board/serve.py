@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from bench.commands.options import board_name, count, folder_options, workspace_of
 from harness.doors.terminal import say
@@ -23,7 +24,7 @@ def options(sub: argparse.ArgumentParser) -> None:
 
 
 def call(args: argparse.Namespace) -> int:
-    from leaderboards.folder import board_folder
+    from leaderboards.folder import board_folder, newer_records
     from leaderboards.pages.serve import LOOPBACK, open_server
 
     out = workspace_of(args).out
@@ -31,6 +32,12 @@ def call(args: argparse.Namespace) -> int:
     if not (folder / "index.html").is_file():
         command = f"bench board build {args.name}" if args.name else "bench board"
         raise UserError(f"{folder}: no pages. Write them with: {command} --out {out}")
+    if count_newer := newer_records(out, folder):
+        print(
+            f"bench: {count_newer} records are newer than these pages, or gone. Write them anew: "
+            f"bench board build {args.name}".rstrip(),
+            file=sys.stderr,
+        )
     try:
         server = open_server(folder, args.port)
     except OSError as error:

@@ -21,7 +21,7 @@ from harness.engines.served.asking import ask_each
 from harness.engines.served.characters import TextTokens, messages_of
 from harness.engines.served.client import Broken, Client, Refused
 from harness.engines.served.echo import alignment_fault, read_echo
-from harness.engines.served.probe import Way, find_way, forget_way
+from harness.engines.served.probe import Way, find_way
 from harness.engines.served.reply import Usage, Written, read_usage, read_written, unfinished
 from harness.engines.served.response import response_of, unended
 from harness.engines.thoughts import opens_thoughts
@@ -84,7 +84,7 @@ class OpenAIEngine:
     @cached_property
     def _way(self) -> Way:
         ids = self._tokenizer.encode(KNOWN[0]) if self._tokenizer else None
-        way = find_way(self._client, self.how, ids, self._folder)
+        way = find_way(self._client, self.how, ids, self._folder, self._say)
         if self._tokenizer and way.prompts == "text":
             self._say(f"{self.how.url} takes no token ids: prompts are sent as text")
         if way.without:
@@ -119,7 +119,7 @@ class OpenAIEngine:
 
     @property
     def numerics(self) -> dict[str, Any]:
-        """How the server is asked; its dtype and quantisation are its own affair."""
+        """How the server is asked and what it says of its model; its dtype is its own affair."""
         way = self._way
         facts: dict[str, Any] = {
             "engine": "openai",
@@ -133,6 +133,8 @@ class OpenAIEngine:
             facts["without"] = list(way.without)
         if room := self._room_of(way):
             facts["reasoning_tokens"] = room
+        if way.says:
+            facts["server"] = dict(way.says)
         return facts
 
     def score(
@@ -299,10 +301,9 @@ class OpenAIEngine:
             if refusal.fault.unfinished:
                 return unfinished()
             if refusal.fault.param in fields:
-                forget_way(self._folder)
                 raise UserError(
-                    f"{self.how.url}: {refusal}. It took '{refusal.fault.param}' before. What was "
-                    "found out about it is forgotten: run the same command again."
+                    f"{self.how.url}: {refusal}. It took '{refusal.fault.param}' when this run "
+                    "began: run the same command again, which finds out anew."
                 ) from None
             raise
         self._count(written.usage, ids)

@@ -1,17 +1,19 @@
 """What a server can do, found out by asking it: nothing is assumed from its name.
 
 Two questions, at two times. How it is asked (which endpoint, token ids or text,
-which fields it takes) and whether its model reasons is found out once per model
-and kept, since answers depend on it. Whether prompts can be scored is asked before
-the first score.
+which fields it takes), whether its model reasons and what it says of itself is found
+out once a run, since answers depend on it and another model may be served by now.
+It is kept only for a run over answers that are stored, while nobody answers at that
+address. Whether prompts can be scored is asked before the first score.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from harness.doors.files import parse_json
 from harness.engines.served.client import Broken, Client, Refused
@@ -46,6 +48,8 @@ class Way:
     max_length: longest sequence in the server's tokens.
     without: fields that it refuses and that are not sent: stop, temperature, top_p, seed.
     reasons: its model writes thoughts before the answer.
+    says: what the server says of its model beside name and length: another name (the
+        version behind an alias), where the weights are from, their sizes, a fingerprint.
     """
 
     endpoint: str
@@ -54,6 +58,7 @@ class Way:
     max_length: int
     without: tuple[str, ...] = ()
     reasons: bool = False
+    says: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def path(self) -> str:
@@ -61,27 +66,40 @@ class Way:
         return "chat/completions" if self.endpoint == "chat" else "completions"
 
 
-def find_way(client: Client, how: Served, ids: Sequence[int] | None, folder: Path) -> Way:
-    """How this server takes prompts: kept in `folder`, else found out by asking.
+def find_way(
+    client: Client,
+    how: Served,
+    ids: Sequence[int] | None,
+    folder: Path,
+    say: Callable[[str], None],
+) -> Way:
+    """How this server takes prompts, and what it says of itself, found out by asking.
 
     Args:
         ids: a short text in the model's tokens; None where no tokenizer is given.
+        folder: keeps it for a run in which nobody answers; `say` is told so.
     Raises:
         Unreachable: no such model there, or neither endpoint writes anything.
     """
     kept = folder / KEPT
-    if known := _kept(kept):
-        return known
-    listed = _listed(client, how)
+    asked = _asked(how, ids)
+    try:
+        listed = _listed(client, how)
+    except Unreachable as error:
+        if known := _kept(kept, asked):
+            say(f"{error} Until then: the answers it gave as it last was.")
+            return known
+        raise
     length = how.max_length or _length_of(listed) or UNSAID_LENGTH
     faults: list[str] = []
     for first in _ways(how, ids is not None, length):
         try:
-            way = _tried(client, how, first, ids)
+            way, said = _tried(client, how, first, ids)
         except (Refused, Broken) as refusal:
             faults.append(f"{first.path} with {first.prompts}: {refusal}.")
             continue
-        write_json(kept, asdict(way))
+        way = replace(way, says=_says(listed, said, how))
+        write_json(kept, {"asked": asked, "way": asdict(way)})
         return way
     raise Unreachable(
         f"{how.url}: model '{how.model}' writes at no endpoint. {' '.join(faults)} "
@@ -89,18 +107,46 @@ def find_way(client: Client, how: Served, ids: Sequence[int] | None, folder: Pat
     )
 
 
-def _kept(path: Path) -> Way | None:
-    """What was found out before; None where nothing was, or nothing that is understood."""
+def _asked(how: Served, ids: Sequence[int] | None) -> Json:
+    """What was asked for, of which what was found out depends."""
+    return {
+        "endpoint": how.endpoint,
+        "max_length": how.max_length,
+        "body": dict(how.body),
+        "ids": list(ids or ()),
+    }
+
+
+def _kept(path: Path, asked: Json) -> Way | None:
+    """What was last found out by asking for the same; None where nothing that is understood."""
     try:
-        known = parse_json(path.read_bytes())
-        return Way(**{**known, "without": tuple(known.get("without", ()))})
-    except (OSError, ValueError, TypeError, AttributeError):
+        content = parse_json(path.read_bytes())
+        known = content["way"]
+        same = content["asked"] == asked
+        return Way(**{**known, "without": tuple(known["without"])}) if same else None
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
 
 
-def forget_way(folder: Path) -> None:
-    """The next run finds out anew how the server is asked."""
-    (folder / KEPT).unlink(missing_ok=True)
+# What vLLM, llama.cpp and Ollama say of a model in their list. A time of creation is no part:
+# vLLM's is that of the request.
+_SAID = ("root", "parent", "owned_by")
+_SIZES = ("n_vocab", "n_embd", "n_params", "size", "vocab_type")
+# What every server of a kind says of every model.
+_OF_ALL = ("vllm", "llamacpp", "library", "openai", "system", "organization", "user")
+
+
+def _says(listed: Json, said: Written, how: Served) -> Json:
+    """What a server says of its model that could be another's, where it says it."""
+    meta = listed.get("meta")
+    found = {key: listed.get(key) for key in _SAID}
+    found |= {key: meta.get(key) for key in _SIZES} if isinstance(meta, dict) else {}
+    found |= {"model": said.model, "fingerprint": said.fingerprint}
+    return {
+        key: value
+        for key, value in found.items()
+        if isinstance(value, str | int) and value not in ("", how.model, *_OF_ALL)
+    }
 
 
 def _ways(how: Served, has_tokenizer: bool, length: int) -> list[Way]:
@@ -113,8 +159,8 @@ def _ways(how: Served, has_tokenizer: bool, length: int) -> list[Way]:
     return ways
 
 
-def _tried(client: Client, how: Served, way: Way, ids: Sequence[int] | None) -> Way:
-    """The way as this server takes it: without the fields it refuses.
+def _tried(client: Client, how: Served, way: Way, ids: Sequence[int] | None) -> tuple[Way, Written]:
+    """The way as this server takes it, without the fields it refuses; and its first answer.
 
     Raises:
         Refused, Broken: it does not take it at all.
@@ -130,9 +176,9 @@ def _tried(client: Client, how: Served, way: Way, ids: Sequence[int] | None) -> 
     more: Json = {"top_p": 0.95, "seed": 0} | ({} if way.reasons else {"stop": list(STOPS)})
     body = {**question, **sent, way.limit: room if way.reasons else TRIED, **how.body}
     try:
-        return _taken(client, way, body, more)[0]
+        return _taken(client, way, body, more)[0], said
     except Broken:
-        return replace(way, without=(*way.without, *more))
+        return replace(way, without=(*way.without, *more)), said
 
 
 def _taken(client: Client, way: Way, body: Json, optional: Json) -> tuple[Way, Written]:

@@ -47,6 +47,7 @@ class Written:
     """One generation as a server gave it.
 
     finish: "stop", "length", or "refused" (a content filter; `said` is what it says).
+    model, fingerprint: what it says that it is, "" where it does not.
     """
 
     text: str
@@ -54,6 +55,8 @@ class Written:
     finish: str
     said: str = ""
     usage: Usage = Usage()
+    model: str = ""
+    fingerprint: str = ""
 
 
 def read_written(answer: Json) -> Written:
@@ -80,7 +83,8 @@ def read_written(answer: Json) -> Written:
         raise ValueError(f"the server broke the answer off ('{ended}')")
     finish = "length" if ended in _LENGTH else "refused" if ended in _FILTERED else "stop"
     said = f"content filter ({', '.join(_filters(choice)) or ended})" if finish == "refused" else ""
-    return Written(text, reasoning, finish, said, read_usage(answer))
+    model, fingerprint = (_text_of(answer.get(key)) for key in ("model", "system_fingerprint"))
+    return Written(text, reasoning, finish, said, read_usage(answer), model, fingerprint)
 
 
 def unfinished() -> Written:

@@ -28,12 +28,13 @@ def fault(status: int, message: str, headers: dict[str, str] | None = None, **fi
 class ScriptedServer:
     """Answers chat requests by a habit, given the body and the number of the request (from 0).
 
-    bodies: chat requests received, in order.
+    bodies: chat requests received, in order. listed: what it says of its model in its list.
     """
 
     def __init__(self, habit: Habit) -> None:
         self.habit = habit
         self.bodies: list[dict[str, Any]] = []
+        self.listed: dict[str, Any] = {"id": "m"}
         self._lock = threading.Lock()
         outer = self
 
@@ -42,7 +43,7 @@ class ScriptedServer:
                 pass
 
             def do_GET(self) -> None:
-                self._send(200, {"data": [{"id": "m"}]}, {})
+                self._send(200, {"data": [outer.listed]}, {})
 
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -26,11 +27,11 @@ class Killed(ResponseStore):
         super().__init__(root, {"model": "tiny"})
         self.left = calls
 
-    def put(self, call: list[tuple[str, Response]]) -> None:
+    def put(self, call: Sequence[tuple[str, Response]], by: str = "") -> None:
         if not self.left:
             raise KeyboardInterrupt
         self.left -= 1
-        super().put(call)
+        super().put(call, by)
 
 
 def written(responses: list[Response]) -> bytes:

@@ -102,7 +102,7 @@ def test_fields_that_are_refused_are_left_out_and_noted(tmp_path_factory, refuse
     server.close()
 
 
-def test_the_name_of_the_limit_is_found_out_and_kept(serve, tmp_path):
+def test_the_name_of_the_limit_is_found_out_once_a_run(serve, tmp_path):
     def habit(body, number):
         if "max_tokens" in body:
             return fault(400, "Use 'max_completion_tokens' instead of 'max_tokens'.",
@@ -110,9 +110,10 @@ def test_the_name_of_the_limit_is_found_out_and_kept(serve, tmp_path):
         return said("yes")
 
     server = serve(habit)
-    assert [r.text for r in ask(engine_of(server, tmp_path))] == ["yes"] * 3
+    engine = engine_of(server, tmp_path)
+    assert [r.text for r in ask(engine)] == ["yes"] * 3
     before = len(server.bodies)
-    ask(engine_of(server, tmp_path))
+    ask(engine)
     assert len(server.bodies) == before + 3  # nothing is found out twice
 
 
@@ -128,25 +129,48 @@ def test_a_field_that_is_refused_later_has_the_server_asked_anew(serve, tmp_path
     engine = engine_of(server, tmp_path)
     assert "without" not in engine.numerics
     state["refuses"] = True
-    with pytest.raises(UserError, match=r"took 'stop' before.*run the same command again"):
+    with pytest.raises(UserError, match=r"took 'stop' when this run began: run the same"):
         ask(engine)
     again = engine_of(server, tmp_path)
     assert again.numerics["without"] == ["stop"]
     assert [r.text for r in ask(again)] == ["yes"] * 3
 
 
-def test_what_was_found_out_before_fields_were_is_still_read(serve, tmp_path):
+def test_the_server_is_asked_once_a_run_and_what_it_said_serves_while_it_is_away(serve, tmp_path):
     server = serve(lambda body, number: said("yes"))
     engine = engine_of(server, tmp_path)
-    assert engine.tokens
-    (kept,) = tmp_path.rglob(KEPT)
-    known = json.loads(kept.read_text())
-    numerics = engine.numerics
-    kept.write_text(json.dumps({k: v for k, v in known.items() if k not in ("without", "reasons")}))
+    numerics, asked = engine.numerics, len(server.bodies)
+    assert (engine.numerics, len(server.bodies)) == (numerics, asked)
     assert engine_of(server, tmp_path).numerics == numerics
-    for torn in ("", "[]", '{"endpoint": "chat", "unknown": 1}'):
+    assert len(server.bodies) == 2 * asked  # another run asks again
+    server.close()
+    assert engine_of(server, tmp_path).numerics == numerics
+    with pytest.raises(UserError, match="Start the server"):
+        _ = engine_of(server, tmp_path, max_length=99).numerics  # nothing is known of that
+    (kept,) = tmp_path.rglob(KEPT)
+    for torn in ("", "[]", '{"asked": {}, "way": {"endpoint": "chat"}}'):
         kept.write_text(torn)
-        assert engine_of(server, tmp_path).numerics == numerics
+        with pytest.raises(UserError, match="Start the server"):
+            _ = engine_of(server, tmp_path).numerics
+
+
+def test_what_a_server_says_of_its_model_tells_it_from_another(serve, tmp_path):
+    says = {"model": "m", "system_fingerprint": ""}
+
+    def habit(body, number):
+        status, content, headers = said("yes")
+        return status, {**content, **says}, headers
+
+    server = serve(habit)
+    silent = engine_of(server, tmp_path).numerics
+    assert "server" not in silent  # as stores of earlier versions know it
+    says |= {"model": "m-2025-01", "system_fingerprint": "fp_1"}
+    found = engine_of(server, tmp_path).numerics
+    assert found["server"] == {"model": "m-2025-01", "fingerprint": "fp_1"}
+    says |= {"system_fingerprint": "fp_2"}
+    assert engine_of(server, tmp_path).numerics != found
+    says |= {"model": "m", "system_fingerprint": None}
+    assert engine_of(server, tmp_path).numerics == silent
 
 
 # -- away, or spent --------------------------------------------------------------
