@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from harness.suites.metrics import Unit
 from harness.types import Json, Record
@@ -36,6 +36,7 @@ class Difference:
         detectable: smallest difference found in 80% of cases with this many documents.
         n: items both models were scored on.
         draws: those both have, where one of the two scores is of more; else ().
+        wordings: the same of wordings.
         unlike: in what the two were not run alike, where no base was; see
             `leaderboards.records.rows.compared_with`.
         beyond: interval of the average over other tasks of this kind; only for
@@ -61,6 +62,7 @@ class Difference:
     unlike: tuple[str, ...] = ()
     lower_is_better: bool = False
     lacking: float = 0.0
+    wordings: tuple[int, ...] = ()
 
     @property
     def significant(self) -> bool:
@@ -85,6 +87,10 @@ class Cell:
         draws: the demonstration draws averaged over.
         by_draw: the score with each: their spread is how much the choice of
             demonstrations matters.
+        wordings: of the task's instruction that the score is the mean of; `by_wording` is
+            the score in each.
+        makes: of the specialised model that the score is the mean of, by number; `by_make`
+            is the score of each.
         rank: the range of places the model may hold; None where too much is missing.
         best: whether no ranked row has a better score; several where they tie.
         to_best: the difference to the task's best model, of rows that are not the best.
@@ -117,6 +123,10 @@ class Cell:
     best: bool = False
     missing: float = 0.0
     bounds: Interval | None = None
+    wordings: tuple[int, ...] = (0,)
+    by_wording: tuple[float, ...] = ()
+    makes: tuple[int, ...] = (0,)
+    by_make: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -270,6 +280,8 @@ _UNSAID: tuple[tuple[str, Any], ...] = (
     ("groups", []),
     ("lower_is_better", False),
     ("lacking", 0.0),
+    # One wording and one make: the score itself is that of each.
+    *(("wordings", [0]), ("wordings", []), ("by_wording", []), ("makes", [0]), ("by_make", [])),
 )
 
 
@@ -311,12 +323,31 @@ class Interval:
 Setting = tuple[int, bool, int]  # shots, chat, limit
 
 
-ByDraw = Mapping[int, Record]
+class Way(NamedTuple):
+    """One way in which a cell's model was asked, and which of its makes it was."""
+
+    draw: int = 0
+    wording: int = 0
+    make: int = 0
+
+    @property
+    def asked(self) -> tuple[int, int]:
+        """Draw and wording: what was asked, whichever make answered."""
+        return self.draw, self.wording
+
+
+def way_of(record: Record) -> Way:
+    """The place of a record in its cell; records from before a fact was kept have 0 there."""
+    manifest = record.manifest
+    return Way(int(manifest["draw"]), int(manifest.get("wording", 0)), int(manifest.get("make", 0)))
+
+
+ByDraw = Mapping[Way, Record]
 
 
 @dataclass(frozen=True)
 class RawColumn:
-    """A column and the records in it: row label -> draw -> record."""
+    """A column and the records in it: row label -> draw, wording and make -> record."""
 
     column: Column
     cells: Mapping[str, ByDraw]

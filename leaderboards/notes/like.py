@@ -15,7 +15,7 @@ from typing import Any
 from harness.files import digest
 from harness.record import COLUMN
 from harness.types import Record
-from leaderboards.board import RawColumn, RawSection
+from leaderboards.board import RawColumn, RawSection, Way
 from leaderboards.records.prompts import other_words
 from leaderboards.shown import listed
 
@@ -188,10 +188,10 @@ def _apart(raw: RawColumn, labels: Sequence[str], read: Read) -> Iterator[tuple[
         for label in labels
         for draw, record in raw.cells[label].items()
     }
-    first: dict[int, list[tuple[str, object]]] = {}
+    first: dict[Way, list[tuple[str, object]]] = {}
     if all(values == first.setdefault(draw, values) for (_, draw), values in columns.items()):
         return
-    seen: dict[tuple[int, str], Counter[str]] = defaultdict(Counter)
+    seen: dict[tuple[Way, str], Counter[str]] = defaultdict(Counter)
     for (_, draw), values in columns.items():
         for name, value in values:
             if value is not None:

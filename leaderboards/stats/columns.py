@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -10,9 +11,10 @@ import numpy as np
 
 from harness.suites.metrics import Unit
 from leaderboards.board import Average, Cell, Difference, Interval
-from leaderboards.stats.compare import Contrast, contrast, resample
+from leaderboards.stats.compare import Contrast, contrast
 from leaderboards.stats.opened import OpenColumn, bounds_of, most_unlike
-from leaderboards.stats.resampling import Floats, interval
+from leaderboards.stats.resampling import Floats, Levels, interval, total
+from leaderboards.stats.scores import Crossed, crossed, looseness, resample
 from leaderboards.stats.sheet import View, paired_views
 from leaderboards.stats.significance import detectable, holm, rank_ranges
 from leaderboards.stats.simultaneous import Family, Loose, agreeing, together
@@ -26,6 +28,7 @@ Kind = Literal["difference", "to_best", "clean"]
 class ScoredColumn:
     """One column with its statistics; samples, contrasts and spread feed the averages.
 
+    `levels` and `looseness` are those of the scores.
     `loose` and `family` are its differences before those of the other columns are known.
     """
 
@@ -33,6 +36,8 @@ class ScoredColumn:
     samples: Mapping[str, Floats]
     contrasts: Mapping[Pair, Contrast]
     spread: Spread
+    levels: Mapping[str, tuple[Levels, ...]] = field(default_factory=dict)
+    looseness: Mapping[str, float] = field(default_factory=dict)
     sign: int = 1
     loose: Mapping[tuple[Kind, str], Loose] = field(default_factory=dict)
     family: Family = field(default_factory=Family)
@@ -72,6 +77,7 @@ def score_column(
     wanted = [*whole.values(), *(view for both in compare for view in both)]
     samples = resample(table, wanted, resamples)
     compared = contrast(table, compare, samples, resamples)
+    held_at = crossed(table, whole.values(), resamples)
     spread = spread_of(opened, table, samples, resamples)
     unit = opened.raw.column.unit
     loose: dict[tuple[Kind, str], Loose] = {}
@@ -94,12 +100,7 @@ def score_column(
         cell = cells[label]
         cell = replace(
             cell,
-            interval=interval(
-                samples[view],
-                opened.scores[label],
-                cell.documents,
-                *bounds_of(unit, table.answers[label]),
-            ),
+            interval=_interval(opened, label, samples[view], held_at),
         )
         base, top = (label, to_base.get(label, "")), (label, to_best.get(label, ""))
         cells[label] = replace(
@@ -114,18 +115,30 @@ def score_column(
         {label: samples[view] for label, view in whole.items()},
         {pair: compared[both] for pair, both in views.items()},
         spread,
+        {label: held_at.of(view) for label, view in whole.items()},
+        {label: looseness(table, view) for label, view in whole.items()},
         opened.sign,
         loose,
         family,
     )
 
 
+def _interval(opened: OpenColumn, label: str, samples: Floats, held_at: Crossed) -> Interval:
+    """Of a score: with other items, and with other wordings and makes where it has several."""
+    assert opened.table is not None
+    score = opened.scores[label]
+    limits = bounds_of(opened.raw.column.unit, opened.table.answers[label])
+    found = interval(samples, score, opened.cells[label].documents, *limits)
+    extra = total(levels.extra() for levels in held_at.of(opened.whole[label]))
+    return extra.widened(found, score, *limits)
+
+
 def _loose(found: Contrast, limits: tuple[float, float]) -> Loose:
     span = limits[1] - limits[0]
     return Loose(
         value=found.value,
-        alone=interval(found.samples, found.value, found.documents, -span, span),
-        error=float(np.std(found.samples)),
+        alone=found.interval(-span, span),
+        error=math.hypot(float(np.std(found.samples)), found.extra.error),
         units=found.documents,
         low=-span,
         high=span,
@@ -144,10 +157,11 @@ def _difference(
         p=found.p,
         p_holm=found.p,
         test=found.test,
-        detectable=detectable(found.samples),
+        detectable=detectable(found.samples, found.extra.error),
         n=found.n,
         unit=unit,
         draws=found.draws,
+        wordings=found.wordings,
         lower_is_better=lower,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -13,8 +14,8 @@ from harness.types import UNSCORED
 from leaderboards.board import ByDraw, Cell, Column, RawColumn
 from leaderboards.gather import resampled
 from leaderboards.spec import MOST_MISSING
-from leaderboards.stats.compare import by_draw, documents_of, estimate
 from leaderboards.stats.missing import bounds, missing_share
+from leaderboards.stats.scores import by_level, by_way, documents_of, estimate
 from leaderboards.stats.sheet import (
     Answers,
     Sheet,
@@ -92,12 +93,23 @@ def open_column(raw: RawColumn, most_missing: float = MOST_MISSING) -> OpenColum
         cells[label] = replace(
             cell,
             score=scores[label],
-            by_draw=tuple(float(value) for value in by_draw(table, view)),
+            by_draw=by_level(table, view, "draw"),
+            **_levels(table, view),
             documents=documents_of(view),
         )
         if share <= most_missing:
             ranked.append(label)
     return OpenColumn(raw, table, cells, whole, scores, tuple(ranked))
+
+
+def _levels(table: Sheet, view: View) -> dict[str, Any]:
+    """Wordings and makes of a score, with the score in each where there are several."""
+    found: dict[str, Any] = {}
+    for factor in ("wording", "make"):
+        held = view.levels(factor)
+        found[f"{factor}s"] = held
+        found[f"by_{factor}"] = by_level(table, view, factor) if len(held) > 1 else ()
+    return found
 
 
 def _distinct(draws: ByDraw) -> bool:
@@ -111,7 +123,9 @@ def _agrees(table: Sheet, view: View, raw: RawColumn) -> bool:
     Records name an aggregation; one that another function of that name made must
     not be computed anew into another number.
     """
-    for record, score in zip(raw.cells[view.model].values(), by_draw(table, view), strict=True):
+    records = raw.cells[view.model]
+    for way, score in zip(view.ways, by_way(table, view), strict=True):
+        record = records[way]
         stated = record.summary["metrics"].get(raw.column.metric)
         whole = bool(record.summary["complete"]) and stated is not None
         if whole and abs(float(stated) - score) > _ROUNDING * max(1.0, abs(score)):
@@ -174,7 +188,7 @@ def _cell(draws: ByDraw, column: Column) -> Cell:
         n_error=total("n_error"),
         n_cut=total("n_cut"),
         complete=all(bool(summary["complete"]) for summary in summaries),
-        draws=tuple(draws),
+        draws=tuple(sorted({way.draw for way in draws})),
         by_draw=tuple(known) if whole else (),
         documents=0,
         leaked=len(leaked),
