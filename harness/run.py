@@ -20,6 +20,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from harness.artifacts.makes import recorded
 from harness.doors import limits
 from harness.doors.timed import within
 from harness.errors import Unreachable, UserError
@@ -241,7 +242,7 @@ def _manifest(
     chat = put.chat
     options = task.config.generation_kwargs if task.OUTPUT_TYPE == "generate_until" else {}
     return {
-        **{key: value for key, value in asdict(job).items() if key != "chat"},
+        **{key: value for key, value in asdict(job).items() if key not in ("chat", "make")},
         "model_kind": local.spec.kind,
         "model_digest": local.digest,
         "model_source": local.spec.source,
@@ -269,6 +270,8 @@ def _manifest(
         "metrics": dict(scored.facts),
         **({"corrections": list(corrections)} if corrections else {}),
         **({"rewritten": put.rewritten} if put.rewritten is not None else {}),
+        **recorded(artifact.manifest if artifact else {}),
+        **({"corrections": corrections} if corrections else {}),
         **({"groups": groups} if (groups := getattr(task, "bench_groups", {})) else {}),
         **_model_facts(local.spec),
     }

@@ -164,6 +164,7 @@ class Job:
     `model` may be `<specializer>-<model>`; `base` is the model whose weights are
     loaded. limit 0 means every item. wording 0 is the task's YAML as it stands; the
     others are those beside it, counted from 1 (`harness.suites.wordings`).
+    make numbers the makes of a specialised model (`harness.artifacts.makes`).
     """
 
     model: str
@@ -176,6 +177,7 @@ class Job:
     limit: int = 0
     chat: Literal["auto", "on", "off"] = "auto"
     wording: int = 0
+    make: int = 0
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,8 @@ class Lane:
 
 def label(number: int, total: int, job: Job) -> str:
     """How a job is called in what the user is told."""
-    return f"[{number}/{total}] {job.model} {job.task}@{job.shots}"
+    told = f", make {job.make}" if job.make else ""
+    return f"[{number}/{total}] {job.model} {job.task}@{job.shots}{told}"
 
 
 def plan_lanes(

@@ -21,9 +21,10 @@ _TOLD = ("dtype", "quantisation", "engine", "chat form")
 
 
 def row_key(record: Record) -> str:
-    """One set of weights under one numerics: what a row is."""
+    """One set of weights under one numerics: what a row is. Makes of one model are one row."""
     manifest = record.manifest
-    identity = [manifest["model_digest"], manifest["artifact"], manifest["numerics"]]
+    artifact = manifest.get("make_of", manifest["artifact"])
+    identity = [manifest["model_digest"], artifact, manifest["numerics"]]
     return f"{manifest['model']}\x1f{digest(identity)}"
 
 
@@ -53,7 +54,7 @@ def _facts(record: Record) -> dict[str, str]:
     numerics = {str(key): _plain(value) for key, value in manifest["numerics"].items()}
     return numerics | {
         "weights": str(manifest["model_digest"])[:6],
-        "artifact": str(manifest["artifact"])[:6],
+        "artifact": str(manifest.get("make_of", manifest["artifact"]))[:6],
     }
 
 
