@@ -11,7 +11,6 @@ from bench.workspace import Workspace
 from harness.doors import limits
 from harness.doors.files import read_object
 from harness.errors import UserError, did_you_mean
-from leaderboards.board import way_of
 
 if TYPE_CHECKING:
     from harness.types import Artifact, Progress, Record
@@ -59,6 +58,7 @@ def pairs_of(runs: Path, model: str, task: str, shots: int) -> list[tuple[Record
 
     Of several runs of the model the last counts; of the base's, the one most like it.
     """
+    from leaderboards.board import way_of
     from leaderboards.explain import mismatches
 
     there = sorted(path.parent.parent.name for path in runs.glob("*/*/record.json"))
@@ -108,6 +108,7 @@ def _same_model(records: Sequence[Record]) -> list[Record]:
 
 def makes_of(runs: Path, model: str, task: str, shots: int) -> tuple[Made, ...]:
     """Each make's mean score over draws and wordings; none where there is one make."""
+    from leaderboards.board import way_of
     from leaderboards.explain import Made
 
     found: dict[tuple[int, str], list[float | None]] = defaultdict(list)

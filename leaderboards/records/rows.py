@@ -11,6 +11,7 @@ from harness.files import digest
 from harness.identity.recorded import is_base_of
 from harness.types import Record
 from leaderboards.board import RawSection
+from leaderboards.claims.floors import is_floor
 
 # Shown without their name: the value says what it is.
 _PLAIN = ("engine", "dtype")
@@ -93,6 +94,8 @@ def compared_with(raw: RawSection, baseline: str) -> dict[str, tuple[str, tuple[
     for label, record in rows.items():
         manifest = record.manifest
         made = bool(manifest["specializer"])
+        if is_floor(record):
+            continue
         wanted = manifest["base"] if made else baseline
         candidates = {
             other: _unlike(record, entry)

@@ -161,7 +161,7 @@ class Averages:
         self._to_best = {
             label: most_unlike(label, best, counted)
             for label in self.labels
-            if best and label not in best
+            if best and label not in best and not any(label in c.floors for c in counted)
         }
         known = set(self.labels)
         self._to_base = {a: b for a, b in others.items() if {a, b} <= known}

@@ -10,7 +10,8 @@ from typing import Any, Literal
 import numpy as np
 
 from harness.suites.metrics import Unit
-from leaderboards.board import Average, Cell, Difference, Interval
+from leaderboards.board import Average, Cell, Difference, Floor, Interval
+from leaderboards.claims.floors import best_floor
 from leaderboards.stats.compare import Contrast, contrast
 from leaderboards.stats.opened import OpenColumn, bounds_of, most_unlike
 from leaderboards.stats.resampling import Floats, Levels, interval, total
@@ -63,7 +64,8 @@ def score_column(
     best = opened.best()
     to_best = {}
     if best:
-        to_best = {r: most_unlike(r, best, [opened]) for r in whole if r not in best}
+        others_than = [r for r in whole if r not in best and r not in opened.floors]
+        to_best = {r: most_unlike(r, best, [opened]) for r in others_than}
     views: dict[Pair, tuple[View, View]] = {}
     for pair in [*to_base.items(), *to_best.items(), *more]:
         if set(pair) <= set(whole) and (found := paired_views(table, *pair)) is not None:
@@ -73,7 +75,14 @@ def score_column(
         leaked = table.answers[pair[0]].leaked | table.answers[pair[1]].leaked
         if leaked.any() and (found := paired_views(table, *pair, ~leaked)) is not None:
             clean[pair] = found
-    compare = [*views.values(), *clean.values()]
+    floor = best_floor(opened.scores, opened.floors, opened.sign)
+    over = {
+        label: found
+        for label in whole
+        if floor and label not in opened.floors
+        if (found := paired_views(table, label, floor)) is not None
+    }
+    compare = [*views.values(), *clean.values(), *over.values()]
     wanted = [*whole.values(), *(view for both in compare for view in both)]
     samples = resample(table, wanted, resamples)
     compared = contrast(table, compare, samples, resamples)
@@ -109,6 +118,7 @@ def score_column(
             best=label in best,
             to_best=told("to_best", top, views),
             clean=told("clean", base, clean),
+            floor=_floor(opened, floor, compared[over[label]]) if label in over else None,
         )
     return ScoredColumn(
         cells,
@@ -131,6 +141,16 @@ def _interval(opened: OpenColumn, label: str, samples: Floats, held_at: Crossed)
     found = interval(samples, score, opened.cells[label].documents, *limits)
     extra = total(levels.extra() for levels in held_at.of(opened.whole[label]))
     return extra.widened(found, score, *limits)
+
+
+def _floor(opened: OpenColumn, label: str, found: Contrast) -> Floor:
+    """The best row without a model, seen from a model's."""
+    assert opened.table is not None
+    limits = bounds_of(opened.raw.column.unit, *opened.table.answers.values())
+    span = limits[1] - limits[0]
+    alone = found.interval(-span, span)
+    above = alone.low > 0 if opened.sign > 0 else alone.high < 0
+    return Floor(label, opened.scores[label], alone, above)
 
 
 def _loose(found: Contrast, limits: tuple[float, float]) -> Loose:

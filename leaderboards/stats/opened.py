@@ -12,10 +12,12 @@ from harness.leaks.report import LEAKED
 from harness.suites.metrics import Unit
 from harness.types import UNSCORED
 from leaderboards.board import ByDraw, Cell, Column, RawColumn
+from leaderboards.claims.answers import one_answer
+from leaderboards.claims.floors import floors_of
 from leaderboards.gather import resampled
 from leaderboards.spec import MOST_MISSING
 from leaderboards.stats.missing import bounds, missing_share
-from leaderboards.stats.scores import by_level, by_way, documents_of, estimate
+from leaderboards.stats.scores import by_level, by_way, documents_of, estimate, item_weight
 from leaderboards.stats.sheet import (
     Answers,
     Sheet,
@@ -49,6 +51,11 @@ class OpenColumn:
     ranked: tuple[str, ...]
 
     @property
+    def floors(self) -> frozenset[str]:
+        """The rows that need no model."""
+        return floors_of(self.raw)
+
+    @property
     def sign(self) -> int:
         """1 where higher is better, else -1."""
         return 1 if self.raw.column.higher_is_better else -1
@@ -79,6 +86,7 @@ def open_column(raw: RawColumn, most_missing: float = MOST_MISSING) -> OpenColum
     if table is None:
         return OpenColumn(raw, None, counts, {}, {}, ())
     cells, whole, scores, ranked = dict(counts), {}, {}, []
+    floors = floors_of(raw)
     for label in table.answers:
         counted = counts[label]
         share = missing_share(table.answers[label])
@@ -94,10 +102,12 @@ def open_column(raw: RawColumn, most_missing: float = MOST_MISSING) -> OpenColum
             cell,
             score=scores[label],
             by_draw=by_level(table, view, "draw"),
+            weight=item_weight(table, view),
+            one_answer=0.0 if label in floors else one_answer(raw.cells[label], column.metric),
             **_levels(table, view),
             documents=documents_of(view),
         )
-        if share <= most_missing:
+        if share <= most_missing and label not in floors:
             ranked.append(label)
     return OpenColumn(raw, table, cells, whole, scores, tuple(ranked))
 

@@ -174,6 +174,16 @@ def looseness(sheet: Sheet, view: View) -> float:
     return math.sqrt((min(held) + 1) / min(held))
 
 
+def item_weight(sheet: Sheet, view: View) -> float:
+    """How much one item of the rarest label can move a mean over labels; 0.0 for other scores.
+
+    It is the whole of a label's share where that label has one item.
+    """
+    asked = gold_counts(sheet.aggregation, summands_of(sheet, view)[0]).sum(axis=0)
+    held = asked[asked > 0]
+    return float(1 / (len(held) * held.min())) if len(held) else 0.0
+
+
 def _filled(samples: Floats, otherwise: float) -> Floats:
     """Every resample without a score gets that of the next one that has one."""
     there = np.flatnonzero(~np.isnan(samples))
