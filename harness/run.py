@@ -271,7 +271,6 @@ def _manifest(
         **({"corrections": list(corrections)} if corrections else {}),
         **({"rewritten": put.rewritten} if put.rewritten is not None else {}),
         **recorded(artifact.manifest if artifact else {}),
-        **({"corrections": corrections} if corrections else {}),
         **({"groups": groups} if (groups := getattr(task, "bench_groups", {})) else {}),
         **_model_facts(local.spec),
     }
