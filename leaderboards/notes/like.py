@@ -76,7 +76,7 @@ def _other_words(raw: RawSection) -> Iterator[str]:
                     )
 
 
-def _any(column: RawColumn, draw: int = 0) -> Record:
+def _any(column: RawColumn, draw: Way = Way()) -> Record:
     """A record of a column, of this draw where it has one."""
     for draws in column.cells.values():
         if draw in draws:
