@@ -19,6 +19,7 @@ from leaderboards.board import RawColumn, RawSection, Way
 from leaderboards.records.prompts import other_words
 from leaderboards.shown import listed
 
+FIRST = Way()
 _NUMERICS = ("engine", "dtype", "quantisation")
 
 
@@ -76,7 +77,7 @@ def _other_words(raw: RawSection) -> Iterator[str]:
                     )
 
 
-def _any(column: RawColumn, draw: Way = Way()) -> Record:
+def _any(column: RawColumn, draw: Way = FIRST) -> Record:
     """A record of a column, of this draw where it has one."""
     for draws in column.cells.values():
         if draw in draws:
