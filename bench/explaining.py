@@ -14,7 +14,7 @@ from harness.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
     from harness.types import Artifact, Progress, Record
-    from leaderboards.explain import Change, Explanation
+    from leaderboards.explain import Change, Explanation, Made
 
 
 def explained(
@@ -49,6 +49,7 @@ def explained(
         changes=changes,
         sources=sources_of(artifact, changes),
         of=explained_of(manifest),
+        makes=makes_of(workspace.out / "runs", model, task, shots),
     )
     path = workspace.out / "explain" / model / f"{explanation.task}@{shots}.json"
     write_json(path, sealed(as_json(explanation)))
@@ -60,6 +61,7 @@ def pairs_of(runs: Path, model: str, task: str, shots: int) -> list[tuple[Record
 
     Of several runs of the model the last counts; of the base's, the one most like it.
     """
+    from leaderboards.board import way_of
     from leaderboards.explain import mismatches
 
     there = sorted(path.parent.parent.name for path in runs.glob("*/*/record.json"))
@@ -80,7 +82,7 @@ def pairs_of(runs: Path, model: str, task: str, shots: int) -> list[tuple[Record
     pairs = []
     base = ""
     for name, records in mine.items():
-        record = records[0]
+        record = min(_same_model(records), key=way_of)
         base = record.manifest["base"]
         if not record.manifest["specializer"]:
             raise UserError(
@@ -97,6 +99,35 @@ def pairs_of(runs: Path, model: str, task: str, shots: int) -> list[tuple[Record
             "what is answered is reused."
         )
     return pairs
+
+
+def _same_model(records: Sequence[Record]) -> list[Record]:
+    """The records of the model that was run last, all its makes and wordings."""
+    from leaderboards.records.rows import row_key
+
+    last = row_key(records[0])
+    return [record for record in records if row_key(record) == last]
+
+
+def makes_of(runs: Path, model: str, task: str, shots: int) -> tuple[Made, ...]:
+    """Each make's mean score over draws and wordings; none where there is one make."""
+    from leaderboards.board import way_of
+    from leaderboards.explain import Made
+
+    found: dict[tuple[int, str], list[float | None]] = defaultdict(list)
+    names = {f"{name}@{shots}" for name in (task, task.replace("-", "_"))}
+    for records in _by_draw(runs / model, names).values():
+        for record in _same_model(records):
+            manifest = record.manifest
+            value = record.summary["metrics"].get(manifest["main_metric"])
+            found[way_of(record).make, manifest["artifact"]].append(value)
+    if len(found) < 2:
+        return ()
+    means = {
+        key: None if None in values else sum(v for v in values if v is not None) / len(values)
+        for key, values in found.items()
+    }
+    return tuple(Made(make, artifact, means[make, artifact]) for make, artifact in sorted(found))
 
 
 def _by_draw(folder: Path, wanted: set[str]) -> dict[str, list[Record]]:

@@ -52,9 +52,16 @@ def record(
     if place.executor == "local" and (place.address or place.storage):
         raise UserError("--address and --storage go with --executor ray; add it or leave them out.")
     resolved = workspace.resolve_all(models)
+    if fixed := [f for one in resolved if (f := workspace.several_makes(one, recipe))]:
+        raise UserErrors(list(dict.fromkeys(fixed)))
     faults = checkup.faults(workspace, resolved, recipe, servers=place.executor == "local")
     try:
         tasks, jobs = planned(workspace, asking, resolved)
+        jobs = [
+            replace(job, make=make)
+            for job in jobs
+            for make in range(recipe.makes if job.specializer else 1)
+        ]
         left_out = workspace.suites.told_of(asking.tasks)
         worker = RunWorker(workspace, recipe, jobs, tasks, left_out)
         jobs = worker.kept(jobs)
@@ -151,7 +158,7 @@ class RunWorker:
         self._workspace, self._recipe = workspace, recipe
         runs = workspace.out / "runs"
         self._scorer = Scorer(workspace, recipe, built, workspace.cards(), runs)
-        self._artifacts: dict[str, Artifact | None] = {}
+        self._artifacts: dict[tuple[str, int], Artifact | None] = {}
 
     def kept(self, jobs: Sequence[Job]) -> list[Job]:
         """The jobs whose task could be built and whose draw is no other's again."""
@@ -162,10 +169,11 @@ class RunWorker:
         return kept
 
     def specialise(self, model: str) -> None:
-        self._artifact(model)
+        for make in range(self._recipe.makes):
+            self._artifact(model, make)
 
     def record(self, job: Job, label: str) -> Record:
-        return self._scorer.record(job, self._artifact(job.model), label)
+        return self._scorer.record(job, self._artifact(job.model, job.make), label)
 
     def floors(self, records: Sequence[Record]) -> list[Record]:
         """Records of what scores without a model, beside those of models."""
@@ -177,10 +185,11 @@ class RunWorker:
 
         return record_floors(records, task_of, self._workspace.out / "runs")
 
-    def _artifact(self, model: str) -> Artifact | None:
-        if model not in self._artifacts:
-            self._artifacts[model] = self._workspace.artifact(model, self._recipe)
-        return self._artifacts[model]
+    def _artifact(self, model: str, make: int) -> Artifact | None:
+        if (model, make) not in self._artifacts:
+            found = self._workspace.artifact(model, self._recipe, make=make)
+            self._artifacts[model, make] = found
+        return self._artifacts[model, make]
 
 
 @dataclass(frozen=True)

@@ -251,6 +251,7 @@ class Scorer:
         self._cards = cards
         self._runs = runs
         self._items = items
+        # By the artifact's digest.
         self._leaks: dict[str, LeakReport] = {}
         self._rewrites: dict[str, Callable[[str], str]] = {}
 
@@ -267,7 +268,8 @@ class Scorer:
         workspace = self._workspace
         resolved = workspace.resolve(job.model)
         # Of what an adapter made elsewhere was trained on, nothing is known.
-        if artifact is not None and not resolved.adapter and job.model not in self._leaks:
+        made = artifact.digest if artifact is not None else ""
+        if artifact is not None and not resolved.adapter and made not in self._leaks:
             self._read(job.model, artifact)
         spec = resolved.model
         lm = StoredLM(workspace.pool.asker(spec, artifact), label)
@@ -282,8 +284,8 @@ class Scorer:
             lm,
             workspace.pool.local(spec),
             artifact,
-            self._leaks.get(job.model),
-            self._rewrites.get(job.model),
+            self._leaks.get(made),
+            self._rewrites.get(made),
             self._runs,
             choice,
         )
@@ -337,13 +339,13 @@ class Scorer:
             self._items = index_tasks(next(iter(self._built.values())))
         domain = workspace.domain(workspace.resolve(model).domain, self._recipe)
         report = check_artifact(self._items, artifact, domain, workspace.progress)
-        self._leaks[model] = report
+        self._leaks[artifact.digest] = report
         if line := told(report, model):
             workspace.progress.say(line)
         if artifact.kind == "prompt":
             plugin = workspace.registry.specializer(artifact.specializer)
             specializer = cast("PromptSpecializer", plugin)
-            self._rewrites[model] = specializer.rewrite_input(artifact.folder)
+            self._rewrites[artifact.digest] = specializer.rewrite_input(artifact.folder)
 
 
 def _summary_line(record: Record) -> str:

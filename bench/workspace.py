@@ -20,6 +20,7 @@ from harness.checks import is_plain_name
 from harness.errors import UserError, UserErrors, did_you_mean
 
 if TYPE_CHECKING:
+    from harness.artifacts.makes import MakesOf
     from harness.executors.base import Kept
     from harness.pool import ModelPool
     from harness.registry import Registry, Resolved
@@ -43,12 +44,16 @@ class Recipe:
     Args:
         settings: KEY=VALUE changes one parameter of the budget, NAME.KEY=VALUE that of one
             specializer alone.
+        makes: how many times a specialised model is made, each with other seeds.
+        makes_of: "training": all makes are trained on the first one's data.
     """
 
     budget: str = "tiny"
     domain: str = ""
     corpus: Path | None = None
     settings: tuple[str, ...] = ()
+    makes: int = 1
+    makes_of: MakesOf = "all"
 
 
 class Workspace:
@@ -279,14 +284,17 @@ class Workspace:
         recipe: Recipe = Recipe(),
         changes: Mapping[str, str] | None = None,
         domain: Domain | None = None,
+        make: int = 0,
     ) -> Artifact | None:
         """The artifact behind a model's name, made if needed; None for a base.
 
         Args:
             changes: parameters, on top of the recipe's.
             domain: in the place of the recipe's.
+            make: which of the recipe's makes.
         """
-        from harness.artifacts.make import ensure
+        from harness.artifacts.make import artifact_digest, ensure, own_domain
+        from harness.artifacts.makes import facts, seeded
         from harness.models.served import is_served
         from harness.pool import PooledBase
 
@@ -305,7 +313,27 @@ class Workspace:
         domain = domain or self.domain(resolved.domain, recipe)
         params = self.parameters(specializer, recipe, changes)
         base = PooledBase(self.pool, resolved.model)
-        return ensure(specializer, base, domain, params, self.out / "artifacts", self.progress)
+        more = {}
+        if make:
+            first = artifact_digest(specializer, base, own_domain(specializer, domain), params)
+            params = seeded(specializer, params, make, recipe.makes_of)
+            more = facts(make, recipe.makes_of, first)
+        root = self.out / "artifacts"
+        return ensure(specializer, base, domain, params, root, self.progress, more)
+
+    def several_makes(self, resolved: Resolved, recipe: Recipe) -> str:
+        """Why a specialised model cannot be made several times; "" if it can, or is a base."""
+        from harness.artifacts.makes import fixed
+
+        if recipe.makes == 1 or not resolved.specializer:
+            return ""
+        if resolved.adapter or MADE in resolved.name:
+            return (
+                f"--makes: {resolved.name} is one artifact that is there already. Name the "
+                "specializer and its base, such as selfspec-smollm2, or leave --makes out."
+            )
+        specializer = self.registry.specializer(resolved.specializer)
+        return fixed(specializer, self.parameters(specializer, recipe), recipe.makes_of)
 
     def _made(self, name: str, resolved: Resolved) -> Artifact:
         """The artifact whose digest a name ends with."""

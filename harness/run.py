@@ -20,6 +20,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from harness.artifacts.makes import recorded
 from harness.doors import limits
 from harness.doors.timed import within
 from harness.errors import Unreachable, UserError
@@ -292,7 +293,7 @@ def _manifest(
     worded: Wording = getattr(task, "bench_wording", Wording())
     docs = [task.eval_docs[place] for place in sorted({one.doc_id for one in task.instances})]
     return {
-        **{key: value for key, value in asdict(job).items() if key not in UNRECORDED},
+        **{k: value for k, value in asdict(job).items() if k not in (*UNRECORDED, "make")},
         "wording_name": worded.name,
         "wording_digest": worded.digest,
         "sample": put.asked.sample,
@@ -327,6 +328,7 @@ def _manifest(
         **({"split": split} if split != "test" else {}),
         **({"corrections": list(corrections)} if corrections else {}),
         **({"rewritten": put.rewritten} if put.rewritten is not None else {}),
+        **recorded(artifact.manifest if artifact else {}),
         **({"groups": groups} if (groups := getattr(task, "bench_groups", {})) else {}),
         **_model_facts(local.spec),
     }

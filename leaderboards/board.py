@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from harness.suites.metrics import Unit
 from harness.types import Json, Record
@@ -36,6 +36,7 @@ class Difference:
         detectable: smallest difference found in 80% of cases with this many documents.
         n: items both models were scored on.
         draws: those both have, where one of the two scores is of more; else ().
+        wordings: the same of wordings.
         unlike: in what the two were not run alike, where no base was; see
             `leaderboards.records.rows.compared_with`.
         beyond: interval of the average over other tasks of this kind; only for
@@ -61,6 +62,7 @@ class Difference:
     unlike: tuple[str, ...] = ()
     lower_is_better: bool = False
     lacking: float = 0.0
+    wordings: tuple[int, ...] = ()
 
     @property
     def significant(self) -> bool:
@@ -85,6 +87,13 @@ class Cell:
         draws: the demonstration draws averaged over.
         by_draw: the score with each: their spread is how much the choice of
             demonstrations matters.
+        wordings: of the task's instruction that the score is the mean of; `by_wording` is
+            the score in each.
+        makes: of the specialised model that the score is the mean of, by number; `by_make`
+            is the score of each.
+        one_answer: the share of items with one and the same answer, where nearly all have it.
+        floor: the best row without a model, where there is one.
+        weight: how much one item of the rarest label can move the score.
         rank: the range of places the model may hold; None where too much is missing.
         best: whether no ranked row has a better score; several where they tie.
         to_best: the difference to the task's best model, of rows that are not the best.
@@ -117,6 +126,13 @@ class Cell:
     best: bool = False
     missing: float = 0.0
     bounds: Interval | None = None
+    wordings: tuple[int, ...] = (0,)
+    by_wording: tuple[float, ...] = ()
+    makes: tuple[int, ...] = (0,)
+    by_make: tuple[float, ...] = ()
+    one_answer: float = 0.0
+    floor: Floor | None = None
+    weight: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -186,7 +202,7 @@ class Row:
     `origin` is "" for what was run here, else where its records were imported
     from. `asked` says how, where not all rows of the table were asked alike. `cost`
     holds what is the same in every run: tokens generated in this table, and what the
-    specialisation took.
+    specialisation took. `bits` has an entry per column of the section's `bits`.
     """
 
     label: str
@@ -204,6 +220,72 @@ class Row:
     cost: Mapping[str, Any]
     parts: tuple[Part, ...] = ()
     asked: str = ""
+    bits: tuple[Cell | None, ...] = ()
+
+
+@dataclass(frozen=True)
+class Floor:
+    """The best row of a task that needs no model, and whether a score is surely above it.
+
+    `interval` is that of the score's difference to it, on the same items.
+    """
+
+    label: str
+    score: float
+    interval: Interval
+    above: bool
+
+
+@dataclass(frozen=True)
+class Signal:
+    """How far a task tells its models apart (`leaderboards.claims.signal`).
+
+    Attributes:
+        column: its place in the table.
+        signal, noise: standard deviations, in the score's unit; `ratio` of the two, None
+            where nothing is noise.
+        of: what the noise is of.
+        tells: whether the task tells its models apart.
+    """
+
+    column: int
+    signal: float
+    noise: float
+    ratio: float | None
+    of: str
+    tells: bool
+    unit: Unit = "share"
+
+
+@dataclass(frozen=True)
+class Retained:
+    """What a specialised row kept on a general suite: the difference to its base, and in words."""
+
+    label: str
+    title: str
+    tasks: int
+    difference: Difference
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a row's answers on a column read: counts of `items`, and scores read otherwise.
+
+    Attributes:
+        length: cut by the limit of tokens; `refused` by the server; `copied`: the
+            instruction's example.
+        lenient, strict: the main metric where answers are read kindly, or to the letter.
+    """
+
+    label: str
+    column: int
+    items: int
+    length: int
+    refused: int
+    copied: int
+    lenient: float | None
+    strict: float | None
 
 
 @dataclass(frozen=True)
@@ -216,6 +298,9 @@ class Section:
     limit: int
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
+    signals: tuple[Signal, ...] = ()
+    bits: tuple[Column, ...] = ()
+    readings: tuple[Reading, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -258,6 +343,7 @@ class Board:
     refused: tuple[str, ...] = field(default=())
     most_missing: float = 0.02
     groups: tuple[GroupScore, ...] = field(default=())
+    retention: tuple[Retained, ...] = field(default=())
 
 
 def in_points(value: float, unit: Unit) -> float:
@@ -268,8 +354,17 @@ def in_points(value: float, unit: Unit) -> float:
 _UNSAID: tuple[tuple[str, Any], ...] = (
     ("unit", "share"),
     ("groups", []),
+    ("retention", []),
+    ("signals", []),
+    ("bits", []),
+    ("readings", []),
+    ("one_answer", 0.0),
+    ("floor", None),
+    ("weight", 0.0),
     ("lower_is_better", False),
     ("lacking", 0.0),
+    # One wording and one make: the score itself is that of each.
+    *(("wordings", [0]), ("wordings", []), ("by_wording", []), ("makes", [0]), ("by_make", [])),
 )
 
 
@@ -311,12 +406,31 @@ class Interval:
 Setting = tuple[int, bool, int]  # shots, chat, limit
 
 
-ByDraw = Mapping[int, Record]
+class Way(NamedTuple):
+    """One way in which a cell's model was asked, and which of its makes it was."""
+
+    draw: int = 0
+    wording: int = 0
+    make: int = 0
+
+    @property
+    def asked(self) -> tuple[int, int]:
+        """Draw and wording: what was asked, whichever make answered."""
+        return self.draw, self.wording
+
+
+def way_of(record: Record) -> Way:
+    """The place of a record in its cell; records from before a fact was kept have 0 there."""
+    manifest = record.manifest
+    return Way(int(manifest["draw"]), int(manifest.get("wording", 0)), int(manifest.get("make", 0)))
+
+
+ByDraw = Mapping[Way, Record]
 
 
 @dataclass(frozen=True)
 class RawColumn:
-    """A column and the records in it: row label -> draw -> record."""
+    """A column and the records in it: row label -> draw, wording and make -> record."""
 
     column: Column
     cells: Mapping[str, ByDraw]

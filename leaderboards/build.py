@@ -6,7 +6,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from harness.types import Json, Record
-from leaderboards.board import Average, Board, Cell, Part, RawColumn, RawSection, Row, Section
+from leaderboards.beside import bits_of, readings_of
+from leaderboards.board import (
+    Average,
+    Board,
+    Cell,
+    Part,
+    RawColumn,
+    RawSection,
+    Retained,
+    Row,
+    Section,
+)
+from leaderboards.claims.floors import FLOOR
+from leaderboards.claims.held import held_notes
+from leaderboards.claims.retention import retained, retention_notes
+from leaderboards.claims.signal import signal_notes, signals
 from leaderboards.gather import gather, refused
 from leaderboards.notes.family import family_notes
 from leaderboards.notes.like import chat_forms, like_notes
@@ -49,7 +64,11 @@ def build(records: Iterable[Record], spec: BoardSpec, unread: Sequence[str] = ()
     for table, section in zip(raw, sections, strict=True):
         notes += like_notes(table, section.title)
         notes += [*missing_notes(section, spec.missing), *average_notes(section)]
+        notes += [*held_notes(section), *signal_notes(section)]
     notes += family_notes(records, spec, sections, _section)
+    kept = _retained(records, spec)
+    if any(row.specializer for section in sections for row in section.rows):
+        notes += retention_notes(kept, spec.retention, sections) if spec.retention else ()
     return Board(
         name=spec.name,
         title=spec.title or spec.name,
@@ -60,7 +79,16 @@ def build(records: Iterable[Record], spec: BoardSpec, unread: Sequence[str] = ()
         refused=tuple(faults),
         most_missing=spec.missing,
         groups=group_scores(raw, spec.resamples),
+        retention=kept,
     )
+
+
+def _retained(records: Sequence[Record], spec: BoardSpec) -> tuple[Retained, ...]:
+    """What the board's specialised models kept on its general suite."""
+    own = replace(spec, suite=spec.retention, tasks=(), metrics={}, versions={})
+    if not spec.retention or spec.suite in ("", spec.retention):
+        return ()
+    return retained([_section(table, own) for table in gather(records, own)], spec.margin)
 
 
 def _section(raw: RawSection, spec: BoardSpec) -> Section:
@@ -81,11 +109,13 @@ def _section(raw: RawSection, spec: BoardSpec) -> Section:
     means = lacking(averages.result(), spec.missing)
     parts = decompose(raw.columns, others, spec.resamples)
     asked = chat_forms(raw)
+    bit_columns, bit_cells = bits_of(raw, others, spec)
     rows = [
         _marked(
             replace(
                 _row(label, record, raw.columns, cells, means.get(label), parts.get(label, ())),
                 asked=asked.get(label, ""),
+                bits=tuple(column.get(label) for column in bit_cells),
             ),
             found.get(label, ("", ()))[1],
         )
@@ -97,7 +127,10 @@ def _section(raw: RawSection, spec: BoardSpec) -> Section:
         # Of tasks that have no more items than that, all were asked.
         whole = all(column.n_full <= limit for column in columns)
         title += f", limit {limit} (all items)" if whole else f", first {limit} items"
-    return Section(title, shots, chat, limit, columns, _ordered(rows))
+    signs = signals(columns, rows)
+    ordered = _ordered(rows)
+    readings = readings_of(raw)
+    return Section(title, shots, chat, limit, columns, ordered, signs, bit_columns, readings)
 
 
 def _marked(row: Row, unlike: tuple[str, ...]) -> Row:
@@ -188,7 +221,10 @@ def _ordered(rows: Sequence[Row]) -> tuple[Row, ...]:
     family: dict[str, list[Row]] = {}
     for row in rows:
         family.setdefault(row.base or row.model, []).append(row)
-    groups = sorted(family.items(), key=lambda item: (-max(map(score, item[1])), item[0]))
+    groups = sorted(
+        family.items(),
+        key=lambda item: (item[1][0].kind == FLOOR, -max(map(score, item[1])), item[0]),
+    )
     return tuple(
         row
         for _, members in groups

@@ -69,6 +69,15 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Made:
+    """One make of a specialised model: its number, its artifact's digest, its mean score."""
+
+    make: int
+    artifact: str
+    score: float | None
+
+
+@dataclass(frozen=True)
 class Explanation:
     """A specialised model against its base on one task.
 
@@ -76,6 +85,8 @@ class Explanation:
         items: items scored for both, each draw counted.
         rule: what counted as right.
         method: how near was measured.
+        makes: each make of the model, where it was made several times; the changes are the
+            first one's.
         sources: {"seeds": {id: text}, "passages": {id: text}} of what the examples name.
         of: digests of what it is of: weights, artifact and the task's content.
     """
@@ -91,6 +102,7 @@ class Explanation:
     changes: tuple[Change, ...]
     sources: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     of: Mapping[str, str] = field(default_factory=dict)
+    makes: tuple[Made, ...] = ()
 
     def count(self, change: str) -> int:
         """How many items were gained or lost."""
@@ -233,6 +245,12 @@ def render_terminal(explanation: Explanation, most: int) -> RenderableType:
         f"{explanation.count('lost')} lost ({explanation.rule}).\n"
     )
     head.append(f"Nearest training examples by {explanation.method}.\n", style="dim")
+    for made in explanation.makes:
+        shown = points(made.score)
+        head.append(f"Make {made.make} ({made.artifact[:8]}): {explanation.metric} {shown}.\n")
+    if explanation.makes:
+        first = explanation.makes[0].make
+        head.append(f"What follows is of make {first}.\n", style="dim")
     parts: list[RenderableType] = [head]
     for kind in ("gained", "lost"):
         found = [entry for entry in explanation.changes if entry.change == kind]

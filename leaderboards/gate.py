@@ -18,14 +18,14 @@ from harness.errors import UserErrors
 from harness.identity.recorded import task_differences
 from harness.suites.metrics import Unit, unit_of
 from harness.types import Record
-from leaderboards.board import ByDraw, Interval
+from leaderboards.board import ByDraw, Interval, Way
 from leaderboards.gather import gather, select
 from leaderboards.records.sides import Against, Place, against
 from leaderboards.shown import limits, points
 from leaderboards.spec import BoardSpec
-from leaderboards.stats.compare import documents_of, estimate, resample
 from leaderboards.stats.opened import bounds_of
 from leaderboards.stats.resampling import interval
+from leaderboards.stats.scores import documents_of, estimate, resample
 from leaderboards.stats.sheet import Sheet, paired_views, sheet
 from leaderboards.text.escape import escaped
 from tasks.aggregation import AGGREGATIONS
@@ -182,7 +182,7 @@ def _not_comparable(manifests: Sequence[Mapping[str, Any]], metric: str) -> str:
     return "; ".join(reasons)
 
 
-def _prompts(draws: ByDraw) -> dict[tuple[int, str], str]:
+def _prompts(draws: ByDraw) -> dict[tuple[Way, str], str]:
     return {
         (draw, item["id"]): item["prompt_sha256"]
         for draw, record in draws.items()

@@ -4,9 +4,10 @@ A table (section) holds what was asked in one way: the same number of
 demonstrations, with or without chat template, the same item limit. Within it a
 column is one task of a suite, version, metric and decoding, asked in the same words:
 models whose prompts differ stand in two columns and are not compared. Draws of demonstrations
-are pooled in a cell. A row is one set of weights under one numerics: two artifacts
-of one name are two rows (`leaderboards.records.rows`). A record that cannot be shown is left
-out and named (`leaderboards.records.door`).
+and wordings are pooled in a cell, and so are the makes of a specialised model. A row is
+one set of weights under one numerics: two artifacts of one name are two rows
+(`leaderboards.records.rows`). A record that cannot be shown is left out and named
+(`leaderboards.records.door`).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from harness.identity.recorded import task_of
 from harness.record import column_of
 from harness.suites.metrics import unit_of
 from harness.types import Record
-from leaderboards.board import Column, RawColumn, RawSection, Setting
+from leaderboards.board import Column, RawColumn, RawSection, Setting, Way, way_of
 from leaderboards.records.door import in_unit_range, unfit
 from leaderboards.records.prompts import asked_alike, prompts_of
 from leaderboards.records.rows import row_key, row_labels
@@ -177,10 +178,10 @@ def _admitted(group: Sequence[Record], spec: BoardSpec, faults: list[str]) -> li
         )
     wrong = unfit(having, _metric(group[0], spec))
     faults += wrong.values()
-    places: dict[tuple[str, int], list[Record]] = defaultdict(list)
+    places: dict[tuple[str, Way], list[Record]] = defaultdict(list)
     for number, record in enumerate(having):
         if number not in wrong:
-            places[row_key(record), record.manifest["draw"]].append(record)
+            places[row_key(record), way_of(record)].append(record)
     for same in places.values():
         if len(same) > 1:
             manifest = same[0].manifest
@@ -203,9 +204,9 @@ def _column(
     """
     manifest = group[0].manifest
     task = manifest["task"]
-    cells: dict[str, dict[int, Record]] = defaultdict(dict)
+    cells: dict[str, dict[Way, Record]] = defaultdict(dict)
     for record in group:
-        cells[labels[row_key(record)]][record.manifest["draw"]] = record
+        cells[labels[row_key(record)]][way_of(record)] = record
     facts = manifest["metrics"][metric]
     unit = unit_of([r.manifest["metrics"][metric] for r in group])
     if unit == "share" and not in_unit_range(group, metric):

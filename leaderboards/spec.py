@@ -40,6 +40,8 @@ class BoardSpec:
         resamples: resamples behind each interval and test.
         missing: the largest share of missing answers with which a row is ranked.
         split: whose items were asked; no board mixes those of test and training splits.
+        retention: the suite on which specialised models must not have lost more than
+            `margin`, a share; "" for none.
     """
 
     name: str
@@ -55,6 +57,8 @@ class BoardSpec:
     resamples: int = RESAMPLES
     missing: float = MOST_MISSING
     split: str = "test"
+    retention: str = "general_mini"
+    margin: float = 0.02
 
 
 _TEXT, _TEXTS, _COUNTS, _COUNT, _TABLE, _SHARE = (
@@ -77,7 +81,13 @@ _KEYS = {
     "references": _TEXTS,
     "resamples": _COUNT,
     "missing": _SHARE,
+    "retention": _TEXT,
+    "margin": _SHARE,
 }
+
+
+# Where nothing is not what goes without saying.
+_SAID = ("missing", "retention", "margin")
 
 
 def builtin_boards() -> dict[str, Path]:
@@ -124,9 +134,9 @@ def dump_board(spec: BoardSpec) -> str:
     plain, tables = [], []
     for entry in fields(spec):
         value = getattr(spec, entry.name)
-        if entry.name == "name" or (not value and entry.name != "missing"):
+        if entry.name == "name" or (not value and entry.name not in _SAID):
             continue
-        if entry.name == "missing" and value == MOST_MISSING:
+        if entry.name in _SAID and value == entry.default:
             continue
         if isinstance(value, Mapping):
             lines = [f"{_toml(key)} = {_toml(text)}" for key, text in sorted(value.items())]

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from harness.artifacts.makes import SEED, TRAINING_SEED
 from harness.doors.files import read_jsonl, read_object
 from harness.engines.loading import spread
 from harness.files import write_json, write_jsonl
@@ -59,7 +60,7 @@ def adapter_stage(
             base.name,
             examples,
             out,
-            take(TrainParams, params),
+            take(TrainParams, {**params, SEED: params.get(TRAINING_SEED, params[SEED])}),
             progress,
             trust_remote_code=spec.trust_remote_code,
         )

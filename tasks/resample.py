@@ -63,6 +63,32 @@ def score_of_sums(name: str, sums: Floats) -> Floats:
 class _Halves:
     summands: Callable[[Rows], Floats]
     score: Callable[[Floats], Floats]
+    further: Callable[[Floats], tuple[Floats, Floats]] | None = None
+    gold: Callable[[Floats], Floats] | None = None
+
+
+def one_more(name: str, sums: Floats) -> tuple[Floats, Floats] | None:
+    """What one more document of each label would add, answered rightly and wrongly.
+
+    A mean over labels rests on few documents where a label is rare: of three that all were
+    missed the fourth may be found. Other aggregations are of all documents alike.
+
+    Args:
+        name: a name in `tasks.aggregation.AGGREGATIONS`.
+        sums: (sums,) those of the documents there are, of rows that `summands` gives.
+    Returns:
+        (further documents, sums) if right and if wrong, a row for each label that has any; of
+        counts also one for a document without the label. A wrong answer names each of the other
+        labels in equal parts. None for an aggregation that is no mean over labels.
+    """
+    further = _HALVES[name].further
+    return further(np.asarray(sums, dtype=np.float64)) if further else None
+
+
+def gold_counts(name: str, rows: Floats) -> Floats:
+    """How often each row (..., sums) asks for each label: (..., labels); none without labels."""
+    asks = _HALVES[name].gold
+    return asks(rows) if asks else np.zeros((*rows.shape[:-1], 0))
 
 
 def _f1(tp: Floats, others: Floats, empty: float) -> Floats:
@@ -110,6 +136,34 @@ def _macro_f1_counts(sums: Floats) -> Floats:
     return _mean_over(scores, counts.sum(axis=-1) > 0, empty=1.0)
 
 
+def _further_labels(sums: Floats) -> tuple[Floats, Floats]:
+    """One more document of each gold label, given its label or any other."""
+    gold = np.split(sums, 3)[1] > 0
+    one = np.eye(len(gold))[gold]
+    others = (gold & (one == 0)).astype(np.float64)
+    others /= np.maximum(others.sum(axis=1, keepdims=True), 1.0)
+    return np.hstack([one, one, one]), np.hstack([np.zeros_like(one), one, others])
+
+
+def _further_counts(sums: Floats) -> tuple[Floats, Floats]:
+    """One more document with each label, found or missed; one without it, rightly so or not."""
+    counts = sums.reshape(-1, 3)
+    asked, known = counts[:, 0] + counts[:, 2] > 0, counts.sum(axis=1) > 0
+    cells = np.eye(sums.size).reshape(len(counts), 3, sums.size)  # label, count -> its place
+    right = np.concatenate([cells[asked, 0], np.zeros((int(known.sum()), sums.size))])
+    return right, np.concatenate([cells[asked, 2], cells[known, 1]])
+
+
+def _gold_of_labels(rows: Floats) -> Floats:
+    return np.split(rows, 3, axis=-1)[1]
+
+
+def _gold_of_counts(rows: Floats) -> Floats:
+    counts = rows.reshape(*rows.shape[:-1], -1, 3)
+    gold: Floats = counts[..., 0] + counts[..., 2]
+    return gold
+
+
 def _mean_over(scores: Floats, counted: NDArray[np.bool_], empty: float) -> Floats:
     """Means over the last axis of the scores that are counted; `empty` where none is."""
     number = counted.sum(axis=-1)
@@ -122,6 +176,6 @@ _HALVES: dict[str, _Halves] = {
     "mean_score": _Halves(_value_and_one, _mean),
     "mean": _Halves(_value_and_one, _mean),
     "micro_f1": _Halves(_counts, _micro_f1),
-    "macro_f1": _Halves(_tp_gold_predicted, _macro_f1),
-    "macro_f1_counts": _Halves(_counts, _macro_f1_counts),
+    "macro_f1": _Halves(_tp_gold_predicted, _macro_f1, _further_labels, _gold_of_labels),
+    "macro_f1_counts": _Halves(_counts, _macro_f1_counts, _further_counts, _gold_of_counts),
 }

@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from bench.workspace import Recipe, Workspace
 from harness.doors.terminal import complain
+
+if TYPE_CHECKING:
+    from harness.artifacts.makes import MakesOf
 
 
 def examples(commands: Sequence[str]) -> dict[str, Any]:
@@ -147,6 +150,22 @@ def ways_of(args: argparse.Namespace) -> dict[str, Any]:
     return {"shots": args.shots or (), **{key: getattr(args, key) for key in keys}}
 
 
+def makes_options(sub: argparse.ArgumentParser) -> None:
+    """How often a specialised model is made."""
+    sub.add_argument(
+        "--makes",
+        type=positive,
+        default=1,
+        help="make each specialised model N times with other seeds; a row is their mean",
+    )
+    sub.add_argument(
+        "--makes-of",
+        choices=["all", "training"],
+        default="all",
+        help="what the seeds change: data and training, or training on the same data",
+    )
+
+
 def workspace_of(args: argparse.Namespace) -> Workspace:
     """The workspace that a command's options name."""
     from harness.progress import NullProgress
@@ -163,7 +182,8 @@ def workspace_of(args: argparse.Namespace) -> Workspace:
 
 def recipe_of(args: argparse.Namespace) -> Recipe:
     """What `model_options` say of how models are made."""
-    return Recipe(args.budget, args.domain, args.corpus, tuple(args.set))
+    makes, of = getattr(args, "makes", 1), cast("MakesOf", getattr(args, "makes_of", "all"))
+    return Recipe(args.budget, args.domain, args.corpus, tuple(args.set), makes, of)
 
 
 def told_refused(refused: Sequence[str]) -> int:

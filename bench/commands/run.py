@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 from bench.commands.board.build import write_board_of
 from bench.commands.options import (
     board_format,
+    makes_options,
     model_options,
     names,
     output_options,
@@ -28,6 +29,7 @@ NAME = "run"
 HELP = "run models over tasks, record, and show the board"
 EXAMPLES = (
     "bench run --models smollm2,selfspec-smollm2 --tasks biomed-mini",
+    "bench run --models smollm2,selfspec-smollm2 --tasks biomed-mini --makes 3",
     "bench run --models ./my-lora --base smollm2 --tasks biomed-mini --shots 0,2 --limit 12",
 )
 
@@ -36,6 +38,7 @@ def options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--models", type=names, required=True, help="A,selfspec-A,...")
     task_options(sub)
     model_options(sub)
+    makes_options(sub)
     output_options(sub)
     board_format(sub)
     sub.add_argument(

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import argparse
 
-from bench.commands.options import model_options, output_options, recipe_of, workspace_of
+from bench.commands.options import (
+    makes_options,
+    model_options,
+    output_options,
+    recipe_of,
+    workspace_of,
+)
 from bench.workspace import name_of
 from harness.doors.terminal import say, say_json
+from harness.errors import UserError
 from harness.models.places import is_place
 
 NAME = "specialize"
@@ -22,22 +29,32 @@ def options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("specializer")
     sub.add_argument("--model", required=True)
     model_options(sub)
+    makes_options(sub)
     output_options(sub)
 
 
 def call(args: argparse.Namespace) -> int:
     workspace = workspace_of(args)
-    artifact = workspace.artifact(f"{args.specializer}-{args.model}", recipe_of(args))
-    assert artifact is not None  # a specializer was named
+    name, recipe = f"{args.specializer}-{args.model}", recipe_of(args)
+    if fault := workspace.several_makes(workspace.resolve(name), recipe):
+        raise UserError(fault)
+    made = [workspace.artifact(name, recipe, make=make) for make in range(recipe.makes)]
+    artifacts = [artifact for artifact in made if artifact is not None]
+    artifact = artifacts[0]  # a specializer was named
     # A place is known by its name in this process alone; the recipe finds the artifact again.
     beside = f"{args.model},{args.specializer}-{args.model}"
-    if not is_place(args.model):
+    if len(artifacts) > 1:
+        beside += f" --makes {len(artifacts)}"
+        beside += " --makes-of training" if recipe.makes_of == "training" else ""
+    elif not is_place(args.model):
         beside = f"{artifact.base},{name_of(artifact)}"
     workspace.progress.say(
-        f"next, to score it beside its base: bench run --models {beside} --tasks biomed-mini"
+        f"next, to score it beside its base: bench run --tasks biomed-mini --models {beside}"
     )
     if args.json:
-        say_json(dict(artifact.manifest), sort=True)
+        found = [dict(artifact.manifest) for artifact in artifacts]
+        say_json(found if len(found) > 1 else found[0], sort=True)
     else:
-        say(artifact.folder)
+        for artifact in artifacts:
+            say(artifact.folder)
     return 0

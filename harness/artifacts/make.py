@@ -95,6 +95,12 @@ def artifact_digest(
     )
 
 
+def own_domain(specializer: Specializer, domain: Domain) -> Domain:
+    """The domain that a specializer brings (`OwnDomainSpecializer`), else the one asked for."""
+    own: Callable[[], Domain] | None = getattr(specializer, "own_domain", None)
+    return own() if own else domain
+
+
 def inputs_of(specializer: Specializer, params: Mapping[str, Any]) -> dict[str, str]:
     """What a specializer says it reads beside base and domain; see `ReadingSpecializer`."""
     inputs: Callable[[Mapping[str, Any]], Mapping[str, str]] | None
@@ -109,6 +115,7 @@ def ensure(
     params: Mapping[str, Any],
     root: Path,
     progress: Progress,
+    more: Mapping[str, Any] | None = None,
 ) -> Artifact:
     """Return the artifact, making it first if it is not there.
 
@@ -119,9 +126,9 @@ def ensure(
 
     Args:
         root: folder of all artifacts (`bench-out/artifacts`).
+        more: what its manifest says beside (`harness.artifacts.makes.facts`).
     """
-    own_domain: Callable[[], Domain] | None = getattr(specializer, "own_domain", None)
-    domain = own_domain() if own_domain else domain
+    domain = own_domain(specializer, domain)
     key = artifact_digest(specializer, base, domain, params)
     name = f"{specializer.name}-{base.name}"
     folder = root / f"{name}-{key[:12]}"
@@ -151,6 +158,7 @@ def ensure(
                 "digest": key,
                 "files": _file_digests(folder),
                 "facts": facts,
+                **(more or {}),
             }
             # The wall time of this call alone: an interrupted one's earlier
             # stages are in the stages' own files.

@@ -70,9 +70,10 @@ class Lane:
 
 def label(number: int, total: int, job: Job) -> str:
     """How a job is called in what the user is told."""
-    worded = f", wording {job.wording}" if job.wording else ""
-    worded = ", its best wording" if job.wording_items else worded
-    return f"[{number}/{total}] {job.model} {job.task}@{job.shots}{worded}"
+    told = f", wording {job.wording}" if job.wording else ""
+    told = ", its best wording" if job.wording_items else told
+    told += f", make {job.make}" if job.make else ""
+    return f"[{number}/{total}] {job.model} {job.task}@{job.shots}{told}"
 
 
 def plan_lanes(

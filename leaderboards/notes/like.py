@@ -15,10 +15,11 @@ from typing import Any
 from harness.files import digest
 from harness.record import COLUMN
 from harness.types import Record
-from leaderboards.board import RawColumn, RawSection
+from leaderboards.board import RawColumn, RawSection, Way
 from leaderboards.records.prompts import other_words
 from leaderboards.shown import listed
 
+FIRST = Way()
 _NUMERICS = ("engine", "dtype", "quantisation")
 
 
@@ -76,7 +77,7 @@ def _other_words(raw: RawSection) -> Iterator[str]:
                     )
 
 
-def _any(column: RawColumn, draw: int = 0) -> Record:
+def _any(column: RawColumn, draw: Way = FIRST) -> Record:
     """A record of a column, of this draw where it has one."""
     for draws in column.cells.values():
         if draw in draws:
@@ -188,10 +189,10 @@ def _apart(raw: RawColumn, labels: Sequence[str], read: Read) -> Iterator[tuple[
         for label in labels
         for draw, record in raw.cells[label].items()
     }
-    first: dict[int, list[tuple[str, object]]] = {}
+    first: dict[Way, list[tuple[str, object]]] = {}
     if all(values == first.setdefault(draw, values) for (_, draw), values in columns.items()):
         return
-    seen: dict[tuple[int, str], Counter[str]] = defaultdict(Counter)
+    seen: dict[tuple[Way, str], Counter[str]] = defaultdict(Counter)
     for (_, draw), values in columns.items():
         for name, value in values:
             if value is not None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from harness.errors import did_you_mean
 from harness.identity.recorded import task_differences
 from harness.types import Record
-from leaderboards.board import RawColumn, RawSection
+from leaderboards.board import RawColumn, RawSection, Way
 from leaderboards.records.rows import without_base
 from leaderboards.shown import listed, task_name
 from leaderboards.spec import BoardSpec
@@ -165,7 +165,7 @@ def _words(raw: RawColumn) -> Iterator[str]:
     every = [record for draws in raw.cells.values() for record in draws.values()]
     if not any(record.manifest.get("origin") for record in every):
         return
-    asked: dict[tuple[int, str], str] = {}
+    asked: dict[tuple[Way, str], str] = {}
     for draws in raw.cells.values():
         for draw, record in draws.items():
             # A specializer may rewrite its prompts, a template wraps them.

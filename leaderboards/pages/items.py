@@ -23,10 +23,10 @@ from harness.leaks.report import LEAKED
 from harness.record import common_start, read_prompts
 from harness.suites.metrics import unit_of
 from harness.types import Json, Record
-from leaderboards.board import ByDraw
+from leaderboards.board import ByDraw, Way
 from leaderboards.pages.files import script
 
-Key = tuple[str, int]
+Key = tuple[str, int | str]  # item id; the draw, with wording and make where these are not 0
 # An item -> the nearest training examples: id, similarity, number of its page.
 Nearest = Callable[[Mapping[str, Any]], Sequence[tuple[str, float, int]]]
 
@@ -56,7 +56,7 @@ def task_scripts(
     yield name, script(name, {"keys": keys, "starts": starts})
     for number, (label, draws) in enumerate(cells.items()):
         sent = yield from _sent(draws, keys, f"{folder}/{number}") if shown else _nothing()
-        by_key = {(str(i["id"]), d): (i, r) for d, r in draws.items() for i in r.items}
+        by_key = {(str(i["id"]), told(w)): (i, r) for w, r in draws.items() for i in r.items}
         found = [by_key.get(key) for key in keys]
         answers: list[Json | None] = []
         for place, pair in enumerate(found):
@@ -85,14 +85,14 @@ def _sent(
     draws: ByDraw, keys: Sequence[Key], stem: str
 ) -> Generator[tuple[str, str], None, list[int]]:
     """Scripts of a model's prompts, where its runs kept them; returns where each begins."""
-    found = {draw: prompts for draw, r in draws.items() if (prompts := read_prompts(r))}
+    found = {way: prompts for way, r in draws.items() if (prompts := read_prompts(r))}
     if not found:
         return []
-    fronts = {draw: common_start(prompts) for draw, prompts in found.items()}
+    fronts = {told(way): common_start(prompts) for way, prompts in found.items()}
     rest = {
-        (str(item["id"]), draw): prompt[len(fronts[draw]) :]
-        for draw, prompts in found.items()
-        for item, prompt in zip(draws[draw].items, prompts, strict=True)
+        (str(item["id"]), told(way)): prompt[len(fronts[told(way)]) :]
+        for way, prompts in found.items()
+        for item, prompt in zip(draws[way].items, prompts, strict=True)
     }
     yield f"{stem}-front.js", script(f"{stem}-front.js", fronts)
     return (yield from _in_files(f"{stem}-sent", [rest.get(key) for key in keys]))
@@ -100,27 +100,32 @@ def _sent(
 
 def item_keys(cells: Mapping[str, ByDraw]) -> list[Key]:
     """Id and draw of every item any model was asked."""
-    return sorted(
-        {
-            (str(item["id"]), draw)
-            for draws in cells.values()
-            for draw, record in draws.items()
-            for item in record.items
-        }
-    )
+    asked = {
+        (str(item["id"]), way)
+        for draws in cells.values()
+        for way, record in draws.items()
+        for item in record.items
+    }
+    return [(name, told(way)) for name, way in sorted(asked)]
+
+
+def told(way: Way) -> int | str:
+    """The draw; with wording and make where they are not the first."""
+    more = [f"{what} {n}" for what, n in (("wording", way.wording), ("make", way.make)) if n]
+    return ", ".join([str(way.draw), *more]) if more else way.draw
 
 
 def _texts(cells: Mapping[str, ByDraw], keys: Sequence[Key]) -> list[Json]:
     """Question and expected answers of each item, from the first record that has them."""
     texts: dict[Key, Json] = {}
     for draws in cells.values():
-        for draw, record in draws.items():
+        for way, record in draws.items():
             for item in record.items:
                 text = {
                     "input": str(item.get("input", "")),
                     "target": [str(target) for target in item.get("target", ())],
                 }
-                held = texts.setdefault((str(item["id"]), draw), text)
+                held = texts.setdefault((str(item["id"]), told(way)), text)
                 if not held["input"]:
                     held["input"] = text["input"]
     return [texts[key] for key in keys]

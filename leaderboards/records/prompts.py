@@ -73,6 +73,8 @@ def _first(one: _Words, two: _Words) -> str | None:
 
 
 def _words(record: Record) -> _Words:
+    if record.manifest.get("wording_items"):
+        return {}  # each model in its own best wording
     draw = f"{record.manifest['draw']}.{record.manifest.get('wording', 0)}"
     plain = _sent_as_asked(record.manifest)
     words: _Words = {}

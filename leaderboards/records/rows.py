@@ -11,6 +11,7 @@ from harness.files import digest
 from harness.identity.recorded import is_base_of
 from harness.types import Record
 from leaderboards.board import RawSection
+from leaderboards.claims.floors import is_floor
 
 # Shown without their name: the value says what it is.
 _PLAIN = ("engine", "dtype")
@@ -21,9 +22,10 @@ _TOLD = ("dtype", "quantisation", "engine", "chat form")
 
 
 def row_key(record: Record) -> str:
-    """One set of weights under one numerics: what a row is."""
+    """One set of weights under one numerics: what a row is. Makes of one model are one row."""
     manifest = record.manifest
-    identity = [manifest["model_digest"], manifest["artifact"], manifest["numerics"]]
+    artifact = manifest.get("make_of", manifest["artifact"])
+    identity = [manifest["model_digest"], artifact, manifest["numerics"]]
     return f"{manifest['model']}\x1f{digest(identity)}"
 
 
@@ -53,7 +55,7 @@ def _facts(record: Record) -> dict[str, str]:
     numerics = {str(key): _plain(value) for key, value in manifest["numerics"].items()}
     return numerics | {
         "weights": str(manifest["model_digest"])[:6],
-        "artifact": str(manifest["artifact"])[:6],
+        "artifact": str(manifest.get("make_of", manifest["artifact"]))[:6],
     }
 
 
@@ -92,6 +94,8 @@ def compared_with(raw: RawSection, baseline: str) -> dict[str, tuple[str, tuple[
     for label, record in rows.items():
         manifest = record.manifest
         made = bool(manifest["specializer"])
+        if is_floor(record):
+            continue
         wanted = manifest["base"] if made else baseline
         candidates = {
             other: _unlike(record, entry)

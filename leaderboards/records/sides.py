@@ -16,7 +16,7 @@ from harness.files import digest
 from harness.identity.recorded import task_of
 from harness.record import identity_of
 from harness.types import Record
-from leaderboards.board import ByDraw
+from leaderboards.board import ByDraw, Way, way_of
 from leaderboards.records.rows import row_key, row_labels
 
 Place = tuple[str, str, int]  # model, task, shots
@@ -58,19 +58,20 @@ def against(before: Sequence[Record], now: Sequence[Record]) -> list[Against]:
 
 
 def _by_place(records: Iterable[Record]) -> dict[Place, list[ByDraw]]:
-    places: dict[Place, dict[str, dict[int, Record]]] = defaultdict(lambda: defaultdict(dict))
+    places: dict[Place, dict[str, dict[Way, Record]]] = defaultdict(lambda: defaultdict(dict))
     faults = []
     for record in records:
         manifest = record.manifest
         place = (manifest["model"], manifest["task"], manifest["shots"])
         kind = digest(identity_of({**manifest, "draw": 0}))
         draws = places[place][kind]
-        if manifest["draw"] in draws:
+        way = way_of(record)
+        if way in draws:
             faults.append(
                 f"two records claim to be {place[0]} on {place[1]}@{place[2]}."
                 f"{manifest['draw']}; remove one of the two folders."
             )
-        draws[manifest["draw"]] = record
+        draws[way] = record
     if faults:
         raise UserErrors(faults)
     return {

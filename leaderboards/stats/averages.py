@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import reduce
 
 import numpy as np
 
@@ -18,15 +19,24 @@ from leaderboards.board import Average, Cell, Difference, Interval
 from leaderboards.stats.columns import Pair, ScoredColumn, surely_apart, tied
 from leaderboards.stats.opened import TIE, OpenColumn, most_unlike
 from leaderboards.stats.resampling import (
+    Extra,
     Floats,
+    Levels,
     Unseen,
     Z,
     bootstrap_weights,
     interval,
     still,
+    total,
     unseen_share,
 )
-from leaderboards.stats.significance import detectable, holm, randomisation_p, rank_ranges
+from leaderboards.stats.significance import (
+    crossed_p,
+    detectable,
+    holm,
+    randomisation_p,
+    rank_ranges,
+)
 from leaderboards.stats.simultaneous import Family, Loose, together
 
 # Fewer tasks say too little about other tasks of their kind for an interval.
@@ -35,9 +45,16 @@ TASKS_TO_GENERALISE = 5
 
 @dataclass
 class _Mean:
-    """One number's mean over tasks, added up task by task."""
+    """One number's mean over tasks, added up task by task.
+
+    `samples` are of all tasks; `moving` of those whose resamples are centred on their value.
+    The other tasks (`resampling.further_weights`) add the lengths of their own intervals in
+    squares, `looseness` times as long (Zou & Donner 2008). Wordings are each task's own, makes
+    the same for all tasks.
+    """
 
     samples: Floats
+    moving: Floats
     null: Floats
     low: float
     values: list[float] = field(default_factory=list)
@@ -45,13 +62,34 @@ class _Mean:
     documents: list[int] = field(default_factory=list)
     n: int = 0
     draws: set[int] = field(default_factory=set)
+    wordings: set[int] = field(default_factory=set)
+    below: float = 0.0
+    above: float = 0.0
+    levels: list[list[Levels]] = field(default_factory=list)
 
-    def add(self, value: float, samples: Floats, documents: int) -> None:
+    def add(
+        self,
+        value: float,
+        samples: Floats,
+        documents: int,
+        looseness: float,
+        levels: Sequence[Levels],
+    ) -> None:
         self.values.append(value)
-        self.samples += samples
         self.documents.append(documents)
+        self.levels.append(list(levels))
         if still(samples, documents):
             self.unseen.add(value, documents, self.low, 1.0)
+        if looseness == 1:
+            self.samples += samples
+            self.moving += samples
+            return
+        self.samples += value + looseness * (samples - samples.mean())
+        self.moving += value
+        if not still(samples, documents):
+            own = interval(samples, value, documents, self.low)
+            self.below += (looseness * (value - own.low)) ** 2
+            self.above += (looseness * (own.high - value)) ** 2
 
     @property
     def value(self) -> float:
@@ -59,22 +97,46 @@ class _Mean:
 
     def interval(self) -> Interval:
         count, value = len(self.values), self.value
-        samples = self.samples / count
+        samples = self.moving / count
         if float(np.ptp(samples)) < TIE:
             found = Interval(value, value)
         else:
             found = interval(samples, value, self.units, low=self.low)
+        if self.below or self.above:
+            found = Interval(
+                value - math.hypot(value - found.low, math.sqrt(self.below) / count),
+                value + math.hypot(found.high - value, math.sqrt(self.above) / count),
+            )
         wide = self.unseen.widened(found, value, count)
-        return Interval(max(self.low, wide.low), min(1.0, wide.high))
+        wide = Interval(max(self.low, wide.low), min(1.0, wide.high))
+        return self.extra().widened(wide, value, self.low, 1.0)
+
+    def extra(self) -> Extra:
+        """What other wordings and makes add to the mean."""
+        count = len(self.values)
+        apart, makes = [], dict[tuple[object, ...], list[Levels]]()
+        for levels in self.levels:
+            for entry in levels:
+                if isinstance(entry.names[0], str):  # a model's makes
+                    makes.setdefault(entry.names, []).append(entry)
+                else:
+                    apart.append(entry.extra(1 / count))
+        for same in makes.values():
+            apart.append(reduce(Levels.plus, same).extra(1 / count))
+        return total(apart)
 
     @property
     def units(self) -> int:
         return min(self.documents) * len(self.values)
 
+    def error(self) -> float:
+        """The mean's standard error, of these wordings and makes."""
+        count = len(self.values)
+        return math.hypot(float(np.std(self.samples / count)), self.unseen.error(count))
+
     def loose(self) -> Loose:
         """The mean of differences before the others of its table are known."""
-        count = len(self.values)
-        error = math.hypot(float(np.std(self.samples / count)), self.unseen.error(count))
+        error = math.hypot(self.error(), self.extra().error)
         return Loose(self.value, self.interval(), error, self.units, self.low, 1.0)
 
 
@@ -99,7 +161,7 @@ class Averages:
         self._to_best = {
             label: most_unlike(label, best, counted)
             for label in self.labels
-            if best and label not in best
+            if best and label not in best and not any(label in c.floors for c in counted)
         }
         known = set(self.labels)
         self._to_base = {a: b for a, b in others.items() if {a, b} <= known}
@@ -117,7 +179,8 @@ class Averages:
         self._documents = 0
 
     def _empty(self, low: float) -> _Mean:
-        return _Mean(np.zeros(self._resamples), np.zeros(self._resamples), low)
+        samples, moving, null = (np.zeros(self._resamples) for _ in range(3))
+        return _Mean(samples, moving, null, low)
 
     def add(self, scored: ScoredColumn) -> None:
         """One more column that counts."""
@@ -126,16 +189,23 @@ class Averages:
         self._cells.append(scored.cells)
         for label, mean in self._means.items():
             cell = scored.cells[label]
-            mean.add(float(cell.score or 0.0), scored.samples[label], cell.documents)
+            mean.add(
+                float(cell.score or 0.0),
+                scored.samples[label],
+                cell.documents,
+                scored.looseness[label],
+                scored.levels[label],
+            )
         for pair, mean in list(self._gaps.items()):
             found = scored.contrasts.get(pair)
             if found is None:  # nothing that both answered: no difference of averages
                 del self._gaps[pair]
                 continue
-            mean.add(found.value, found.samples, found.documents)
+            mean.add(found.value, found.samples, found.documents, found.looseness, found.levels)
             mean.null += found.null
             mean.n += found.n
             mean.draws.update(found.draws)
+            mean.wordings.update(found.wordings)
         kept = [scored.spread.labels.index(label) for label in self._ranked]
         grid = np.ix_(kept, kept)
         gaps, variances = scored.spread.gaps[grid], np.maximum(scored.spread.variances[grid], 0.0)
@@ -242,7 +312,9 @@ def _bounds(cells: Sequence[Cell]) -> Interval | None:
 
 def _difference(other: str, mean: _Mean) -> Difference:
     count = len(mean.values)
-    p, alone = randomisation_p(mean.value, mean.null / count), mean.interval()
+    p, alone, extra = randomisation_p(mean.value, mean.null / count), mean.interval(), mean.extra()
+    if extra:
+        p = max(p, crossed_p(mean.value, mean.error(), extra))
     return Difference(
         other=other,
         value=mean.value,
@@ -251,7 +323,10 @@ def _difference(other: str, mean: _Mean) -> Difference:
         p=p,
         p_holm=p,
         test="randomisation",
-        detectable=detectable(mean.samples / count, mean.unseen.error(count)),
+        detectable=detectable(
+            mean.samples / count, math.hypot(mean.unseen.error(count), extra.error)
+        ),
         n=mean.n,
         draws=tuple(sorted(mean.draws)),
+        wordings=tuple(sorted(mean.wordings)),
     )

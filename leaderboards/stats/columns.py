@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -9,10 +10,12 @@ from typing import Any, Literal
 import numpy as np
 
 from harness.suites.metrics import Unit
-from leaderboards.board import Average, Cell, Difference, Interval
-from leaderboards.stats.compare import Contrast, contrast, resample
+from leaderboards.board import Average, Cell, Difference, Floor, Interval
+from leaderboards.claims.floors import best_floor
+from leaderboards.stats.compare import Contrast, contrast
 from leaderboards.stats.opened import OpenColumn, bounds_of, most_unlike
-from leaderboards.stats.resampling import Floats, interval
+from leaderboards.stats.resampling import Floats, Levels, interval, total
+from leaderboards.stats.scores import Crossed, crossed, looseness, resample
 from leaderboards.stats.sheet import View, paired_views
 from leaderboards.stats.significance import detectable, holm, rank_ranges
 from leaderboards.stats.simultaneous import Family, Loose, agreeing, together
@@ -26,6 +29,7 @@ Kind = Literal["difference", "to_best", "clean"]
 class ScoredColumn:
     """One column with its statistics; samples, contrasts and spread feed the averages.
 
+    `levels` and `looseness` are those of the scores.
     `loose` and `family` are its differences before those of the other columns are known.
     """
 
@@ -33,6 +37,8 @@ class ScoredColumn:
     samples: Mapping[str, Floats]
     contrasts: Mapping[Pair, Contrast]
     spread: Spread
+    levels: Mapping[str, tuple[Levels, ...]] = field(default_factory=dict)
+    looseness: Mapping[str, float] = field(default_factory=dict)
     sign: int = 1
     loose: Mapping[tuple[Kind, str], Loose] = field(default_factory=dict)
     family: Family = field(default_factory=Family)
@@ -58,7 +64,8 @@ def score_column(
     best = opened.best()
     to_best = {}
     if best:
-        to_best = {r: most_unlike(r, best, [opened]) for r in whole if r not in best}
+        others_than = [r for r in whole if r not in best and r not in opened.floors]
+        to_best = {r: most_unlike(r, best, [opened]) for r in others_than}
     views: dict[Pair, tuple[View, View]] = {}
     for pair in [*to_base.items(), *to_best.items(), *more]:
         if set(pair) <= set(whole) and (found := paired_views(table, *pair)) is not None:
@@ -68,10 +75,18 @@ def score_column(
         leaked = table.answers[pair[0]].leaked | table.answers[pair[1]].leaked
         if leaked.any() and (found := paired_views(table, *pair, ~leaked)) is not None:
             clean[pair] = found
-    compare = [*views.values(), *clean.values()]
+    floor = best_floor(opened.scores, opened.floors, opened.sign)
+    over = {
+        label: found
+        for label in whole
+        if floor and label not in opened.floors
+        if (found := paired_views(table, label, floor)) is not None
+    }
+    compare = [*views.values(), *clean.values(), *over.values()]
     wanted = [*whole.values(), *(view for both in compare for view in both)]
     samples = resample(table, wanted, resamples)
     compared = contrast(table, compare, samples, resamples)
+    held_at = crossed(table, whole.values(), resamples)
     spread = spread_of(opened, table, samples, resamples)
     unit = opened.raw.column.unit
     loose: dict[tuple[Kind, str], Loose] = {}
@@ -94,12 +109,7 @@ def score_column(
         cell = cells[label]
         cell = replace(
             cell,
-            interval=interval(
-                samples[view],
-                opened.scores[label],
-                cell.documents,
-                *bounds_of(unit, table.answers[label]),
-            ),
+            interval=_interval(opened, label, samples[view], held_at),
         )
         base, top = (label, to_base.get(label, "")), (label, to_best.get(label, ""))
         cells[label] = replace(
@@ -108,24 +118,47 @@ def score_column(
             best=label in best,
             to_best=told("to_best", top, views),
             clean=told("clean", base, clean),
+            floor=_floor(opened, floor, compared[over[label]]) if label in over else None,
         )
     return ScoredColumn(
         cells,
         {label: samples[view] for label, view in whole.items()},
         {pair: compared[both] for pair, both in views.items()},
         spread,
+        {label: held_at.of(view) for label, view in whole.items()},
+        {label: looseness(table, view) for label, view in whole.items()},
         opened.sign,
         loose,
         family,
     )
 
 
+def _interval(opened: OpenColumn, label: str, samples: Floats, held_at: Crossed) -> Interval:
+    """Of a score: with other items, and with other wordings and makes where it has several."""
+    assert opened.table is not None
+    score = opened.scores[label]
+    limits = bounds_of(opened.raw.column.unit, opened.table.answers[label])
+    found = interval(samples, score, opened.cells[label].documents, *limits)
+    extra = total(levels.extra() for levels in held_at.of(opened.whole[label]))
+    return extra.widened(found, score, *limits)
+
+
+def _floor(opened: OpenColumn, label: str, found: Contrast) -> Floor:
+    """The best row without a model, seen from a model's."""
+    assert opened.table is not None
+    limits = bounds_of(opened.raw.column.unit, *opened.table.answers.values())
+    span = limits[1] - limits[0]
+    alone = found.interval(-span, span)
+    above = alone.low > 0 if opened.sign > 0 else alone.high < 0
+    return Floor(label, opened.scores[label], alone, above)
+
+
 def _loose(found: Contrast, limits: tuple[float, float]) -> Loose:
     span = limits[1] - limits[0]
     return Loose(
         value=found.value,
-        alone=interval(found.samples, found.value, found.documents, -span, span),
-        error=float(np.std(found.samples)),
+        alone=found.interval(-span, span),
+        error=math.hypot(float(np.std(found.samples)), found.extra.error),
         units=found.documents,
         low=-span,
         high=span,
@@ -144,10 +177,11 @@ def _difference(
         p=found.p,
         p_holm=found.p,
         test=found.test,
-        detectable=detectable(found.samples),
+        detectable=detectable(found.samples, found.extra.error),
         n=found.n,
         unit=unit,
         draws=found.draws,
+        wordings=found.wordings,
         lower_is_better=lower,
     )
 

@@ -15,8 +15,8 @@ from dataclasses import replace
 import numpy as np
 
 from leaderboards.board import ByDraw, Part, RawColumn
-from leaderboards.stats.compare import documents_of, estimate, resample
-from leaderboards.stats.resampling import Floats, interval
+from leaderboards.stats.resampling import Extra, Floats, Levels, interval, total
+from leaderboards.stats.scores import crossed, documents_of, estimate, resample
 from leaderboards.stats.sheet import Sheet, View, paired_views, sheet
 from tasks.aggregation import AGGREGATIONS
 
@@ -72,8 +72,15 @@ def _task_parts(
         resample(table, [view for views in pairs.values() for view in views[number]], resamples)
         for number, table in enumerate((written, ranked))
     ]
+    held_at = [
+        crossed(table, [view for views in pairs.values() for view in views[number]], resamples)
+        for number, table in enumerate((written, ranked))
+    ]
     result = {}
     for label, (wrote, rank) in pairs.items():
+        gained, known = (
+            held.gaps(*views) for held, views in zip(held_at, (wrote, rank), strict=True)
+        )
         gain = estimate(written, wrote[0]) - estimate(written, wrote[1])
         knowledge = estimate(ranked, rank[0]) - estimate(ranked, rank[1])
         gains: Floats = samples[0][wrote[0]] - samples[0][wrote[1]]
@@ -85,13 +92,32 @@ def _task_parts(
             metric=metric,
             n=int(np.frombuffer(wrote[0].mask, dtype=np.bool_).sum()),
             gain=gain,
-            gain_interval=interval(gains, gain, units, low=-1.0),
+            gain_interval=total(entry.extra() for entry in gained).widened(
+                interval(gains, gain, units, low=-1.0), gain, -1.0, 1.0
+            ),
             format=gain - knowledge,
-            format_interval=interval(gains - knows, gain - knowledge, units, low=-2.0, high=2.0),
+            format_interval=_apart(gained, known).widened(
+                interval(gains - knows, gain - knowledge, units, low=-2.0, high=2.0),
+                gain - knowledge,
+                -2.0,
+                2.0,
+            ),
             knowledge=knowledge,
-            knowledge_interval=interval(knows, knowledge, units, low=-1.0),
+            knowledge_interval=total(entry.extra() for entry in known).widened(
+                interval(knows, knowledge, units, low=-1.0), knowledge, -1.0, 1.0
+            ),
         )
     return result
+
+
+def _apart(gained: Sequence[Levels], known: Sequence[Levels]) -> Extra:
+    """What wordings and makes add to gain minus knowledge: makes are the same, wordings are not."""
+    same = {entry.names: entry for entry in known if isinstance(entry.names[0], str)}
+    mine = [
+        entry.minus(same.pop(entry.names)) if entry.names in same else entry for entry in gained
+    ]
+    rest = [entry for entry in known if entry.names in same or isinstance(entry.names[0], int)]
+    return total(entry.extra() for entry in [*mine, *rest])
 
 
 def _common_metric(task: RawColumn, twin: RawColumn) -> str | None:

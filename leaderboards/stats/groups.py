@@ -14,9 +14,9 @@ import numpy as np
 
 from harness.suites.metrics import unit_of
 from harness.types import Json, Record
-from leaderboards.board import ByDraw, GroupScore, Interval, RawSection
-from leaderboards.stats.compare import documents_of, resample
+from leaderboards.board import ByDraw, GroupScore, Interval, RawSection, way_of
 from leaderboards.stats.resampling import Floats, interval
+from leaderboards.stats.scores import documents_of, resample
 from leaderboards.stats.sheet import sheet, whole_view
 from tasks.aggregation import AGGREGATIONS
 
@@ -133,7 +133,7 @@ def _interval(
             return None, 0
         try:
             # Tasks are resampled apart from each other, and from the board's own columns.
-            table = sheet({"row": {0: record}}, label, f"group|{task}")
+            table = sheet({"row": {way_of(record): record}}, label, f"group|{task}")
         except (TypeError, ValueError, IndexError, OverflowError):
             table = None
         view = whole_view(table, "row") if table is not None else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -11,10 +12,12 @@ from harness.leaks.report import LEAKED
 from harness.suites.metrics import Unit
 from harness.types import UNSCORED
 from leaderboards.board import ByDraw, Cell, Column, RawColumn
+from leaderboards.claims.answers import one_answer
+from leaderboards.claims.floors import floors_of
 from leaderboards.gather import resampled
 from leaderboards.spec import MOST_MISSING
-from leaderboards.stats.compare import by_draw, documents_of, estimate
 from leaderboards.stats.missing import bounds, missing_share
+from leaderboards.stats.scores import by_level, by_way, documents_of, estimate, item_weight
 from leaderboards.stats.sheet import (
     Answers,
     Sheet,
@@ -48,6 +51,11 @@ class OpenColumn:
     ranked: tuple[str, ...]
 
     @property
+    def floors(self) -> frozenset[str]:
+        """The rows that need no model."""
+        return floors_of(self.raw)
+
+    @property
     def sign(self) -> int:
         """1 where higher is better, else -1."""
         return 1 if self.raw.column.higher_is_better else -1
@@ -78,6 +86,7 @@ def open_column(raw: RawColumn, most_missing: float = MOST_MISSING) -> OpenColum
     if table is None:
         return OpenColumn(raw, None, counts, {}, {}, ())
     cells, whole, scores, ranked = dict(counts), {}, {}, []
+    floors = floors_of(raw)
     for label in table.answers:
         counted = counts[label]
         share = missing_share(table.answers[label])
@@ -92,12 +101,25 @@ def open_column(raw: RawColumn, most_missing: float = MOST_MISSING) -> OpenColum
         cells[label] = replace(
             cell,
             score=scores[label],
-            by_draw=tuple(float(value) for value in by_draw(table, view)),
+            by_draw=by_level(table, view, "draw"),
+            weight=item_weight(table, view),
+            one_answer=0.0 if label in floors else one_answer(raw.cells[label], column.metric),
+            **_levels(table, view),
             documents=documents_of(view),
         )
-        if share <= most_missing:
+        if share <= most_missing and label not in floors:
             ranked.append(label)
     return OpenColumn(raw, table, cells, whole, scores, tuple(ranked))
+
+
+def _levels(table: Sheet, view: View) -> dict[str, Any]:
+    """Wordings and makes of a score, with the score in each where there are several."""
+    found: dict[str, Any] = {}
+    for factor in ("wording", "make"):
+        held = view.levels(factor)
+        found[f"{factor}s"] = held
+        found[f"by_{factor}"] = by_level(table, view, factor) if len(held) > 1 else ()
+    return found
 
 
 def _distinct(draws: ByDraw) -> bool:
@@ -111,7 +133,9 @@ def _agrees(table: Sheet, view: View, raw: RawColumn) -> bool:
     Records name an aggregation; one that another function of that name made must
     not be computed anew into another number.
     """
-    for record, score in zip(raw.cells[view.model].values(), by_draw(table, view), strict=True):
+    records = raw.cells[view.model]
+    for way, score in zip(view.ways, by_way(table, view), strict=True):
+        record = records[way]
         stated = record.summary["metrics"].get(raw.column.metric)
         whole = bool(record.summary["complete"]) and stated is not None
         if whole and abs(float(stated) - score) > _ROUNDING * max(1.0, abs(score)):
@@ -174,7 +198,7 @@ def _cell(draws: ByDraw, column: Column) -> Cell:
         n_error=total("n_error"),
         n_cut=total("n_cut"),
         complete=all(bool(summary["complete"]) for summary in summaries),
-        draws=tuple(draws),
+        draws=tuple(sorted({way.draw for way in draws})),
         by_draw=tuple(known) if whole else (),
         documents=0,
         leaked=len(leaked),

@@ -11,6 +11,7 @@ docs/statistics.md says which question each function answers.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
@@ -27,6 +28,7 @@ Floats = NDArray[np.float64]
 CONFIDENCE = 0.95
 Z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
 SMALLEST = 1e-12  # below this a spread is the rounding of sums
+UNIT = 2.0**16  # the mean of a document's weight
 _WORD = 64  # coin flips in a raw word
 
 
@@ -48,6 +50,46 @@ def bootstrap_weights(name: str, documents: int, start: int, stop: int) -> Float
     drawn += (np.arange(stop - start) * documents)[:, None]
     counts = np.bincount(drawn.ravel(), minlength=drawn.size)
     return counts.reshape(drawn.shape).astype(np.float64)
+
+
+def document_weights(name: str, documents: int, start: int, stop: int) -> Floats:
+    """How much each document counts in resamples `start` to `stop`: (R, C), whole numbers.
+
+    Exponential with mean `UNIT`, never 0: unlike `bootstrap_weights` no resample is without
+    a document, nor without a label that few documents have.
+    Source: Rubin 1981, The Bayesian bootstrap; Xu et al. 2020, Applications of the
+        fractional-random-weight bootstrap.
+    """
+    bits = stream("weights", name).advance(start * documents)
+    drawn = _exponential(np.asarray(bits.random_raw((stop - start) * documents)))
+    return drawn.reshape(stop - start, documents)
+
+
+def further_weights(name: str, documents: int, start: int, stop: int) -> tuple[Floats, Floats]:
+    """The weight of further documents, split into what is right and what is wrong: 2 x (R, C).
+
+    Each weighs as much as one of `document_weights` and is split by the arcsine law, so that
+    both parts are of a gamma distribution with shape 1/2 and independent: Jeffreys' prior of
+    the share that is right.
+    """
+    bits = stream("further", name).advance(2 * start * documents)
+    raw = np.asarray(bits.random_raw(2 * (stop - start) * documents))
+    both = raw.reshape(stop - start, documents, 2)
+    weights = _exponential(both[..., 0])
+    right = np.rint(weights * np.square(np.cos(2 * np.pi * _uniform(both[..., 1]))))
+    return right, weights - right
+
+
+def _uniform(raw: Any) -> Floats:
+    """Raw words as numbers from 0 to 1, 1 left out."""
+    found: Floats = (raw >> np.uint64(11)) * 2.0**-53
+    return found
+
+
+def _exponential(raw: Any) -> Floats:
+    """Raw words as whole numbers of an exponential distribution: sums of them are exact."""
+    found: Floats = np.floor(-np.log1p(-_uniform(raw)) * UNIT) + 1
+    return found
 
 
 def coin_flips(name: str, documents: int, start: int, stop: int) -> Floats:
@@ -83,7 +125,9 @@ def interval(
         return Interval(estimate - share * (estimate - low), estimate + share * (high - estimate))
     expanded = _expanded_tail(units)
     lower, upper = np.quantile(samples, [expanded, 1 - expanded])
-    return Interval(max(low, float(lower)), min(high, float(upper)))
+    # Where all of a rare label were right, further documents only draw the resamples down;
+    # the score itself is never outside (Brown, Cai & DasGupta 2001, 4.1).
+    return Interval(max(low, min(float(lower), estimate)), min(high, max(float(upper), estimate)))
 
 
 def still(samples: Floats, units: int) -> bool:
@@ -151,3 +195,90 @@ def _expanded_tail(units: int) -> float:
 
     quantile = stats.t.ppf((1 - CONFIDENCE) / 2, units - 1) * math.sqrt(units / (units - 1))
     return float(stats.norm.cdf(quantile))
+
+
+@dataclass(frozen=True)
+class Levels:
+    """A number in each wording or of each make: (levels,), and on each resample: (R, levels).
+
+    Documents are resampled; of two or three wordings or makes no resample tells enough. Their
+    part is a variance: the spread between them, less what the same items would make of it,
+    divided by their number, with as many degrees of freedom as there are levels but one.
+    Lengths of intervals add in squares, each with the t quantile of its own degrees of freedom.
+    Where a number is of one wording or make nothing is added, and it holds for that one.
+    Source: Zou & Donner 2008 (variance estimates recovery); Satterthwaite 1946; Owen 2007, The
+        pigeonhole bootstrap (documents and levels are crossed).
+
+    `names` says which levels: numbers of the same levels can be subtracted and added.
+    """
+
+    names: tuple[object, ...]
+    values: Floats
+    samples: Floats
+
+    def minus(self, other: Levels) -> Levels:
+        """The difference at each level."""
+        return Levels(self.names, self.values - other.values, self.samples - other.samples)
+
+    def plus(self, other: Levels) -> Levels:
+        """The sum at each level."""
+        return Levels(self.names, self.values + other.values, self.samples + other.samples)
+
+    def extra(self, share: float = 1.0) -> Extra:
+        """What the levels add to the mean over them, times `share`."""
+        count = len(self.values)
+        off = self.values - self.values.mean()
+        moved = self.samples - self.samples.mean(axis=1, keepdims=True)
+        noise = float(np.var(moved, axis=0).sum()) / (count - 1)
+        spread = max(0.0, float(np.square(off).sum()) / (count - 1) - noise)
+        return Extra(share**2 * spread / count, count - 1)
+
+
+@dataclass(frozen=True)
+class Extra:
+    """A variance beside that of the items, and its degrees of freedom; none without levels."""
+
+    variance: float = 0.0
+    freedom: float = 1.0
+
+    def __bool__(self) -> bool:
+        return self.variance > 0
+
+    @property
+    def length(self) -> float:
+        """How far the mean may be off to either side by this alone."""
+        return _quantile(self.freedom) * math.sqrt(self.variance)
+
+    @property
+    def error(self) -> float:
+        """The standard error with which a normal interval would be as long."""
+        return self.length / Z
+
+    def widened(self, found: Interval, estimate: float, low: float, high: float) -> Interval:
+        """An interval of other items that is one of other items and levels; within low..high."""
+        if not self.variance:
+            return found
+        return Interval(
+            max(low, estimate - math.hypot(estimate - found.low, self.length)),
+            min(high, estimate + math.hypot(found.high - estimate, self.length)),
+        )
+
+
+NO_EXTRA = Extra()
+
+
+def total(extras: Iterable[Extra]) -> Extra:
+    """Independent variances added up."""
+    found = [extra for extra in extras if extra.variance]
+    variance = sum(extra.variance for extra in found)
+    if not variance:
+        return NO_EXTRA
+    squares = sum(extra.variance**2 / extra.freedom for extra in found)
+    return Extra(variance, variance**2 / squares)
+
+
+@cache
+def _quantile(freedom: float) -> float:
+    from scipy import stats
+
+    return float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom))

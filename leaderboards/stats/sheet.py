@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.leaks.report import LEAKED
 from harness.types import UNSCORED
-from leaderboards.board import ByDraw
+from leaderboards.board import ByDraw, Way
 from leaderboards.stats.resampling import Floats
 from tasks.resample import summands
 
 Mask = NDArray[np.bool_]
 Places = NDArray[np.int64]
+Factor = Literal["draw", "wording", "make"]
 NOWHERE = -1  # the document of an item that is not asked
 
 
@@ -25,16 +27,16 @@ class Answers:
     """One model on a sheet's items.
 
     Attributes:
-        draws: of demonstrations, rising.
-        summands: (draws, items, sums), zeros for an item without a score.
+        ways: in which it was asked, and its makes, rising.
+        summands: (ways, items, sums), zeros for an item without a score.
         documents: (items,) the number of each item's document as this model's record
             has it, `NOWHERE` for an item it was not asked.
-        present: (items,) which items have a score; one that failed in one draw is left
-            out of all draws of this model.
+        present: (items,) which items have a score; one that failed in one way is left
+            out of all ways of this model.
         leaked: (items,) which were found in what the model was made from.
     """
 
-    draws: tuple[int, ...]
+    ways: tuple[Way, ...]
     summands: Floats
     documents: Places
     present: Mask
@@ -65,16 +67,21 @@ class Sheet:
 
 @dataclass(frozen=True)
 class View:
-    """A model on some of a sheet's items and draws.
+    """A model on some of a sheet's items and ways.
 
     `documents` are those resampled: of all items asked, so that a failed call changes
-    no one else's resamples; only items of `mask` add to a score.
+    no one else's resamples; only items of `mask` add to a score. Of a pair the two views'
+    `ways` go together one by one, so that a way may stand there several times.
     """
 
     model: str
     mask: bytes
     documents: bytes
-    draws: tuple[int, ...]
+    ways: tuple[Way, ...]
+
+    def levels(self, factor: Factor) -> tuple[int, ...]:
+        """The draws, wordings or makes that the score is the mean of."""
+        return tuple(sorted({getattr(way, factor) for way in self.ways}))
 
 
 def sheet(cells: Mapping[str, ByDraw], metric: str, seed: str) -> Sheet | None:
@@ -84,14 +91,14 @@ def sheet(cells: Mapping[str, ByDraw], metric: str, seed: str) -> Sheet | None:
         for draws in cells.values()
         for record in draws.values()
     )
-    values: dict[str, dict[int, dict[str, list[float]]]] = {}
+    values: dict[str, dict[Way, dict[str, list[float]]]] = {}
     documents: dict[str, dict[str, str]] = {}
     leaked: dict[str, set[str]] = defaultdict(set)
     known: dict[str, list[float]] = {}
     for label, draws in cells.items():
         values[label], documents[label] = {}, {}
-        for draw, record in draws.items():
-            scored = values[label][draw] = {}
+        for way, record in draws.items():
+            scored = values[label][way] = {}
             for item in record.items:
                 name = item["id"]
                 documents[label].setdefault(name, str(item["document"]))
@@ -112,21 +119,21 @@ def sheet(cells: Mapping[str, ByDraw], metric: str, seed: str) -> Sheet | None:
     named = sorted({document for own in documents.values() for document in own.values()})
     numbers = {name: number for number, name in enumerate(named)}
     answers = {}
-    for label, draws_of in values.items():
-        order = sorted(draws_of)
-        common = set.intersection(*(set(draws_of[draw]) for draw in order))
+    for label, ways_of in values.items():
+        order = _asked_of_all(ways_of)
+        common = set.intersection(*(set(ways_of[way]) for way in order))
         present = np.array([name in common for name in ids])
         table = [
             summands(
                 aggregation,
-                np.array([*(draws_of[draw].get(i, known.get(i, widest)) for i in ids), widest]),
+                np.array([*(ways_of[way].get(i, known.get(i, widest)) for i in ids), widest]),
             )[:-1]
             * present[:, None]
-            for draw in order
+            for way in order
         ]
         own = documents[label]
         answers[label] = Answers(
-            draws=tuple(order),
+            ways=tuple(order),
             summands=np.stack(table),
             documents=np.array([numbers[own[i]] if i in own else NOWHERE for i in ids]),
             present=present,
@@ -135,18 +142,31 @@ def sheet(cells: Mapping[str, ByDraw], metric: str, seed: str) -> Sheet | None:
     return Sheet(seed=seed, aggregation=aggregation, ids=tuple(ids), answers=answers)
 
 
+def _asked_of_all(ways: Iterable[Way]) -> list[Way]:
+    """The ways in which every make was asked; of makes with nothing in common, the first make's."""
+    ordered = sorted(ways)
+    makes = {way.make for way in ordered}
+    every = [{way.asked for way in ordered if way.make == make} for make in makes]
+    common = set.intersection(*every)
+    if common:
+        return [way for way in ordered if way.asked in common]
+    return [way for way in ordered if way.make == min(makes)]
+
+
 def whole_view(sheet: Sheet, model: str) -> View | None:
-    """Every item and draw the model was scored on; None if there is none."""
+    """Every item and way the model was scored on; None if there is none."""
     answers = sheet.answers[model]
     if not answers.present.any():
         return None
-    return View(model, answers.present.tobytes(), answers.documents.tobytes(), answers.draws)
+    return View(model, answers.present.tobytes(), answers.documents.tobytes(), answers.ways)
 
 
 def paired_views(
     sheet: Sheet, first: str, second: str, only: Mask | None = None
 ) -> tuple[View, View] | None:
-    """Two models on the items and draws both answered, or None if there are none.
+    """Two models on the items, draws and wordings both answered, or None if there are none.
+
+    Each make of the one stands beside each make of the other.
 
     Where their records place an item in different documents, the first name counts:
     the same for either order of the two, and whatever other models there are.
@@ -159,11 +179,12 @@ def paired_views(
     common = one.present & two.present
     if only is not None:
         documents, common = np.where(only, documents, NOWHERE), common & only
-    draws = tuple(draw for draw in one.draws if draw in two.draws)
-    if not draws or not common.any():
+    pairs = [(mine, its) for mine in one.ways for its in two.ways if mine.asked == its.asked]
+    if not pairs or not common.any():
         return None
     mask, places = common.tobytes(), documents.tobytes()
-    return View(first, mask, places, draws), View(second, mask, places, draws)
+    ours, theirs = (tuple(ways) for ways in zip(*pairs, strict=True))
+    return View(first, mask, places, ours), View(second, mask, places, theirs)
 
 
 def mask_of(view: View) -> Mask:
@@ -177,8 +198,8 @@ def places_of(view: View) -> Places:
 
 
 def summands_of(sheet: Sheet, view: View) -> Floats:
-    """(draws, items, sums) of the draws and items behind a view's score."""
+    """(ways, items, sums) of the ways and items behind a view's score."""
     answers = sheet.answers[view.model]
-    kept = [answers.draws.index(draw) for draw in view.draws]
+    kept = [answers.ways.index(way) for way in view.ways]
     summed: Floats = answers.summands[kept][:, mask_of(view)]
     return summed

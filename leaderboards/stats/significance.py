@@ -8,7 +8,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from leaderboards.stats.resampling import CONFIDENCE, Floats, Z
+from leaderboards.stats.resampling import CONFIDENCE, Extra, Floats, Z
 
 POWER = 0.80  # for the smallest detectable difference; the convention since Cohen 1988
 
@@ -46,6 +46,18 @@ def mcnemar_p(first: Floats, second: Floats) -> float:
     if both[0][1] + both[1][0] == 0:
         return 1.0
     return float(mcnemar(both, exact=True).pvalue)
+
+
+def crossed_p(value: float, error: float, extra: Extra) -> float:
+    """Two-sided p of a difference that other wordings and makes could have moved as well.
+
+    Args:
+        error: its standard error of other items.
+    """
+    from scipy import stats
+
+    wide = math.hypot(error, extra.error)
+    return float(2 * stats.norm.sf(abs(value) / wide)) if wide else 1.0
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from leaderboards.stats.compare import documents_of, estimate, resample
 from leaderboards.stats.opened import OpenColumn
-from leaderboards.stats.resampling import Floats
+from leaderboards.stats.resampling import Floats, total
+from leaderboards.stats.scores import crossed, documents_of, estimate, looseness, resample
 from leaderboards.stats.sheet import Sheet, View, paired_views
 
 # Pairs resampled at once: 2 x 80 MB at 10,000 resamples.
@@ -40,7 +40,10 @@ def spread_of(
     if not labels:
         return NO_SPREAD
     scores = np.array([opened.scores[label] for label in labels])
+    # Half of a pair's wider spread from either row.
+    loose = np.array([looseness(table, whole[label]) for label in labels])
     covariance = np.atleast_2d(np.cov(np.stack([samples[whole[label]] for label in labels])))
+    covariance = covariance * np.outer(loose, loose)
     own = np.diag(covariance)
     gaps = scores[:, None] - scores[None, :]
     variances = own[:, None] + own[None, :] - 2 * covariance
@@ -49,7 +52,7 @@ def spread_of(
     for i in range(len(labels)):
         for j in range(i):
             one, two = whole[labels[i]], whole[labels[j]]
-            if (one.mask, one.documents, one.draws) != (two.mask, two.documents, two.draws):
+            if (one.mask, one.documents, one.ways) != (two.mask, two.documents, two.ways):
                 views = paired_views(table, labels[i], labels[j])
                 if views is None:  # nothing in common: nothing can be said
                     gaps[i, j] = gaps[j, i] = 0.0
@@ -66,5 +69,32 @@ def spread_of(
             one, two = special[i, j]
             value = estimate(table, one) - estimate(table, two)
             gaps[i, j], gaps[j, i] = value, -value
-            variances[i, j] = variances[j, i] = float(np.var(drawn[one] - drawn[two], ddof=1))
+            wide = loose[i] * loose[j]
+            variances[i, j] = variances[j, i] = wide * float(
+                np.var(drawn[one] - drawn[two], ddof=1)
+            )
+    _add_levels(variances, opened, table, special, resamples)
     return Spread(labels, gaps, variances, documents)
+
+
+def _add_levels(
+    variances: Floats,
+    opened: OpenColumn,
+    table: Sheet,
+    special: Mapping[tuple[int, int], tuple[View, View]],
+    resamples: int,
+) -> None:
+    """What other wordings and makes add to the pairs' variances, if any row has several."""
+    labels, whole = opened.ranked, opened.whole
+    if all(len(whole[label].levels(f)) < 2 for label in labels for f in ("wording", "make")):
+        return
+    pairs = dict(special)
+    for i, mine in enumerate(labels):
+        for j, other in enumerate(labels[:i]):
+            if whole[mine].ways == whole[other].ways:
+                pairs.setdefault((i, j), (whole[mine], whole[other]))
+    held_at = crossed(table, [view for both in pairs.values() for view in both], resamples)
+    for (i, j), both in pairs.items():
+        extra = total(levels.extra() for levels in held_at.gaps(*both))
+        variances[i, j] += extra.error**2
+        variances[j, i] += extra.error**2

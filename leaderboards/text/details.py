@@ -31,6 +31,15 @@ def detail_grids(section: Section) -> list[Grid]:
         grids += [_to_best(section), _ranks(section)]
     if any(cell and len(cell.by_draw) > 1 for row in section.rows for cell in row.cells):
         grids.append(_draws(section))
+    for what in ("wording", "make"):
+        if any(len(_levels(cell, what)) > 1 for row in section.rows for cell in row.cells):
+            grids.append(_by_level(section, what))
+    if section.bits:
+        grids.append(_bits(section))
+    if section.readings:
+        grids.append(_readings(section))
+    if section.signals:
+        grids.append(_signals(section))
     return [*grids, _costs(section)]
 
 
@@ -162,6 +171,90 @@ def _draws(section: Section) -> Grid:
                 )
     header = ("model", "task", "draws", "lowest", "highest", "standard deviation")
     return Grid(f"{section.title}: other demonstrations", header, tuple(lines))
+
+
+def _levels(cell: Cell | None, what: str) -> tuple[float, ...]:
+    found: tuple[float, ...] = getattr(cell, f"by_{what}") if cell is not None else ()
+    return found
+
+
+def _by_level(section: Section, what: str) -> Grid:
+    """Each score in each wording, or of each make."""
+    lines = []
+    for row in section.rows:
+        for column, cell in zip(section.columns, row.cells, strict=True):
+            values = _levels(cell, what)
+            if cell is not None and len(values) > 1:
+                names = getattr(cell, f"{what}s")
+                each = [
+                    f"{name}: {points(value, unit=cell.unit)}"
+                    for name, value in zip(names, values, strict=True)
+                ]
+                sd = points(stdev(values), unit=cell.unit)
+                task = task_name(column, section.columns)
+                lines.append((row.label, task, ", ".join(each), sd))
+    header = ("model", "task", f"each {what}", "standard deviation")
+    return Grid(f"{section.title}: each {what}", header, tuple(lines))
+
+
+def _bits(section: Section) -> Grid:
+    """Bits per byte of the gold answers, a row per task; differences in ( )."""
+    lines = []
+    for number, column in enumerate(section.bits):
+        shown = []
+        for row in section.rows:
+            cell = row.bits[number]
+            text = score(cell)
+            if cell is not None and cell.difference is not None:
+                text += f" ({difference(cell.difference)})"
+            shown.append(text)
+        lines.append((task_name(column, section.bits), *shown))
+    header = ("task", *(row_name(row) for row in section.rows))
+    title = f"{section.title}: bits per byte of the gold answer, lower is better"
+    return Grid(title, header, tuple(lines))
+
+
+def _readings(section: Section) -> Grid:
+    """How answers read: what was cut, refused or copied, and the score read otherwise."""
+    lines = []
+    for one in section.readings:
+        (row,) = (row for row in section.rows if row.label == one.label)
+        cell = row.cells[one.column]
+        unit = section.columns[one.column].unit
+        lines.append(
+            (
+                one.label,
+                task_name(section.columns[one.column], section.columns),
+                *(
+                    f"{100 * count / one.items:.0f} %" if one.items else NOTHING
+                    for count in (one.length, cell.n_unparseable if cell else 0, one.refused)
+                ),
+                f"{100 * one.copied / one.items:.0f} %" if one.items else NOTHING,
+                points(one.strict, unit=unit),
+                points(cell.score if cell else None, unit=unit),
+                points(one.lenient, unit=unit),
+            )
+        )
+    header = ("model", "task", "cut by length", "unparseable", "refused", "copied the example",
+              "strict", "score", "lenient")  # fmt: skip
+    return Grid(f"{section.title}: how the answers read", header, tuple(lines))
+
+
+def _signals(section: Section) -> Grid:
+    """How far each task tells its models apart."""
+    lines = [
+        (
+            task_name(section.columns[one.column], section.columns),
+            points(one.signal, unit=one.unit),
+            points(one.noise, unit=one.unit),
+            NOTHING if one.ratio is None else f"{one.ratio:.1f}",
+            one.of,
+            "yes" if one.tells else "no",
+        )
+        for one in section.signals
+    ]
+    header = ("task", "between models", "noise", "signal to noise", "noise of", "tells apart")
+    return Grid(f"{section.title}: signal and noise", header, tuple(lines))
 
 
 def _costs(section: Section) -> Grid:

@@ -25,6 +25,7 @@ _WRITTEN = {
     "‡": r"\textsuperscript{\ddag}",
     "≈": r"$\approx$",
     "§": r"\S{}",
+    "°": r"$^\circ$",
     "↓": r"$\downarrow$",
     "−": r"$-$",
     "–": "--",

@@ -8,6 +8,7 @@ from leaderboards.board import Average, Board, Cell, Difference, Row
 from leaderboards.shown import LOWER
 
 SIGNIFICANT, MISSING, LEAKED, UNLIKE, ASKED = "*", "†", "‡", "≈", "§"
+NOT_ABOVE, ONE_ANSWER = "°", "="
 
 
 def marks(found: Cell | Average | None) -> str:
@@ -18,7 +19,11 @@ def marks(found: Cell | Average | None) -> str:
     # A call that failed in a record whose items cannot be counted.
     if isinstance(found, Cell) and not found.complete and not missing:
         missing = MISSING
-    return missing + (f"{LEAKED}{found.leaked}" if found.leaked else "")
+    told = missing + (f"{LEAKED}{found.leaked}" if found.leaked else "")
+    if isinstance(found, Cell):
+        told += NOT_ABOVE if found.floor and not found.floor.above else ""
+        told += f"{ONE_ANSWER}{100 * found.one_answer:.0f}%" if found.one_answer else ""
+    return told
 
 
 def gap_marks(found: Difference) -> str:
@@ -67,6 +72,16 @@ def explained(board: Board) -> Iterator[str]:
         yield (
             f"{UNLIKE} compared with the nearest base there is, which was not run alike "
             f"({'; '.join(unlike)})."
+        )
+    if any(cell.floor and not cell.floor.above for cell in cells):
+        yield (
+            f"{NOT_ABOVE} not surely above the best row that needs no model (floor:...), on the "
+            "same items."
+        )
+    if any(cell.one_answer for cell in cells):
+        yield (
+            f"{ONE_ANSWER} one and the same answer to that share of the items: such a score says "
+            "what the labels' shares are, not what the model knows."
         )
     if any(marks(entry).startswith(MISSING) for entry in entries):
         limit = f"{100 * board.most_missing:g} %"

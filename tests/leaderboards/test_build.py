@@ -71,11 +71,12 @@ def test_failed_calls_have_no_score_and_mark_the_record():
     assert (cell.n, cell.n_scored, cell.n_error, cell.n_unparseable) == (5, 4, 1, 1)
     assert not cell.complete
     notes = build(records, SPEC).notes
-    assert notes == (
+    assert notes[:-1] == (
         "tiny on one, 0-shot: incomplete, 1 of 5 items failed and have no score.",
         "tiny on one, 0-shot: 20.0 % of the answers are missing, more than 2 %: not ranked. "
         "With all of them wrong the score is 40.0, with all right 60.0.",
     )
+    assert "every score is of one wording" in notes[-1]
 
 
 def test_a_difference_uses_only_items_both_models_answered():
@@ -122,10 +123,10 @@ def test_versions_and_decodings_never_share_a_column():
     assert [column.in_average for column in newer] == [False, True, False]  # of equals, 10
     pinned = build(records, BoardSpec("made_up", versions={"one": "9"}, resamples=400))
     assert [column.version for column in pinned.sections[0].columns] == ["9"]
-    assert pinned.notes == (
+    assert (
         "tiny on one, 0-shot: refused, its record is of task version 10 and this board shows "
-        "version 9.",
-    )
+        "version 9."
+    ) in pinned.notes
 
 
 def test_two_artifacts_of_one_name_are_two_rows():

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from leaderboards.board import Way
 from leaderboards.pages.items import LONG, in_words, item_value, right, task_scripts
 from tests.leaderboards.records import item, record, record_of
 
@@ -30,7 +31,7 @@ def scripts(cells, *, nearest=None, shown=True):
 
 def test_every_answer_is_there_the_long_ones_in_files_of_their_own():
     rows = [item(i, 1, answer=answer) for i, answer in enumerate(NASTY)]
-    found = scripts({"tiny": {0: record_of("tiny", "one", rows)}})
+    found = scripts({"tiny": {Way(): record_of("tiny", "one", rows)}})
     answers = found["items/t/0-0.js"]
     assert [row["answer"] for row in answers] == [text[:LONG] for text in NASTY]
     assert answers[2]["length"] == 1_000_000
@@ -41,7 +42,7 @@ def test_every_answer_is_there_the_long_ones_in_files_of_their_own():
 
 def test_texts_are_cut_into_files_and_the_starts_say_where():
     rows = [item(i, 1, answer="y" * 1900, input="z" * 3000) for i in range(300)]
-    found = scripts({"tiny": {0: record_of("tiny", "one", rows)}})
+    found = scripts({"tiny": {Way(): record_of("tiny", "one", rows)}})
     for stem, index in (("text", "items"), ("0", "0")):
         starts = found[f"items/t/{index}.js"]["starts"]
         files = [found[f"items/t/{stem}-{number}.js"] for number in range(len(starts))]
@@ -53,8 +54,8 @@ def test_texts_are_cut_into_files_and_the_starts_say_where():
 
 def test_models_are_aligned_by_item_and_draw():
     cells = {
-        "a": {0: record("a", "one", [1, 0]), 1: record("a", "one", [1], draw=1)},
-        "b": {0: record("b", "one", [0, "?", None])},
+        "a": {Way(): record("a", "one", [1, 0]), Way(1): record("a", "one", [1], draw=1)},
+        "b": {Way(): record("b", "one", [0, "?", None])},
     }
     found = scripts(cells)
     keys = found["items/t/items.js"]["keys"]
@@ -77,20 +78,20 @@ def test_leaks_are_marked_with_what_was_found():
     hit = {"source": "example:x", "kind": "whole", "share": 1.0, "span": "is 0 prime"}
     leak = {"sources": 1, "hits": [hit]}
     rows = [item(0, 1, flags=["leaked"]) | {"leak": leak}, item(1, 1)]
-    found = scripts({"a": {0: record_of("a", "one", rows)}})
+    found = scripts({"a": {Way(): record_of("a", "one", rows)}})
     assert [row[4] for row in found["items/t/0.js"]["rows"]] == [1, 0]
     assert found["items/t/0-0.js"][0]["leak"]["span"] == "is 0 prime"
 
 
 def test_hidden_text_leaves_outcomes_alone():
-    found = scripts({"a": {0: record("a", "one", [1, "?"])}}, shown=False)
+    found = scripts({"a": {Way(): record("a", "one", [1, "?"])}}, shown=False)
     assert set(found) == {"items/t/items.js", "items/t/0.js"}
     assert [row[0] for row in found["items/t/0.js"]["rows"]] == ["ok", "unparseable"]
 
 
 def test_nearest_examples_stand_with_the_answer():
     near = {"b": lambda item: [(f"near-{item['id']}", 0.5, 3)]}
-    cells = {name: {0: record(name, "one", [1])} for name in "ab"}
+    cells = {name: {Way(): record(name, "one", [1])} for name in "ab"}
     found = scripts(cells, nearest=near)
     assert "near" not in found["items/t/0-0.js"][0]
     assert found["items/t/1-0.js"][0]["near"] == [["near-i0000", 0.5, 3]]

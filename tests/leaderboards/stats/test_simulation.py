@@ -8,12 +8,13 @@ docs/statistics.md are these.
 import numpy as np
 import pytest
 
-from leaderboards.board import Column, RawColumn
+from leaderboards.board import Column, RawColumn, Way
 from leaderboards.stats.averages import Averages
 from leaderboards.stats.columns import score_column
-from leaderboards.stats.compare import contrast, documents_of, estimate, resample
+from leaderboards.stats.compare import contrast
 from leaderboards.stats.opened import open_column
 from leaderboards.stats.resampling import interval
+from leaderboards.stats.scores import documents_of, estimate, resample
 from leaderboards.stats.sheet import Answers, Sheet, paired_views, whole_view
 from leaderboards.stats.significance import holm
 from tasks.resample import summands
@@ -28,7 +29,7 @@ def sheet_of(name, aggregation, data, documents=None):
     n = len(next(iter(data.values())))
     answers = {
         label: Answers(
-            (0,),
+            (Way(),),
             summands(aggregation, np.asarray(values))[None],
             np.arange(n) if documents is None else documents,
             np.ones(n, bool),
@@ -149,7 +150,7 @@ def averaged(name, answers):
     opened = []
     for task in range(len(answers["a"])):
         cells = {
-            label: {0: record(label, f"{name} {task}", values[task].tolist(), draw=0)}
+            label: {Way(): record(label, f"{name} {task}", values[task].tolist(), draw=0)}
             for label, values in answers.items()
         }
         column = Column(

@@ -1,0 +1,1 @@
+"""What a number allows to claim: above its floor, told apart, held elsewhere, and over what."""
