@@ -130,14 +130,15 @@ def gain_parts(key: str, row: Row) -> Markup | None:
     )
 
 
-def training_curve(key: str, curve: Curve) -> Markup:
-    """The loss over the steps of a training."""
+def training_curves(key: str, lines: Sequence[Curve]) -> Markup:
+    """The loss over the steps of a training, and on held-out examples."""
     return curves(
         key,
         "Training curve",
-        "Loss in nats per response token after each step.",
+        "Loss in nats per response token after each step, and on held-out examples where these "
+        "were measured: the adapter kept is that of their lowest.",
         ("step", "loss"),
-        [curve],
+        lines,
     )
 
 

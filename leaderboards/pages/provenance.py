@@ -59,10 +59,10 @@ class Example:
 
 @dataclass(frozen=True)
 class Kept:
-    """An artifact's manifest, its loss curve if it was trained, and its examples."""
+    """An artifact's manifest, its loss curves if it was trained, and its examples."""
 
     manifest: Json
-    curve: Curve | None
+    curves: tuple[Curve, ...]
     examples: tuple[Example, ...]
 
     def counts(self) -> list[tuple[str, Any]]:
@@ -97,7 +97,7 @@ def read_kept(home: Path | None, model: str, digest: str) -> Kept | None:
             return None
         _check(folder, manifest, changed)
         sources = _json(folder / "sources.json")
-        return Kept(manifest, _curve(folder), tuple(_examples(folder, sources)))
+        return Kept(manifest, _curves(folder), tuple(_examples(folder, sources)))
     except _UNFIT as error:
         raise UserError(
             f"{plain(folder)}: cannot be read ({type(error).__name__}: {plain(error):.200}). "
@@ -233,12 +233,16 @@ def _json(path: Path) -> Any:
     return parse_json(read_bytes(path, limits.ITEMS_BYTES)) if path.is_file() else {}
 
 
-def _curve(folder: Path) -> Curve | None:
+def _curves(folder: Path) -> tuple[Curve, ...]:
+    """The loss on what is trained on, and where it was measured on what was held out."""
     path = folder / "training.jsonl"
     data = read_bytes(path, limits.ITEMS_BYTES) if path.is_file() else b""
-    points = map(parse_json, data.decode("utf-8").splitlines())
-    shown = [(float(p["step"]), float(p["loss"]), None, None) for p in points]
-    return Curve("loss", tuple(shown)) if shown else None
+    points = list(map(parse_json, data.decode("utf-8").splitlines()))
+    lines = {
+        label: tuple((float(p["step"]), float(p[key]), None, None) for p in points if key in p)
+        for label, key in (("loss", "loss"), ("held-out examples", "held_out_loss"))
+    }
+    return tuple(Curve(label, shown) for label, shown in lines.items() if shown)
 
 
 def _examples(folder: Path, sources: Json) -> Iterator[Example]:

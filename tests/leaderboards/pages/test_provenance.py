@@ -12,7 +12,7 @@ from tests.leaderboards.artifact import DIGEST, write_artifact
 def test_manifest_curve_and_examples_with_their_sources(tmp_path):
     write_artifact(tmp_path, "selfspec-tiny", examples=25)
     kept = read_kept(tmp_path, "selfspec-tiny", DIGEST)
-    assert len(kept.curve.points) == 12
+    assert [(line.label, len(line.points)) for line in kept.curves] == [("loss", 12)]
     assert len(kept.examples) == 25
     some = kept.some_examples()
     assert [example.id for example in some] == [f"task-{25 * n // 10:05}" for n in range(10)]
@@ -25,13 +25,23 @@ def test_manifest_curve_and_examples_with_their_sources(tmp_path):
     assert ("instructions, dropped, loop", 2) in kept.counts()
 
 
+def test_the_loss_on_held_out_examples_is_a_curve_of_its_own(tmp_path):
+    folder = write_artifact(tmp_path, "selfspec-tiny", examples=1)
+    path = folder / "training.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    rows[3]["held_out_loss"], rows[7]["held_out_loss"] = 2.0, 1.5
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    _, held = read_kept(tmp_path, "selfspec-tiny", DIGEST).curves
+    assert [point[:2] for point in held.points] == [(4.0, 2.0), (8.0, 1.5)]
+
+
 def test_another_artifact_is_not_taken_for_it(tmp_path):
     folder = write_artifact(tmp_path, "selfspec-tiny", examples=1)
     assert read_kept(tmp_path, "selfspec-tiny", DIGEST[:-1] + "b") is None
     assert read_kept(tmp_path, "tiny", "") is None
     assert read_kept(None, "selfspec-tiny", DIGEST) is None
     (folder / "training.jsonl").unlink()
-    assert read_kept(tmp_path, "selfspec-tiny", DIGEST).curve is None
+    assert read_kept(tmp_path, "selfspec-tiny", DIGEST).curves == ()
 
 
 def test_changed_examples_are_refused(tmp_path):
