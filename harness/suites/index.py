@@ -61,10 +61,8 @@ class SuiteIndex(Catalogue):
     def _manager(self, metadata: dict[str, Any] | None = None) -> Any:
         from lm_eval.tasks import TaskManager
 
-        folders = list(self._suites.values())
-        manager = TaskManager(include_path=folders, include_defaults=False, metadata=metadata)
-        if self._with_defaults:
-            manager._index = self._index
+        manager = TaskManager(include_defaults=False, metadata=metadata)
+        manager._index = self._index  # without files that were refused
         return manager
 
     def expand(self, names: Iterable[str]) -> list[str]:

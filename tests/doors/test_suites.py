@@ -9,6 +9,8 @@ import codecs
 import contextlib
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -193,3 +195,35 @@ def test_files_are_merged_as_lm_eval_merges_them(tmp_path_factory, files) -> Non
             read_task(folder / "0.yaml", folder)
     else:
         assert read_task(folder / "0.yaml", folder).config == theirs
+
+
+OPENED = """
+import sys
+from pathlib import Path
+from harness.suites.index import SuiteIndex
+folder = Path(sys.argv[1])
+index = SuiteIndex({"mine": folder}, ["mine"], [], frozenset())
+print(index.task_names, *index.left_out["mine"].values())
+index.load(index.expand(["sound"]), shots=0, draw=0, data=None)
+"""
+
+
+@pytest.mark.parametrize("brackets", ["[", "{a: "])
+def test_a_file_nested_too_deeply_is_never_read_by_lm_eval(tmp_path: Path, brackets: str) -> None:
+    """libyaml's parser recurses: it ends the process. The other task of the folder is there."""
+    (tmp_path / "deep.yaml").write_text("task: deep\nx: " + brackets * (200_000 // len(brackets)))
+    (tmp_path / "rows.jsonl").write_text(ROWS)
+    (tmp_path / "sound.yaml").write_text(
+        "task: sound\ndataset_path: json\n"
+        f"dataset_kwargs: {{data_files: {{test: {tmp_path / 'rows.jsonl'}}}}}\n"
+        "test_split: test\noutput_type: generate_until\n"
+        'doc_to_text: "{{input}}"\ndoc_to_target: "{{target}}"\n'
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", OPENED, str(tmp_path)],
+        capture_output=True, text=True, check=False, env={**os.environ, "BENCH_CACHE": "cache"},
+        cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-500:]
+    assert done.stdout.startswith("['sound'] ")
+    assert "nested deeper than" in done.stdout

@@ -6,8 +6,8 @@ when a name is in none of the suites.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -47,6 +47,24 @@ class TaskPlace:
     member: Member | None = None
 
 
+@contextmanager
+def _without(files: Collection[Path]) -> Iterator[None]:
+    """Let lm-eval's index pass over files that were refused: the parser it reads them with ends
+    the process where a file is nested deeply enough."""
+    from lm_eval.tasks._index import TaskIndex
+
+    found = TaskIndex._iter_yaml_files
+
+    def kept(root: Path) -> Iterator[Path]:
+        return (path for path in found(root) if path not in files)
+
+    TaskIndex._iter_yaml_files = staticmethod(kept)
+    try:
+        yield
+    finally:
+        TaskIndex._iter_yaml_files = staticmethod(found)
+
+
 class Catalogue:
     """The names of the given suite folders.
 
@@ -74,9 +92,10 @@ class Catalogue:
         self._trusted = frozenset(trusted)
         self._shared = shared
         self.left_out = self._check_yaml()
-        self._check_duplicates()
+        with _without({path for faults in self.left_out.values() for path in faults}):
+            self._check_duplicates()
+            self._index = self._of_folders()
         self._with_defaults = False
-        self._index = self._of_folders()
         self._found: dict[str, Found] = {}
         self._groups: tuple[bool, dict[str, dict[str, Json]]] | None = None
         self._tags: tuple[bool, dict[str, list[str]]] | None = None
