@@ -61,13 +61,14 @@ class BoardSpec:
     margin: float = 0.02
 
 
-_TEXT, _TEXTS, _COUNTS, _COUNT, _TABLE, _SHARE = (
+_TEXT, _TEXTS, _COUNTS, _COUNT, _TABLE, _SHARE, _SPLIT = (
     "a string",
     "a list of strings",
     "a list of whole numbers, 0 or more",
     "a whole number, 100 or more",
     "a table of strings",
     "a share from 0 to 1",
+    "'test' or 'train'",
 )
 _KEYS = {
     "title": _TEXT,
@@ -83,11 +84,12 @@ _KEYS = {
     "missing": _SHARE,
     "retention": _TEXT,
     "margin": _SHARE,
+    "split": _SPLIT,
 }
 
 
 # Where nothing is not what goes without saying.
-_SAID = ("missing", "retention", "margin")
+_SAID = ("missing", "retention", "margin", "split")
 
 
 def builtin_boards() -> dict[str, Path]:
@@ -164,6 +166,8 @@ def board_of(records: Iterable[Record]) -> BoardSpec:
 def _fits(value: Any, kind: str) -> bool:
     if kind == _TEXT:
         return isinstance(value, str)
+    if kind == _SPLIT:
+        return value in ("test", "train")
     if kind == _TEXTS:
         return isinstance(value, list) and all(isinstance(entry, str) for entry in value)
     if kind == _COUNTS:

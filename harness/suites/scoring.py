@@ -73,6 +73,7 @@ def score(
     names = item_ids(list(task.eval_docs))
     metrics: dict[str, _Metric] = {}
     rows: list[Json] = []
+    named = task.aggregation()
     with as_at_first(task):
         for doc_id in sorted(by_doc):
             instances = sorted(by_doc[doc_id], key=lambda instance: instance.idx)
@@ -82,6 +83,8 @@ def score(
             for name in [] if unscored else filters:
                 for metric, value in results_of(task, instances, name, names[doc_id]).items():
                     label = metric_label(metric, name)
+                    if metric not in named and isinstance(plain(value), list):
+                        continue  # counts, of which nobody said how they are put together
                     values[label] = plain(value)
                     _of(task, metrics, label, metric).raw.append(value)
             status = unscored or ("unparseable" if values.get("unparseable") else "ok")
