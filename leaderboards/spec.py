@@ -164,16 +164,15 @@ def board_of(records: Iterable[Record]) -> BoardSpec:
 
 
 def _fits(value: Any, kind: str) -> bool:
-    if kind == _TEXT:
-        return isinstance(value, str)
-    if kind == _SPLIT:
-        return value in ("test", "train")
-    if kind == _TEXTS:
-        return isinstance(value, list) and all(isinstance(entry, str) for entry in value)
-    if kind == _COUNTS:
-        return isinstance(value, list) and all(type(entry) is int and entry >= 0 for entry in value)
-    if kind == _COUNT:
-        return type(value) is int and value >= 100
-    if kind == _SHARE:
-        return type(value) in (int, float) and 0 <= value <= 1
-    return isinstance(value, dict) and all(isinstance(entry, str) for entry in value.values())
+    listed = value if isinstance(value, list) else []
+    fits = {
+        _TEXT: isinstance(value, str),
+        _SPLIT: value in ("test", "train"),
+        _TEXTS: isinstance(value, list) and all(isinstance(entry, str) for entry in listed),
+        _COUNTS: isinstance(value, list)
+        and all(type(entry) is int and entry >= 0 for entry in listed),
+        _COUNT: type(value) is int and value >= 100,
+        _SHARE: type(value) in (int, float) and 0 <= value <= 1,
+        _TABLE: isinstance(value, dict) and all(isinstance(entry, str) for entry in value.values()),
+    }
+    return fits[kind]
