@@ -46,7 +46,7 @@ def stored_calls(out: Path) -> list[str]:
     calls = []
     for segment in (out / "responses").glob("*/*.jsonl"):
         for line in segment.read_text().splitlines():
-            keys = ",".join(key for key, _ in json.loads(line[9:]))
+            keys = ",".join(key for key, _ in json.loads(line[9:])["call"])
             calls.append(f"{segment.parent.name}:{keys}")
     return calls
 

@@ -256,7 +256,7 @@ def stored_calls(out: Path) -> list[str]:
     for segment in (out / "responses").glob("*/*.jsonl"):
         for line in segment.read_bytes().splitlines(keepends=True):
             if line.endswith(b"\n"):
-                keys = ",".join(key for key, _ in json.loads(line[9:]))
+                keys = ",".join(key for key, _ in json.loads(line[9:])["call"])
                 calls.append(f"{segment.parent.name}:{keys}")
     return sorted(calls)
 

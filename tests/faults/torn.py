@@ -32,4 +32,4 @@ def torn_stores(work: Workspace, whole: Undisturbed) -> list[str]:
 
 
 def _keys(lines: bytes) -> set[str]:
-    return {key for line in lines.splitlines() for key, _ in json.loads(line[9:])}
+    return {key for line in lines.splitlines() for key, _ in json.loads(line[9:])["call"]}

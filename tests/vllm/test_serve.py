@@ -106,7 +106,7 @@ class Client:
         for segment in (self.out / "responses").glob("*/*.jsonl"):
             for line in segment.read_text().splitlines():
                 if line:
-                    for key, response in json.loads(line[9:]):
+                    for key, response in json.loads(line[9:])["call"]:
                         found.setdefault(key, []).append(response)
         return found
 
