@@ -8,13 +8,13 @@ Pages are left out too: they can be built from the records.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any
 
+from harness.doors.files import parse_json
 from harness.doors.paths import inside
 from harness.doors.run_facts import write_run_facts
 from harness.errors import UserError, UserErrors
@@ -109,7 +109,7 @@ def _write(record: Record, runs: Path, may_pass_on: Mapping[str, bool]) -> None:
     folder = place_of(runs, job_of(manifest), manifest)
     write_record(folder, manifest, items, dict(record.summary), {})
     # Not a run of its own: the facts are those of the runs behind it.
-    seal = json.loads((folder / "record.json").read_bytes())["sha256"]
+    seal = parse_json((folder / "record.json").read_bytes())["sha256"]
     write_run_facts(folder, record.manifest["engine_report"], seal)
 
 

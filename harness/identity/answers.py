@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
+from harness.doors.files import parse_json
+
 # What can change a score, and what can change an answer.
 _SCORING = ("selfspec-bench", "lm-eval")
 _ANSWERING = ("transformers", "torch", "peft", "tokenizers", "vllm")
@@ -32,7 +34,7 @@ def packages(answered_by: Iterable[str]) -> dict[str, str]:
     Several versions stand side by side ("5.1.0, 5.2.0"); calls stored before they named
     theirs count as "unknown". Where nothing was asked these are the versions here.
     """
-    calls = [json.loads(by)["packages"] if by else {} for by in answered_by]
+    calls = [parse_json(by)["packages"] if by else {} for by in answered_by]
     found = dict(_versions(_SCORING))
     for name in _ANSWERING:
         here = _versions(_ANSWERING).get(name, "")
@@ -45,7 +47,7 @@ def packages(answered_by: Iterable[str]) -> dict[str, str]:
 
 def paths(answered_by: Iterable[str]) -> list[str]:
     """The engine's paths that gave the answers, as far as the calls say."""
-    return sorted({json.loads(by)["path"] for by in answered_by if by} - {""})
+    return sorted({parse_json(by)["path"] for by in answered_by if by} - {""})
 
 
 @cache

@@ -8,11 +8,11 @@ revision, or rows that were edited, never pass for the set.
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from harness.doors.files import parse_json
 from harness.errors import UserError
 from harness.files import digest, sha256_file
 from tasks.cards import Card, load_card
@@ -37,7 +37,7 @@ def fetched_manifest(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest = parse_json(path.read_text(encoding="utf-8"))
         whole = {"made_from", "rows", "origin"} <= manifest.keys()
     except (OSError, ValueError, AttributeError):
         whole = False

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from bench.commands.options import board_name, count, folder_options, workspace_of
-from harness.doors.terminal import say
+from harness.doors.terminal import complain, say
 from harness.errors import UserError
 
 NAME = "serve"
@@ -33,10 +32,9 @@ def call(args: argparse.Namespace) -> int:
         command = f"bench board build {args.name}" if args.name else "bench board"
         raise UserError(f"{folder}: no pages. Write them with: {command} --out {out}")
     if count_newer := newer_records(out, folder):
-        print(
+        complain(
             f"bench: {count_newer} records are newer than these pages, or gone. Write them anew: "
-            f"bench board build {args.name}".rstrip(),
-            file=sys.stderr,
+            f"bench board build {args.name}".rstrip()
         )
     try:
         server = open_server(folder, args.port)

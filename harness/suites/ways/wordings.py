@@ -17,14 +17,13 @@ that has one: a ranking twin is asked in the words of the task it ranks.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from harness.doors import limits
-from harness.doors.files import read_bytes
+from harness.doors.files import parse_toml, read_bytes
 from harness.doors.paths import inside
 from harness.doors.text import plain
 from harness.errors import UserError, UserErrors, did_you_mean
@@ -75,7 +74,7 @@ def wordings_of(files: Sequence[Path], root: Path | None) -> tuple[Wording, ...]
 
 def _read(path: Path) -> tuple[Wording, ...]:
     try:
-        content = tomllib.loads(read_bytes(path, limits.YAML_BYTES).decode("utf-8"))
+        content = parse_toml(read_bytes(path, limits.YAML_BYTES).decode("utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(
             f"{plain(path)}: cannot be read as TOML ({plain(error):.200}). Mend it."
