@@ -184,6 +184,17 @@ def test_plain_templates_are_written(template: str) -> None:
     assert _render(template, {"input": "a"})
 
 
+def test_one_long_step_that_fails_by_itself_ends_by_its_own_error() -> None:
+    import signal
+    from itertools import chain, repeat
+
+    before = signal.getsignal(signal.SIGALRM)
+    with pytest.raises(TypeError), within("it", 0.01):  # no alarm is heard inside of the sum
+        sum(chain(repeat(1, 5_000_000), [None]))  # type: ignore[list-item]
+    assert signal.getsignal(signal.SIGALRM) is before
+    assert not 0 < signal.getitimer(signal.ITIMER_REAL)[0] < 1  # none but pytest's own
+
+
 def test_an_alarm_ends_a_pattern_and_leaves_others_alarms() -> None:
     import signal
 
