@@ -245,8 +245,12 @@ def test_a_model_under_two_dtypes_is_compared_with_itself_under_each():
 
 def test_what_one_side_has_beside_is_new_or_missing():
     both = [under("float32", GOOD), under("bfloat16", GOOD)]
-    assert [f.verdict for f in compare(both[:1], both)] == ["new", "same"]
-    assert [f.verdict for f in compare(both, both[1:])] == ["same", "missing"]
+    assert {f.model: f.verdict for f in compare(both[:1], both)} == {
+        "tiny (float32)": "same", "tiny (bfloat16)": "new",
+    }  # fmt: skip
+    assert {f.model: f.verdict for f in compare(both, both[1:])} == {
+        "tiny (float32)": "missing", "tiny": "same",
+    }  # fmt: skip
 
 
 def test_one_row_each_is_compared_whatever_made_it():

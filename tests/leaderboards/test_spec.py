@@ -48,7 +48,7 @@ def test_no_toml_and_no_file(tmp_path):
     path.write_text("title = ")
     with pytest.raises(UserError, match="not TOML"):
         load_board(path)
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match=r"no such file\. Write one, or name another\."):
         load_board(tmp_path / "absent.toml")
 
 

@@ -8,6 +8,7 @@ from io import StringIO
 
 from rich.console import Console
 
+from harness.doors.seals import unsealed
 from leaderboards.build import build
 from leaderboards.spec import BoardSpec
 from leaderboards.sweeps import (
@@ -84,7 +85,8 @@ def test_files_hold_every_curve(tmp_path):
     sweeps, *_ = swept({25.0: 0.4, 50.0: 0.9})
     path = write_sweep(sweeps, {"budget": "tiny"}, tmp_path)
     content = json.loads(path.read_text())
-    assert content == as_json(sweeps, {"budget": "tiny"})
+    assert unsealed(content) == (as_json(sweeps, {"budget": "tiny"}), [])
+    assert unsealed(content | {"model": "other"})[1] == ["model"]
     assert (content["parameter"], content["model"], content["base"], content["budget"]) == (
         "examples", "selfspec-tiny", "tiny", "tiny",
     )  # fmt: skip

@@ -68,18 +68,12 @@ def call(args: argparse.Namespace) -> int:
 
 
 def _twice(place: Path, first: Imported, second: Imported) -> list[str]:
-    """What is wrong with two runs of one model, task, shots and draw: nothing, if they agree."""
+    """What is wrong with two runs that were asked the same: nothing, if they agree."""
     if (first.items, first.summary) == (second.items, second.summary):
         return []
-    differing = [
-        f"{key} {first.manifest[key]!r} and {second.manifest[key]!r}"
-        for key in ("limit", "chat", "decoding", "task_version")
-        if first.manifest[key] != second.manifest[key]
-    ]
     return [
         f"{second.manifest['origin']} and {first.manifest['origin']} are both "
-        f"{place.parent.name} on {place.name} and do not agree "
-        f"({'; '.join(differing) or 'other answers'}). "
+        f"{place.parent.name} on {place.name} and do not agree (other answers). "
         "The first is taken. Import the second from a folder of its own, with --model."
     ]
 

@@ -167,9 +167,28 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_taken(tmp_path, monkeypatc
     told = capsys.readouterr().err
     assert "left out: " in told
     assert "--predict_only" in told
+    found = read_records(tmp_path / "out" / "runs")
+    assert len(found) > 10
+    both = [r.manifest for r in found if r.manifest["model"] == "tiny-b"]
+    limits = sorted(m["limit"] for m in both if (m["task"], m["shots"]) == ("lw_choice", 0))
+    assert limits == [0, 3]  # asked otherwise: both stand
+
+
+def test_two_runs_that_do_not_agree_are_told(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    folder = Path(shutil.copytree(WRITTEN / "0.4.13" / "named", tmp_path / "in" / "a"))
+    other = Path(shutil.copytree(folder, tmp_path / "in" / "b"))
+    (samples,) = other.glob("samples_*.jsonl")
+    rows = [json.loads(line) for line in samples.read_text().splitlines()]
+    rows[0]["filtered_resps"], rows[0]["resps"] = (
+        list(reversed(rows[0][key])) for key in ("filtered_resps", "resps")
+    )
+    samples.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert cli.main(["board", "import", "in", "--out", "out"]) == 1
+    told = capsys.readouterr().err
     assert "are both tiny-b on lw_choice@0" in told
-    assert "do not agree (limit" in told
-    assert len(read_records(tmp_path / "out" / "runs")) > 10
+    assert "do not agree (other answers). The first is taken." in told
+    assert len(read_records(tmp_path / "out" / "runs")) == 1
 
 
 def test_one_source_with_two_sets_of_arguments_is_two_models(tmp_path):
