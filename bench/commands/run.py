@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 NAME = "run"
 HELP = "run models over tasks, record, and show the board"
 EXAMPLES = (
-    "bench run --models smollm2,selfspec-smollm2 --tasks biomed-mini",
     "bench run --models smollm2,selfspec-smollm2 --tasks biomed-mini --makes 3",
     "bench run --models ./my-lora --base smollm2 --tasks biomed-mini --shots 0,2 --limit 12",
 )

@@ -18,7 +18,6 @@ NAME = "sweep"
 HELP = "score a specialised model against one parameter of its making"
 EXAMPLES = (
     "bench sweep --model smollm2 --specializer selfspec --tasks biomed-mini --vary examples=8,16",
-    "bench sweep --model smollm2 --specializer seedsft --tasks biomed-mini --vary seeds=10,30",
     "bench sweep --model smollm2 --specializer selfspec --tasks biomed-mini --split train "
     "--vary vote_samples=1,5",
 )

@@ -41,7 +41,8 @@ def test_every_stated_shape_fits_its_own_parameters():
         if spec.shape:
             shape = shape_of(spec, None)
             assert shape.hidden == shape.heads * shape.head_size
-            assert f"{shape.parameters / 1e9:.0f}B" in (spec.parameters, "41B")
+            digits = len(spec.parameters.removesuffix("B").partition(".")[2])
+            assert f"{shape.parameters / 1e9:.{digits}f}B" in (spec.parameters, "41B")
 
 
 def test_a_tokens_cache_is_keys_and_values_of_all_layers():
