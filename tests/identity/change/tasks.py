@@ -171,6 +171,10 @@ CARDS = (
     same("`protocol`", card("Greedy.", "Greedily."), C + "protocol"),
     told("`main_metric`", card('main_metric = "acc"', 'main_metric = "unparseable"'),
          C + "main_metric"),
+    told("`units`", lambda p: p.write(
+        CARD, p.path(CARD).read_text() + 'units.acc = "number"\n'), C + "units"),
+    told("`lower_is_better`", lambda p: p.write(
+        CARD, 'lower_is_better = ["acc"]\n' + p.path(CARD).read_text()), C + "lower_is_better"),
     same("`citation`", card("Written for", "Made for"), C + "citation"),
     same("`n_from`", lambda p: p.write(CARD, 'n_from = "reported"\n' + p.path(CARD).read_text()),
          C + "n_from"),

@@ -139,7 +139,7 @@ def test_what_was_asked_and_said_is_in_the_record(results):
     entry = imported(results)["mini_yesno"]
     manifest = entry.manifest
     assert manifest["model"] == "some__scripted__model"
-    assert (manifest["suite"], manifest["task_version"]) == ("biomed_mini", "1.0")
+    assert (manifest["suite"], manifest["task_version"]) == ("biomed_mini", "2.0")
     assert (manifest["shots"], manifest["limit"], manifest["n_full"]) == (0, 6, 24)
     assert manifest["main_metric"] == CARDS["mini_yesno"].main_metric
     assert manifest["metrics"]["macro_f1"]["aggregation"] == "macro_f1"
@@ -193,9 +193,9 @@ def test_an_imported_model_that_was_asked_in_other_words_is_told(results):
 def test_another_task_version_has_another_column(results):
     entry = imported(results)["mini_yesno"]
     there = as_record(entry)
-    other = as_record(entry, task_version="2.0", model="y")
+    other = as_record(entry, task_version="3.0", model="y")
     (section,) = build([there, other], SPEC).sections
-    assert [column.version for column in section.columns] == ["1.0", "2.0"]
+    assert [column.version for column in section.columns] == ["2.0", "3.0"]
     assert [sum(cell is not None for cell in row.cells) for row in section.rows] == [1, 1]
 
 
