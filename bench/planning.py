@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,6 +99,8 @@ class Planner:
         self.bases = list(dict.fromkeys(r.model.name for r in self._resolved))
         self._locals = {name: self._local(name) for name in self.bases}
         self._counting = {name: self._engine(name) for name in self.bases}
+        # Space of answers -> requests that an earlier job of this run will have had answered.
+        self._counted: dict[Path, set[str]] = defaultdict(set)
         self._speeds = {name: self._speed(name) for name in self.bases}
 
     # -- what is here ------------------------------------------------------
@@ -124,7 +127,8 @@ class Planner:
             length = self._shape(name).context
             return Counting(RoughTokens(spec.kind == "instruct"), length, {})
         engine = self._workspace.pool.engine(spec)
-        return Counting(engine.tokens, engine.max_length, engine.numerics)
+        scores = bool(getattr(engine, "can_score", True))
+        return Counting(engine.tokens, engine.max_length, engine.numerics, scores)
 
     def _speed(self, name: str) -> Throughput | None:
         from harness.forecast.throughput import kept, measure, stated
@@ -176,9 +180,10 @@ class Planner:
 
     def _job(self, job: Job, artifact: Artifact | None) -> Stage:
         from harness.ask import Asker
+        from harness.forecast.requests import CountedStore
         from harness.lm import StoredLM
         from harness.progress import NullProgress
-        from harness.run import ask_job
+        from harness.run import ask_job, count_gold
         from harness.store import ResponseStore
 
         engine = self._counting[job.base]
@@ -188,13 +193,18 @@ class Planner:
             responses = self._workspace.out / "responses"
             if space and ResponseStore.folder_of(responses, space).is_dir():
                 root = responses
-            store = ResponseStore(root, space or {"model": job.model})
+            space = space or {"model": job.model}
+            counted = self._counted[ResponseStore.folder_of(responses, space)]
+            store = CountedStore(root, space, counted)
             lm = StoredLM(Asker(engine, store, None, NullProgress()))
-            ask_job(job, task, lm, None)
-        work = engine.take()
-        left = 1 - work.stored / max(work.requests, 1)
-        expected, passes = self._expected(job.model, task, engine.tokens.encode)
-        work.expected, work.passes = round(left * expected), round(left * passes)
+            put, _ = ask_job(job, task, lm, None)
+            work = engine.take()
+            left = 1 - work.stored / max(work.requests, 1)
+            expected, passes = self._expected(job.model, task, engine.tokens.encode)
+            work.expected, work.passes = round(left * expected), round(left * passes)
+            if job.bits:
+                count_gold(task, lm, put)
+                work += engine.take()
         return self._stage(
             job.model,
             job.base,

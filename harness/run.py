@@ -137,6 +137,14 @@ def ask_gold(task: Any, lm: StoredLM, put: Put, items: Sequence[Json]) -> dict[s
     return {ids[place]: value for place, value in bits.items()}
 
 
+def count_gold(task: Any, lm: StoredLM, put: Put) -> None:
+    """Ask for gold answers as `ask_gold` does, of a model that only counts what it is asked."""
+    if task.OUTPUT_TYPE == "generate_until":
+        with _named(task.config.task):
+            wanted = {instance.doc_id for instance in task.instances}
+            gold_bits(task, lm.score_texts if lm.scores else None, put.chat, wanted)
+
+
 def put_requests(
     job: Job,
     task: Any,

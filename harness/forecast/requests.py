@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from harness.engines.base import Call, EngineReport, GenerateRequest, ScoreRequest, Tokens
 from harness.engines.prefix import Forest
+from harness.store import By, ResponseStore
 from harness.types import Json, Response
 
 # Tokens a model writes where the answer's own length is `target` and `limit` may be written:
@@ -83,13 +84,16 @@ class Counting:
     Its answers are errors, which the store never keeps.
 
     Args:
-        tokens, max_length, numerics: of the engine it stands for.
+        tokens, max_length, numerics, can_score: of the engine it stands for.
     """
 
     special = frozenset({"top_k", "min_p", "repetition_penalty"})
 
-    def __init__(self, tokens: Tokens, max_length: int, numerics: Json) -> None:
+    def __init__(
+        self, tokens: Tokens, max_length: int, numerics: Json, can_score: bool = True
+    ) -> None:
         self.tokens = tokens
+        self.can_score = can_score
         self.max_length = max_length
         # Tokens of the longest sequence that was asked for and not stored.
         self.longest = 0
@@ -137,6 +141,30 @@ class Counting:
         forest = Forest(inputs)
         self.longest = max([self.longest, *map(len, inputs)])
         self.work += Work(requests, stored, forest.asked, forest.nodes)
+
+
+class CountedStore(ResponseStore):
+    """A store for which a request that was counted once is answered from then on.
+
+    Args:
+        root, space: see `ResponseStore`. Nothing that was counted is written there.
+        counted: keys of what was counted; it grows.
+    """
+
+    def __init__(self, root: Path, space: Json, counted: set[str]) -> None:
+        super().__init__(root, space)
+        self._counted = counted
+
+    def find(self, keys: Iterable[str]) -> dict[str, tuple[Response, By]]:
+        """What is stored or was counted."""
+        wanted = list(keys)
+        nothing = Response("generation", status="error", error="only counted")
+        counted = {key: (nothing, "") for key in wanted if key in self._counted}
+        return {**counted, **super().find(wanted)}
+
+    def put(self, call: Sequence[tuple[str, Response]], by: By = "") -> None:
+        """Remember what was counted."""
+        self._counted.update(key for key, _ in call)
 
 
 def _unanswered(count: int, answered: Set[int], kind: Any) -> Call:

@@ -48,7 +48,7 @@ def test_everything_is_told_together(here, capsys):
     (here / "file").write_text("")
     text = told(
         capsys, "--models", "selfspec-local,rag-local,dapt-local,seedsft-served",
-        "--domain", "bare", "--out", "file/out",
+        "--domain", "bare", "--out", "file/out", "--set", "selfspec.inputs=model",
     )  # fmt: skip
     assert "selfspec-local: selfspec: retrieval is 'bm25', but domain 'bare' has no corpus" in text
     assert "rag-local: rag: there is nothing to retrieve from" in text
@@ -74,7 +74,9 @@ def test_an_empty_corpus_is_no_corpus(here, capsys, content):
 def test_missing_packages_are_told_with_the_command_that_brings_them(capsys, monkeypatch):
     absent = {"peft", "Stemmer", "bitsandbytes"}
     monkeypatch.setattr(needs, "find_spec", lambda name: None if name in absent else object())
-    text = told(capsys, "--models", "selfspec-local,rag-local", "--set", "quantisation=nf4")
+    text = told(
+        capsys, "--models", "selfspec-local,rag-local", "--set", "selfspec.quantisation=nf4"
+    )
     for package in ("peft", "PyStemmer", "bitsandbytes"):
         assert f"needs '{package}', which is not installed" in text
     assert "pip install 'selfspec-bench[train]'" in text

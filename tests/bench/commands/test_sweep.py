@@ -29,7 +29,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def sweep(*args: str) -> int:
     fixed = ["--model", "mine", "--tasks", "allergy", "--quiet"]
-    training = ["--set", "max_length=48", "--set", "epochs=1"]
+    training = ["--set", "max_length=48", "--set", "epochs=1", "--set", "replay=0"]
     return cli.main(["sweep", *fixed, *training, *args])
 
 
