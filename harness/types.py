@@ -166,7 +166,7 @@ class Job:
     others are those beside it, counted from 1 (`harness.suites.ways.wordings`). Where
     `wording_items` is not 0 it is the model's best, chosen on so many items of the training
     split. `bits` asks for the gold answers' bits per byte beside.
-    make numbers the makes of a specialised model (`harness.artifacts.makes`).
+    `make` is the number of a specialised model among its makes (`harness.artifacts.makes`).
     """
 
     model: str

@@ -21,7 +21,6 @@ from harness.doors.paths import inside
 from harness.errors import UserError
 from harness.files import write_text
 from harness.types import Record
-from leaderboards.aside import written_aside
 from leaderboards.board import Board
 from leaderboards.build import build
 from leaderboards.pages.files import LIST, listed
@@ -29,6 +28,7 @@ from leaderboards.pages.write import write_pages
 from leaderboards.spec import BoardSpec, load_board
 from leaderboards.text.escape import plain_cell
 from leaderboards.text.render import write_board
+from leaderboards.writing.aside import written_aside
 
 SPEC = ".board.toml"
 WITHHELD = "withheld"  # in a manifest: the texts of the items were left out
@@ -66,7 +66,7 @@ def write_folder(
 ) -> tuple[Board, Path]:
     """Write a board's files and pages as `folder`; return the board and the page to open.
 
-    The folder is whole or the old one (`leaderboards.aside`); files in it that no build
+    The folder is whole or the old one (`leaderboards.writing.aside`); files in it that no build
     wrote stay.
 
     Args:

@@ -21,13 +21,13 @@ from harness.errors import UserError, UserErrors
 from harness.files import write_text
 from harness.record import job_of, place_of, read_records, write_record
 from harness.types import Json, Record
-from leaderboards.aside import written_aside
 from leaderboards.folder import SPEC, WITHHELD, write_costs, write_files
 from leaderboards.gather import gather, select
 from leaderboards.pages.files import LIST, listed
 from leaderboards.pages.provenance import copy_kept
-from leaderboards.seals import SEAL, SIGNATURE, sign, write_seal
 from leaderboards.spec import BoardSpec, dump_board
+from leaderboards.writing.aside import written_aside
+from leaderboards.writing.seals import SEAL, SIGNATURE, sign, write_seal
 
 # Everything else of a row is text of the set, or may quote it.
 _KEPT = ("id", "status", "metrics", "document", "cut_tokens", "prompt_sha256", "flags")

@@ -106,16 +106,16 @@ WRITES: Mapping[str, tuple[str, ...]] = {
     ),
     "os.open": (
         "bench/cli.py", "harness/doors/files.py", "harness/files.py", "harness/store.py",
-        "leaderboards/aside.py",  # a folder, to lock it
+        "leaderboards/writing/aside.py",  # a folder, to lock it
     ),
     "os.replace": (
         "harness/files.py", "harness/models/sources.py", "specializers/corpus/build.py",
         "specializers/training/adapter.py",
     ),
     # A board's folder is filled aside, with what stays of the old one, and exchanged whole.
-    ".symlink_to": ("leaderboards/aside.py",),
-    "os.link": ("leaderboards/aside.py", "specializers/retrieval/ranking.py"),
-    ".rename": ("leaderboards/aside.py", "specializers/retrieval/ranking.py"),
+    ".symlink_to": ("leaderboards/writing/aside.py",),
+    "os.link": ("leaderboards/writing/aside.py", "specializers/retrieval/ranking.py"),
+    ".rename": ("leaderboards/writing/aside.py", "specializers/retrieval/ranking.py"),
     "os.rename": (), "os.symlink": (), ".hardlink_to": (),
     "shutil.copyfile": ("harness/artifacts/given.py", "leaderboards/baseline.py"),
     "shutil.copy": (), "shutil.copy2": (), "shutil.copytree": (),

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from leaderboards.aside import written_aside
+from leaderboards.writing.aside import written_aside
 
 ROOT = Path(__file__).parents[2]
 FILES = 40
@@ -18,7 +18,7 @@ FILES = 40
 WRITER = """
 import sys
 from pathlib import Path
-from leaderboards.aside import written_aside
+from leaderboards.writing.aside import written_aside
 folder, word, times = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 for _ in range(times):
     with written_aside(folder, lambda name: True) as new:

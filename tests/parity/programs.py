@@ -133,7 +133,8 @@ class Bench:
 
         mode = "on" if chat else "off"
         try:
-            return list(run("tiny", names, chat=mode, workspace=self.workspace).records), []
+            made = run("tiny", names, chat=mode, bits=False, workspace=self.workspace)
+            return list(made.records), []
         except Unfinished as error:
             return list(error.done), list(error.messages)
 

@@ -46,7 +46,9 @@ def test_here_and_by_a_worker_with_a_part_of_the_jobs(tmp_path: Path, model: Pat
 
     alone = check(here)
     place = workspace(tmp_path, "planned", f"path:{model}")
-    tasks, jobs = planned(place, Asking(tuple(TASKS), (SHOTS,)), place.resolve_all(["one", "two"]))
+    tasks, jobs = planned(
+        place, Asking(tuple(TASKS), (SHOTS,), bits=False), place.resolve_all(["one", "two"])
+    )
     opened = OpenRunWorker(
         place.config, None, False, "float32", place.added, Recipe(), tuple(jobs), tuple(tasks)
     )

@@ -31,7 +31,7 @@ def options(sub: argparse.ArgumentParser) -> None:
 
 def call(args: argparse.Namespace) -> int:
     from leaderboards.folder import board_folder, check_folder
-    from leaderboards.seals import seal_faults, signature_told
+    from leaderboards.writing.seals import seal_faults, signature_told
 
     workspace = workspace_of(args)
     out, refused = workspace.out, list[str]()

@@ -228,7 +228,7 @@ class Project:
         return workspace
 
     def run(self, models: Sequence[str], out: str = "out") -> list[Record]:
-        asking = {"tasks": "t", "shots": 1, **self.asking}
+        asking = {"tasks": "t", "shots": 1, "bits": False, **self.asking}
         tasks = asking.pop("tasks")
         runs = bench.run(
             list(models), tasks, recipe=self.recipe, workspace=self.workspace(out), **asking

@@ -442,7 +442,7 @@ def allowed(key: Path) -> Path:
     "`bench board check` says that the signature does not fit",
 )
 def _signature(home: Home) -> None:
-    from leaderboards.seals import write_seal
+    from leaderboards.writing.seals import write_seal
 
     key = ssh_key("mine")
     folder = published(home, "--sign", str(key))

@@ -59,7 +59,15 @@ def test_seedsft_trains_on_the_seeds_and_asks_the_model_nothing(
 def test_generic_uses_its_own_seeds_whatever_the_domain(
     base: ScriptedBase, domain: Domain, tmp_path: Path
 ) -> None:
-    params = {**Generic.budgets["tiny"], "examples": 3, "surplus": 2.0, "max_length": 64}
+    params = {
+        **Generic.budgets["tiny"],
+        "examples": 3,
+        "inputs": "model",
+        "train_on_seeds": "none",
+        "replay": 0.0,
+        "surplus": 2.0,
+        "max_length": 64,
+    }
     facts = Generic().specialize(base, domain, params, tmp_path, NullProgress())
     assert facts["round"] == 1
     rows = list(read_jsonl(tmp_path / "data.jsonl"))

@@ -71,6 +71,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def params(**changes: Any) -> dict[str, Any]:
     small = {"examples": 6, "max_calls": 40, "calls_per_round": 2, "max_length": 96, "passages": 2}
     small |= {"responses_per_round": 3, "surplus": 1.0, "inputs": "model", "train_on_seeds": "none"}
+    small |= {"replay": 0.0}
     return {**SelfSpec.budgets["tiny"], **small, **changes}
 
 

