@@ -22,16 +22,17 @@ if TYPE_CHECKING:
     from harness.types import Artifact, Job, LocalModel
 
 
-_DEVICES = re.compile(r"(?:(\d+)x)?(\d+(?:\.\d+)?)GB")
+_DEVICES = re.compile(r"(?:(\d+)x)?(?:(\d+(?:\.\d+)?)GB|([A-Z]+\d+(?:-\d+)?))")
 
 
 @dataclass(frozen=True)
 class Machine:
-    """Devices of one kind; memory in bytes each."""
+    """Devices of one kind; memory in bytes each; `kind` is its name where its speed is known."""
 
     count: int
     memory: int
     gpu: bool
+    kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,9 +62,16 @@ def machine_of(text: str) -> Machine:
         gpus = [d for d in found if d.kind == "gpu"]
         chosen = gpus or found[-1:]
         return Machine(len(chosen), min(d.memory for d in chosen), bool(gpus))
+    from harness.forecast.gpus import GPUS
+
     match = _DEVICES.fullmatch(text)
-    if not match or not int(match[1] or 1):
-        raise UserError(f"--devices {text}: expected GPUs such as 80GB or 8x80GB.")
+    if not match or not int(match[1] or 1) or (match[3] and match[3] not in GPUS):
+        raise UserError(
+            f"--devices {text}: expected GPUs such as 80GB or 8x80GB, or of a known kind: "
+            f"{', '.join(GPUS)}, 2xL4."
+        )
+    if match[3]:
+        return Machine(int(match[1] or 1), GPUS[match[3]].memory, True, match[3])
     return Machine(int(match[1] or 1), int(float(match[2]) * 1e9), True)
 
 
@@ -146,11 +154,33 @@ class Planner:
         known = kept(local, self._counting[name].numerics) if local else None
         if known and not self._elsewhere:
             return known
+        if self._machine.kind:
+            return self._computed(name)
         self.notes.append(
             f"{name}: no speed is known, so no time is told. --measure measures it here; "
             "--throughput prefill=...,decode=... states it (tokens a second of one device)."
         )
         return None
+
+    def _computed(self, name: str) -> Throughput:
+        from harness.forecast import gpus
+
+        kind, spec = self._machine.kind, self._workspace.registry.model(name)
+        found = gpus.computed(self._shape(name), self._dtype(name), spec.quantisation, kind)
+        self.notes.append(
+            f"{name}: times are computed, not measured: peaks are from {kind}'s data sheet; the "
+            f"shares of them ({gpus.PRODUCTS:.0%} of products, {gpus.READING:.0%} of bandwidth) "
+            f"and nf4's factor ({gpus.FOUR_BITS:.0%} of products) are assumed "
+            f"(prefill {found.prefill:.0f} tokens/s, a step of decoding {found.step:.3f} s and "
+            f"{1 / found.decode:.4f} s a row). Requests and tokens are counted, memory is computed."
+        )
+        return found
+
+    def _dtype(self, name: str) -> str:
+        own = self._workspace.dtype or self._workspace.registry.model(name).dtype
+        if own in ("auto", "fastest"):
+            own = "bfloat16" if self._machine.gpu else "float32"
+        return own
 
     def _shape(self, name: str) -> Shape:
         from harness.forecast.footprint import shape_of
@@ -320,12 +350,12 @@ class Planner:
 
         spec, machine = self._workspace.registry.model(base), self._machine
         shape, counting = self._shape(base), self._counting[base]
-        own = self._workspace.dtype or spec.dtype
-        if own in ("auto", "fastest"):
-            own = "bfloat16" if machine.gpu else "float32"
+        own = self._dtype(base)
         longest = counting.longest or shape.context
         a_row = longest * shape.cached_values * footprint.BYTES[own]
-        rows = max(1, min(ROWS, int(ROWS_SHARE * machine.memory / a_row)))
+        # As the engine bounds them, by what is there beside the weights.
+        beside = machine.memory - footprint.weights(shape, own, spec.quantisation)
+        rows = max(1, min(ROWS, int(ROWS_SHARE * beside / a_row)))
         # Out of memory, the engine halves its rows; so does the plan, before it takes more devices.
         halvings = [rows >> n for n in range(rows.bit_length())]
         passed = GPU_BUDGET if machine.gpu else cpu_budget(os.cpu_count() or 1)

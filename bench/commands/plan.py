@@ -33,7 +33,7 @@ EXAMPLES = (
 def options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--models", type=names, required=True, help="A,selfspec-A,...")
     task_options(sub)
-    sub.add_argument("--devices", default="", help="GPUs such as 80GB or 8x80GB (default: here)")
+    sub.add_argument("--devices", default="", help="GPUs: 80GB, 8x80GB, H100, 2xL4 (default: here)")
     speed = sub.add_mutually_exclusive_group()
     speed.add_argument("--throughput", default="", help="prefill=900,decode=150: tokens a second")
     speed.add_argument("--measure", action="store_true", help="load the weights, measure, keep")
