@@ -23,6 +23,10 @@ from harness.doors.text import plain
 from harness.errors import UserError
 
 
+class Unbounded(UserError):
+    """A YAML so deep or large that a parser that recurses could end the process."""
+
+
 @dataclass(frozen=True)
 class Function:
     """What stands after `!function`, and where."""
@@ -168,7 +172,7 @@ def _bounded(path: Path, data: bytes) -> None:
             total += sizes.get(anchor or "", limits.YAML_VALUES)
         total += 1
         if len(open_) > limits.DEPTH or total > limits.YAML_VALUES:
-            raise UserError(
+            raise Unbounded(
                 f"{plain(path)}: nested deeper than {limits.DEPTH}, or more than "
                 f"{limits.YAML_VALUES} values with its aliases written out; expected a task's "
                 f"keys. Put rows into a file of rows (docs/suites.md)."

@@ -18,7 +18,7 @@ from harness.doors.paths import check_tree
 from harness.doors.text import plain
 from harness.errors import UserError, UserErrors
 from harness.suites.named.groups import Found, Group, Known, Member, members
-from harness.suites.reading import Reading, read_task
+from harness.suites.reading import Reading, Unbounded, read_task
 from harness.types import Json
 
 # Between a group and a task that it asks with keys of its own, or that is written inside it.
@@ -91,8 +91,9 @@ class Catalogue:
         self._folders = frozenset(folders)
         self._trusted = frozenset(trusted)
         self._shared = shared
+        self._unbounded: set[Path] = set()
         self.left_out = self._check_yaml()
-        with _without({path for faults in self.left_out.values() for path in faults}):
+        with _without(self._unbounded):
             self._check_duplicates()
             self._index = self._of_folders()
         self._with_defaults = False
@@ -122,6 +123,8 @@ class Catalogue:
                     content = read_task(path, self._root(suite), self._shared).config
                 except UserError as error:
                     faults.setdefault(suite, {})[path] = str(error)
+                    if isinstance(error, Unbounded):
+                        self._unbounded.add(path)
                     continue
                 key = "group" if "group" in content else "task"
                 name = content.get(key)

@@ -197,7 +197,7 @@ def test_the_command_writes_and_clears(tmp_path: Path, capsys: pytest.CaptureFix
     assert (tmp_path / "study.md").read_text(encoding="utf-8") == files["study.md"]
     assert not (tmp_path / "study" / "old.svg").exists()
     assert main([str(tmp_path / "none.toml")]) == 2
-    assert "none.toml: cannot be read" in capsys.readouterr().err
+    assert "none.toml: no such file" in capsys.readouterr().err
     assert main([]) == 2
 
 
