@@ -154,7 +154,8 @@ def _further(sheet: Sheet, view: View) -> _Further | None:
     found = one_more(sheet.aggregation, own.sum(axis=(0, 1)))
     if found is None:
         return None
-    told = own[:, :, own.any(axis=(0, 1))]
+    # Without items that only others answered, and labels that only others were asked.
+    told = own[:, own.any(axis=(0, 2))][:, :, own.any(axis=(0, 1))]
     return _Further(f"{sheet.seed}|{sha256(told.tobytes()).hexdigest()}", *found)
 
 
