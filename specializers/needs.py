@@ -64,6 +64,28 @@ def training_packages(params: Mapping[str, Any]) -> tuple[str, ...]:
     return (*TRAINING, "bitsandbytes") if params.get("quantisation") else TRAINING
 
 
+def training_faults(
+    name: str,
+    domain: Domain,
+    params: Mapping[str, Any],
+    reference: Mapping[str, Any],
+    choices: Mapping[str, tuple[str, ...]],
+    corpus: str = "",
+) -> list[str]:
+    """Wrong parameters, no corpus, or nothing to train with.
+
+    Args:
+        corpus: what one is wanted for ("to train on"); "" wants none.
+    """
+    if faults := parameter_faults(name, params, reference, choices):
+        return faults
+    if corpus and domain.corpus is None:
+        faults.append(
+            f"{name}: domain '{domain.name}' has no corpus {corpus}. Give one with --corpus FILE."
+        )
+    return faults + missing_packages(f"{name} (training)", training_packages(params))
+
+
 def missing_packages(purpose: str, modules: Sequence[str]) -> list[str]:
     """A message for each package that is not installed."""
     return [

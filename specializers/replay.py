@@ -8,7 +8,6 @@ Source: self-distillation against forgetting, as in arXiv 2402.13669; the share 
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,13 +15,26 @@ from typing import Any
 
 from harness.doors.files import read_jsonl
 from harness.types import BaseModel, Decoding, Json, Progress, Response
-from specializers.stages import rows_stage
+from specializers.corpus.sentences import whole_sentences
+from specializers.stages import adapter_stage, rows_stage
 from specializers.training.examples import TrainingExample, render, resolve_template
 
 QUESTIONS = Path(__file__).parent / "replay.jsonl"
 # The parameters, for the budgets of all that train.
 REPLAY = ("replay", "replay_tokens")
-_SENTENCES = re.compile(r"(?s).*[.!?](?=\s|$)")
+
+
+def trained(
+    base: BaseModel,
+    examples: Sequence[TrainingExample],
+    params: Mapping[str, Any],
+    out: Path,
+    progress: Progress,
+) -> Json:
+    """Train `out/adapter` on `examples` with their share of replay; what training.json says."""
+    return adapter_stage(
+        base, with_replay(base, examples, params, out, progress), params, out, progress
+    )
 
 
 def with_replay(
@@ -79,5 +91,4 @@ def _whole(response: Response) -> str:
     text = (response.text or "").strip()
     if response.finish != "length":
         return text
-    match = _SENTENCES.match(text)
-    return match.group().strip() if match else ""
+    return whole_sentences(text)

@@ -33,14 +33,8 @@ class SuiteIndex(Catalogue):
     """All tasks of the given suite folders, by name.
 
     Args:
-        suites: suite name -> folder.
-        folders: those of them that are no package's but a folder of the user's.
-        trusted: those of `folders` whose tasks may execute code.
+        suites, folders, trusted, shared: as of `Catalogue`.
         harmless: functions that they may use by name in any case.
-        shared: a folder of installed files that they may include in any case.
-    Attributes:
-        left_out: what is wrong with a file of `folders`, by suite and then by its file; its task
-            is unknown, all others are there.
     Raises:
         UserErrors: two suites define the same task or group.
     """

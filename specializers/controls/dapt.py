@@ -7,22 +7,17 @@ Stop Pretraining" (domain-adaptive pretraining), here with LoRA.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from harness.files import write_jsonl
 from harness.types import BaseModel, Domain, Json, Progress
-from specializers.controls.sample import drawn
-from specializers.needs import (
-    missing_packages,
-    parameter_faults,
-    raise_needs,
-    training_packages,
-)
-from specializers.replay import REPLAY, with_replay
+from specializers.needs import raise_needs, training_faults
+from specializers.replay import REPLAY, trained
+from specializers.sample import drawn
 from specializers.selfspec.budgets import BUDGETS, CHOICES, training_budgets
-from specializers.stages import adapter_stage
 from specializers.training.examples import TrainingExample
 
 
@@ -54,26 +49,20 @@ class Dapt:
         raise_needs(self.faults(domain, params))
         if domain.corpus is None:
             raise AssertionError("a fault")
-        texts = [_text(row) for row in drawn(domain.corpus, params["texts"], params["seed"])]
+        rng = random.Random(params["seed"])
+        texts = [_text(row) for row in drawn(domain.corpus, params["texts"], rng)]
         write_jsonl(out / "data.jsonl", texts)
         examples = [TrainingExample("", row["text"]) for row in texts]
         return {
             "texts": len(texts),
-            "training": adapter_stage(
-                base, with_replay(base, examples, params, out, progress), params, out, progress
-            ),
+            "training": trained(base, examples, params, out, progress),
         }
 
     def faults(self, domain: Domain, params: Mapping[str, Any]) -> list[str]:
         """Wrong parameters, no corpus to train on, or nothing to train with."""
-        if faults := parameter_faults(self.name, params, self.budgets["paper"], CHOICES):
-            return faults
-        if domain.corpus is None:
-            faults.append(
-                f"dapt: domain '{domain.name}' has no corpus to train on. Give one with "
-                "--corpus FILE."
-            )
-        return faults + missing_packages(f"{self.name} (training)", training_packages(params))
+        return training_faults(
+            self.name, domain, params, self.budgets["paper"], CHOICES, "to train on"
+        )
 
 
 def _text(row: Json) -> Json:

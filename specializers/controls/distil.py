@@ -20,15 +20,10 @@ from harness.doors.files import read_jsonl
 from harness.errors import UserError
 from harness.types import BaseModel, Decoding, Domain, Json, Progress
 from specializers.controls.mined import mined_tasks
-from specializers.needs import (
-    missing_packages,
-    parameter_faults,
-    raise_needs,
-    training_packages,
-)
-from specializers.replay import REPLAY, with_replay
+from specializers.needs import raise_needs, training_faults
+from specializers.replay import REPLAY, trained
 from specializers.selfspec.budgets import CHOICES, training_budgets
-from specializers.stages import adapter_stage, rows_stage
+from specializers.stages import rows_stage
 from specializers.training.examples import TrainingExample, form_facts, render
 
 _STOP = ("\n\n", "\nAnswer:", "\nStatement 1:", "\nText:")
@@ -77,19 +72,13 @@ class Distil:
         form = form_facts(params["template"], base.has_chat_template)
         passages = _passages(domain, rows)
         examples = [_example(str(form["template"]), row, passages) for row in rows]
-        examples = with_replay(base, examples, params, out, progress)
-        return {**form, "training": adapter_stage(base, examples, params, out, progress)}
+        return {**form, "training": trained(base, examples, params, out, progress)}
 
     def faults(self, domain: Domain, params: Mapping[str, Any]) -> list[str]:
         """Wrong parameters, no corpus to ask about, or nothing to train with."""
-        if faults := parameter_faults(self.name, params, self.budgets["paper"], CHOICES):
-            return faults
-        if domain.corpus is None:
-            faults.append(
-                f"distil: domain '{domain.name}' has no corpus to ask about. Give one with "
-                "--corpus FILE."
-            )
-        return faults + missing_packages(f"{self.name} (training)", training_packages(params))
+        return training_faults(
+            self.name, domain, params, self.budgets["paper"], CHOICES, "to ask about"
+        )
 
 
 def _answered(

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from harness.types import Json
 from specializers.controls.mining import KINDS, WORDINGS, Mined, mine
-from specializers.controls.sample import drawn
 from specializers.corpus.sentences import sentences
+from specializers.sample import drawn
 
 # A corpus is read for this many passages an example: most texts hold some kinds alone.
 _PASSAGES = 5
@@ -27,7 +27,7 @@ def mined_tasks(corpus: Path, count: int, per_text: int, seed: int) -> list[Json
         rows of data.jsonl: {"id", "task_type", "instruction", "input", "output", "seeds",
         "documents"}.
     """
-    passages = drawn(corpus, _PASSAGES * count, seed)
+    passages = drawn(corpus, _PASSAGES * count, random.Random(seed))
     pieces = [
         [row["text"][start:stop] for start, stop in sentences(row["text"])] for row in passages
     ]

@@ -15,15 +15,10 @@ from typing import Any, Literal
 from harness.errors import UserError
 from harness.types import BaseModel, Domain, Json, Progress
 from specializers.controls.mined import mined_tasks
-from specializers.needs import (
-    missing_packages,
-    parameter_faults,
-    raise_needs,
-    training_packages,
-)
-from specializers.replay import REPLAY, with_replay
+from specializers.needs import raise_needs, training_faults
+from specializers.replay import REPLAY, trained
 from specializers.selfspec.budgets import CHOICES, training_budgets
-from specializers.stages import adapter_stage, rows_stage
+from specializers.stages import rows_stage
 from specializers.training.examples import form_facts, render
 
 
@@ -78,21 +73,13 @@ class ReadComp:
             render(str(form["template"]), row["instruction"], row["input"], row["output"])
             for row in rows
         ]
-        examples = with_replay(base, examples, params, out, progress)
         kinds = Counter(row["task_type"] for row in rows)
         return {
             **form,
             "tasks": dict(sorted(kinds.items())),
-            "training": adapter_stage(base, examples, params, out, progress),
+            "training": trained(base, examples, params, out, progress),
         }
 
     def faults(self, domain: Domain, params: Mapping[str, Any]) -> list[str]:
         """Wrong parameters, no corpus to mine, or nothing to train with."""
-        if faults := parameter_faults(self.name, params, self.budgets["paper"], CHOICES):
-            return faults
-        if domain.corpus is None:
-            faults.append(
-                f"readcomp: domain '{domain.name}' has no corpus to mine. Give one with "
-                "--corpus FILE."
-            )
-        return faults + missing_packages(f"{self.name} (training)", training_packages(params))
+        return training_faults(self.name, domain, params, self.budgets["paper"], CHOICES, "to mine")

@@ -12,15 +12,9 @@ from typing import Any, Literal
 
 from harness.files import write_jsonl
 from harness.types import BaseModel, Domain, Json, Progress
-from specializers.needs import (
-    missing_packages,
-    parameter_faults,
-    raise_needs,
-    training_packages,
-)
-from specializers.replay import REPLAY, with_replay
+from specializers.needs import raise_needs, training_faults
+from specializers.replay import REPLAY, trained
 from specializers.selfspec.budgets import CHOICES, training_budgets
-from specializers.stages import adapter_stage
 from specializers.training.examples import form_facts, render, resolve_template
 
 
@@ -63,13 +57,9 @@ class SeedSft:
         ]
         return {
             **form_facts(params["template"], base.has_chat_template),
-            "training": adapter_stage(
-                base, with_replay(base, examples, params, out, progress), params, out, progress
-            ),
+            "training": trained(base, examples, params, out, progress),
         }
 
     def faults(self, domain: Domain, params: Mapping[str, Any]) -> list[str]:
         """Wrong parameters, or nothing to train with."""
-        if faults := parameter_faults(self.name, params, self.budgets["paper"], CHOICES):
-            return faults
-        return missing_packages(f"{self.name} (training)", training_packages(params))
+        return training_faults(self.name, domain, params, self.budgets["paper"], CHOICES)

@@ -45,6 +45,7 @@ _END = re.compile(
     re.X,
 )
 _WORD = re.compile(r"\S+")
+_WHOLE = re.compile(r"(?<!\b[A-Z])(?<!\be\.g)(?<!\bi\.e)[.!?][\"')\]]*(?=\s|$)")
 _CLOSERS = "\"'”’»)]"
 _OPENING = "\"'“‘«([¿¡"
 
@@ -111,3 +112,9 @@ def _stop_ends(before: str, word: str, *, begins: bool) -> bool:
     if lowered in _MAY_END or dotted or (len(before) == 1 and before.isalpha()):
         return opener
     return True
+
+
+def whole_sentences(text: str) -> str:
+    """A text that was cut, up to the end of its last whole sentence; "" where there is none."""
+    ends = [match.end() for match in _WHOLE.finditer(text)]
+    return text[: ends[-1]].rstrip() if ends else ""

@@ -16,6 +16,7 @@ from pathlib import Path
 from harness.errors import UserError
 from harness.files import digest
 from harness.types import BaseModel, Decoding, Domain, Json, Progress, Response, Seed
+from specializers.corpus.sentences import whole_sentences
 from specializers.retrieval.open import Passage, Retriever
 from specializers.rouge import rouge_l
 from specializers.selfspec.agreement import AgreementParams, judge_agreement, sampled
@@ -23,7 +24,7 @@ from specializers.selfspec.answer_filters import LABEL_WORDS, LabelBalance, judg
 from specializers.selfspec.draws import deal
 from specializers.selfspec.filters import Refusal, speaks_of_a_text
 from specializers.selfspec.prompts import RESPOND_STOP, respond_prompt
-from specializers.selfspec.wording import plain, whole_sentences
+from specializers.selfspec.wording import plain
 
 
 @dataclass(frozen=True)

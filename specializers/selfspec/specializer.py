@@ -25,7 +25,7 @@ from specializers.needs import (
     training_packages,
 )
 from specializers.parameters import take
-from specializers.replay import with_replay
+from specializers.replay import trained
 from specializers.retrieval.embedding import embedding_inputs, open_embedder
 from specializers.retrieval.open import Retriever, open_retriever
 from specializers.selfspec.agreement import AgreementParams
@@ -35,7 +35,7 @@ from specializers.selfspec.grounded.stage import answer_again, write_grounded
 from specializers.selfspec.instructions import InstructionParams, write_instructions
 from specializers.selfspec.responses import ResponseParams, write_responses
 from specializers.selfspec.semantics import Embed
-from specializers.stages import adapter_stage, note_seconds, read_report, rows_stage
+from specializers.stages import note_seconds, read_report, rows_stage
 from specializers.training.examples import form_facts, render
 
 
@@ -96,8 +96,7 @@ def self_specialize(
         render(str(form["template"]), row["instruction"], row["input"], row["output"])
         for row in data
     ]
-    examples = with_replay(base, examples, params, out, progress)
-    training = adapter_stage(base, examples, params, out, progress)
+    training = trained(base, examples, params, out, progress)
     return {
         **data_facts(out),
         **form,

@@ -10,7 +10,6 @@ import re
 from specializers.rouge import common_subsequence, rouge_l, words
 
 _SENTENCE_END = re.compile(r"(?<=[.?!])\s+|\n+")
-_WHOLE = re.compile(r"(?<!\b[A-Z])(?<!\be\.g)(?<!\bi\.e)[.!?][\"')\]]*(?=\s|$)")
 _CLAUSE = re.compile(r"[.?!;:,(]+\s+|\n+|\b(?:then|and|or|but|please)\s+", re.IGNORECASE)
 # What the instructions of text tasks order. A word that is not here opens a statement.
 _ORDER_WORDS = """
@@ -59,12 +58,6 @@ _FEWEST_WORDS = 5
 def sentences(text: str) -> list[str]:
     """Pieces between sentence ends and line breaks, without empty ones."""
     return [piece for piece in _SENTENCE_END.split(text) if words(piece)]
-
-
-def whole_sentences(text: str) -> str:
-    """A text that was cut, up to the end of its last whole sentence; "" where there is none."""
-    ends = [match.end() for match in _WHOLE.finditer(text)]
-    return text[: ends[-1]].rstrip() if ends else ""
 
 
 def is_order_or_question(text: str) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 from harness.files import digest
 from harness.types import BaseModel, Decoding, Domain, Json, Response, Seed
+from specializers.corpus.sentences import whole_sentences
 from specializers.selfspec.filters import Refusal
 from specializers.selfspec.grounded.asking import answer_prompt, balanced, bare_prompt
 from specializers.selfspec.grounded.checks import judge_grounded
@@ -23,7 +24,6 @@ from specializers.selfspec.grounded.voting import (
     vote_span,
 )
 from specializers.selfspec.prompts import RESPOND_STOP
-from specializers.selfspec.wording import whole_sentences
 
 # A short answer ends with its line.
 _LINE = ("\n", "###")

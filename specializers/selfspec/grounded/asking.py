@@ -10,9 +10,10 @@ import re
 from collections.abc import Sequence
 
 from harness.types import Domain, Seed
+from specializers.corpus.sentences import whole_sentences
 from specializers.selfspec.grounded.frames import Frame
 from specializers.selfspec.prompts import respond_prompt
-from specializers.selfspec.wording import plain, whole_sentences
+from specializers.selfspec.wording import plain
 
 # A line that begins so is the next task's, or the answer's.
 _NEXT = ("\n\n", "\nText:", "\nAnswer:", "\nInstruction:", "\n#")

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.doors.files import read_jsonl
 from specializers.corpus.sentences import sentences
+from specializers.sample import drawn
 from specializers.selfspec.draws import number
 from specializers.selfspec.grounded.frames import Frame
 
@@ -69,17 +69,9 @@ class Suited:
 
 
 def passages(corpus: Path, seed: int) -> list[tuple[str, str]]:
-    """(id, text) of at most 2,000 passages drawn evenly in one pass, in a drawn order.
-
-    Source: Vitter 1985, algorithm R (reservoir sampling).
-    """
+    """(id, text) of at most 2,000 passages drawn evenly in one pass, in a drawn order."""
     rng = random.Random(number("passages", seed))
-    kept: list[tuple[str, str]] = []
-    for seen, row in enumerate(read_jsonl(corpus)):
-        if seen < _POOL:
-            kept.append((row["id"], row["text"]))
-        elif (place := rng.randrange(seen + 1)) < _POOL:
-            kept[place] = (row["id"], row["text"])
+    kept = [(row["id"], row["text"]) for row in drawn(corpus, _POOL, rng)]
     rng.shuffle(kept)
     return kept
 

@@ -9,12 +9,11 @@ from harness.doors.files import read_jsonl
 from harness.types import Json
 
 
-def drawn(corpus: Path, count: int, seed: int) -> list[Json]:
+def drawn(corpus: Path, count: int, rng: random.Random) -> list[Json]:
     """`count` passages (`id`, `title`, `text`) drawn evenly, or all where there are fewer.
 
     Source: Vitter 1985, algorithm R (reservoir sampling).
     """
-    rng = random.Random(seed)
     kept: list[Json] = []
     for seen, row in enumerate(read_jsonl(corpus)):
         if seen < count:
