@@ -15,6 +15,7 @@ from harness.engines.base import EngineReport
 from harness.engines.hf.decode import by_itself, over_rows, over_slots
 from harness.engines.hf.network import Network, Unsupported
 from harness.engines.writing import Writing
+from harness.errors import out_of_memory
 
 log = logging.getLogger(__name__)
 
@@ -140,6 +141,8 @@ def check(network: Network, path: str, root: int, decode: bool) -> str:
     try:
         found = difference(network, path, root, decode)
     except FAULTS as error:
+        if out_of_memory(error):
+            raise  # says nothing about the path, which records name
         return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
     if found <= tolerance:  # false for NaN
         return ""
