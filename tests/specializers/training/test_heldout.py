@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +20,12 @@ from specializers.training.packing import collate
 from specializers.training.targets import encode
 from specializers.training.trainer import train_lora
 from tests.specializers.tiny import WORDS, hashed, save_model
-from tests.specializers.training.test_trainer import PARAMS, adapter_digest, tokenizer
+from tests.specializers.training.test_trainer import (
+    PARAMS,
+    adapter_digest,
+    tokenizer,
+    train_until_killed,
+)
 
 # Answers that nothing in the question tells: what is learnt of them is learnt by heart.
 RANDOM = [
@@ -98,38 +99,12 @@ def test_steps_are_taken_whatever_the_number_of_examples(llama: Path, tmp_path: 
         assert curve[-1]["epoch"] == pytest.approx(28 / min(28, count), rel=1e-3)
 
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from specializers.training.trainer import train_lora
-from tests.specializers.training.test_heldout import HELD, RANDOM
-
-class Killer:
-    steps = 0
-    def start(self, *_): ...
-    def finish(self): ...
-    def say(self, _): ...
-    def advance(self, count):
-        self.steps += count
-        if self.steps >= {step}:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-train_lora(Path(sys.argv[1]), "tiny", RANDOM, Path(sys.argv[2]), HELD, Killer())
-"""
-
-
 def test_killed_after_the_best_measurement_it_keeps_the_same_adapter(
     llama: Path, tmp_path: Path
 ) -> None:
     whole = train_lora(llama, "tiny", RANDOM, tmp_path / "whole", HELD, NullProgress())
     out = tmp_path / "killed"
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED.format(step=whole["kept_step"] + 1), str(llama), str(out)],
-        cwd=Path(__file__).parents[3],
-        env={**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())},
-        check=False,
-    )
-    assert done.returncode == -signal.SIGKILL
+    train_until_killed(llama, out, whole["kept_step"] + 1, "test_heldout", "RANDOM", "HELD")
     assert json.loads((out / "checkpoints" / "heldout.json").read_text())
     assert train_lora(llama, "tiny", RANDOM, out, HELD, NullProgress()) == whole
     assert adapter_digest(out) == adapter_digest(tmp_path / "whole")

@@ -228,8 +228,8 @@ def test_micro_batches_change_nothing_but_rounding(llama: Path, tmp_path: Path) 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from specializers.training.trainer import _micro_batch, train_lora
-from tests.specializers.training.test_trainer import PARAMS, EXAMPLES
+from specializers.training.trainer import train_lora
+from tests.specializers.training.{module} import {params}, {examples}
 
 class Killer:
     steps = 0
@@ -241,8 +241,31 @@ class Killer:
         if self.steps >= {step}:
             os.kill(os.getpid(), signal.SIGKILL)
 
-train_lora(Path(sys.argv[1]), "tiny", EXAMPLES, Path(sys.argv[2]), PARAMS, Killer())
+train_lora(Path(sys.argv[1]), "tiny", {examples}, Path(sys.argv[2]), {params}, Killer())
 """
+
+
+def train_until_killed(
+    folder: Path,
+    out: Path,
+    step: int,
+    module: str = "test_trainer",
+    examples: str = "EXAMPLES",
+    params: str = "PARAMS",
+) -> None:
+    """Train in a process of its own that is killed once so many steps are done.
+
+    Args:
+        module: of the tests beside this one, which has what `examples` and `params` name.
+    """
+    script = KILLED.format(step=step, module=module, examples=examples, params=params)
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(folder), str(out)],
+        cwd=Path(__file__).parents[3],
+        env={**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())},
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL
 
 
 def test_killed_in_mid_training_and_resumed_it_makes_the_same_adapter(
@@ -250,13 +273,7 @@ def test_killed_in_mid_training_and_resumed_it_makes_the_same_adapter(
 ) -> None:
     undisturbed = train(llama, tmp_path / "whole")
     out = tmp_path / "killed"
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED.format(step=3), str(llama), str(out)],
-        cwd=Path(__file__).parents[3],
-        env={**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())},
-        check=False,
-    )
-    assert done.returncode == -signal.SIGKILL
+    train_until_killed(llama, out, step=3)
     # What a kill in the middle of writing leaves behind.
     half = out / "checkpoints" / "checkpoint-9"
     half.mkdir()

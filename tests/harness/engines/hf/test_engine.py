@@ -267,6 +267,20 @@ def test_a_wrong_path_is_found_out(
         list(HFEngine(folders["llama"], path="packed").score(asked))
 
 
+def test_memory_that_runs_out_in_the_trial_says_nothing_about_the_path(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    def full(*_: Any) -> float:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr("harness.engines.hf.probe.difference", full)
+    engine = HFEngine(folders["llama"])
+    with pytest.raises(torch.OutOfMemoryError):
+        list(engine.score(requests(engine, pairs(seed=7))))
+
+
 @pytest.mark.parametrize("name", PATHS)
 def test_bfloat16_is_as_near_to_float32_as_the_plain_path(
     name: str, folders: dict[str, Path]
