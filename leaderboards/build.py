@@ -126,11 +126,18 @@ def _section(raw: RawSection, spec: BoardSpec) -> Section:
     if limit:
         # Of tasks that have no more items than that, all were asked.
         whole = all(column.n_full <= limit for column in columns)
-        title += f", limit {limit} (all items)" if whole else f", first {limit} items"
+        some = f"{limit} items a task" if _by_label(raw) else f"first {limit} items"
+        title += f", limit {limit} (all items)" if whole else f", {some}"
     signs = signals(columns, rows)
     ordered = _ordered(rows)
     readings = readings_of(raw)
     return Section(title, shots, chat, limit, columns, ordered, signs, bit_columns, readings)
+
+
+def _by_label(raw: RawSection) -> bool:
+    """Whether a task was asked other items than its first."""
+    records = (r for column in raw.columns for cell in column.cells.values() for r in cell.values())
+    return any(record.manifest.get("sample") for record in records)
 
 
 def _marked(row: Row, unlike: tuple[str, ...]) -> Row:

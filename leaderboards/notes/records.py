@@ -106,7 +106,10 @@ def _limits(placed: Sequence[Placed]) -> Iterator[str]:
     some = sorted(task for task, shortened in cut.items() if shortened)
     if some:
         what = "each task" if all(cut.values()) else listed(some)
-        yield f"Only the first items of {what} were run: these are no full test-set scores."
+        chosen = any(record.manifest.get("sample") for *_, record in placed)
+        which = "some items" if chosen else "the first items"
+        how = ", of which labels have their shares" if chosen else ""
+        yield f"Only {which} of {what} were run{how}: these are no full test-set scores."
 
 
 def _absent(placed: Sequence[Placed], records: Sequence[Record], spec: BoardSpec) -> Iterator[str]:

@@ -250,6 +250,18 @@ def test_stand_ins_and_limits_and_absent_models_are_noted():
     assert "absent: declared for this board, no record found." in notes
 
 
+def test_items_that_were_chosen_by_label_are_not_called_the_first():
+    chosen = pair(limit=8, n_full=100, sample="by label")
+    first = pair(limit=8, n_full=100)
+    for records, title, told in (
+        (chosen, "0-shot, 8 items a task", "Only some items of each task were run"),
+        (first, "0-shot, first 8 items", "Only the first items of each task were run"),
+    ):
+        board = build(records, BoardSpec("made_up", resamples=400))
+        assert [section.title for section in board.sections] == [title]
+        assert any(note.startswith(told) for note in board.notes)
+
+
 def test_no_records():
     board = build([], SPEC)
     assert board.sections == ()
