@@ -22,6 +22,7 @@ from leaderboards.stats.sheet import (
     Answers,
     Sheet,
     View,
+    mask_of,
     paired_views,
     sheet,
     summands_of,
@@ -131,14 +132,21 @@ def _agrees(table: Sheet, view: View, raw: RawColumn) -> bool:
     """Whether the sheet gives the score that each whole record of a row states.
 
     Records name an aggregation; one that another function of that name made must
-    not be computed anew into another number.
+    not be computed anew into another number. A record is asked about all of its own items,
+    also those that a failed call, or another draw, leaves out of the row's score.
     """
-    records = raw.cells[view.model]
+    records, metric = raw.cells[view.model], raw.column.metric
+    common = int(mask_of(view).sum())
     for way, score in zip(view.ways, by_way(table, view), strict=True):
         record = records[way]
-        stated = record.summary["metrics"].get(raw.column.metric)
-        whole = bool(record.summary["complete"]) and stated is not None
-        if whole and abs(float(stated) - score) > _ROUNDING * max(1.0, abs(score)):
+        stated = record.summary["metrics"].get(metric)
+        if not record.summary["complete"] or stated is None:
+            continue
+        if len(record.items) != common:
+            alone = sheet({view.model: {way: record}}, metric, table.seed)
+            own = whole_view(alone, view.model) if alone else None
+            score = estimate(alone, own) if alone and own else score
+        if abs(float(stated) - score) > _ROUNDING * max(1.0, abs(score)):
             return False
     return True
 

@@ -42,7 +42,7 @@ def test_here_and_by_a_worker_with_a_part_of_the_jobs(tmp_path: Path, model: Pat
 
     def here(names: Sequence[str]) -> Sequence[Any]:
         place = workspace(tmp_path, f"out-{next(number)}", f"path:{model}")
-        return run(names, list(TASKS), shots=SHOTS, workspace=place).records
+        return run(names, list(TASKS), shots=SHOTS, bits=False, workspace=place).records
 
     alone = check(here)
     place = workspace(tmp_path, "planned", f"path:{model}")
