@@ -137,15 +137,16 @@ def _agrees(table: Sheet, view: View, raw: RawColumn) -> bool:
     """
     records, metric = raw.cells[view.model], raw.column.metric
     common = int(mask_of(view).sum())
-    for way, score in zip(view.ways, by_way(table, view), strict=True):
+    for way, shared in zip(view.ways, by_way(table, view), strict=True):
         record = records[way]
         stated = record.summary["metrics"].get(metric)
         if not record.summary["complete"] or stated is None:
             continue
+        alone = None
         if len(record.items) != common:
             alone = sheet({view.model: {way: record}}, metric, table.seed)
-            own = whole_view(alone, view.model) if alone else None
-            score = estimate(alone, own) if alone and own else score
+        own = whole_view(alone, view.model) if alone else None
+        score = estimate(alone, own) if alone and own else shared
         if abs(float(stated) - score) > _ROUNDING * max(1.0, abs(score)):
             return False
     return True
