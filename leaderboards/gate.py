@@ -3,7 +3,7 @@
 A score fell if even the upper end of the difference's interval, paired on the
 same items, lies more than epsilon below zero. Only what was asked in the same
 way is compared: another task version, decoding, item limit, chat template or
-number of demonstrations is said, not compared; a model under two dtypes, or asked in two
+number of few-shot examples, or other words asked of an item, is said, not compared; a model under two dtypes, or asked in two
 ways, is compared with itself under the same (`leaderboards.records.sides`). Nor is a
 score of which too many answers are missing on either side: what failed may be what fell.
 """
@@ -20,6 +20,7 @@ from harness.suites.metrics import Unit, unit_of
 from harness.types import Record
 from leaderboards.board import ByDraw, Interval, Way
 from leaderboards.gather import gather, select
+from leaderboards.records.prompts import other_words
 from leaderboards.records.sides import Against, Place, against
 from leaderboards.shown import limits, points
 from leaderboards.spec import BoardSpec
@@ -46,7 +47,7 @@ EPSILON = 0.01  # one point of 100: the last digit most papers print
 class Finding:
     """One model on one task: before and now, on the items both have.
 
-    `n` counts those items; `prompts` how many of them were asked in other words.
+    `n` counts those items; `prompts` how many of them a specializer asked in other words.
     `reason` says why there is no comparison, or what else should be known.
     """
 
@@ -98,7 +99,7 @@ def _finding(pair: Against, pairs: Sequence[Against], spec: BoardSpec, epsilon: 
     sides = {"before": pair.before, "now": pair.now}
     manifests = [next(iter(draws.values())).manifest for draws in sides.values()]
     metric = spec.metrics.get(pair.place[1], str(manifests[1]["main_metric"]))
-    reason = _not_comparable(manifests, metric)
+    reason = "; ".join(filter(None, [_not_comparable(manifests, metric), _other_words(sides)]))
     if reason:
         return Finding(*place, "not comparable", metric, reason=reason)
     facts = manifests[1]["metrics"][metric]
@@ -180,6 +181,23 @@ def _not_comparable(manifests: Sequence[Mapping[str, Any]], metric: str) -> str:
     elif facts[1]["aggregation"] not in AGGREGATIONS:
         reasons.append(f"metric {metric} cannot be resampled")
     return "; ".join(reasons)
+
+
+def _other_words(sides: Mapping[str, ByDraw]) -> str:
+    """That items were asked in other words before; "" if none was.
+
+    What a specializer makes of a prompt may change: that is what is compared.
+    """
+    before, now = sides["before"], sides["now"]
+    each = (other_words(before[way], now[way]) for way in sorted(before.keys() & now.keys()))
+    found = next(filter(None, each), None)
+    if found is None:
+        return ""
+    name, apart, common = found
+    return (
+        f"{apart} of {common} items were asked in other words in the baseline, the first {name}: "
+        "the task or its few-shot examples changed"
+    )
 
 
 def _prompts(draws: ByDraw) -> dict[tuple[Way, str], str]:

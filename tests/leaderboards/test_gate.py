@@ -119,16 +119,36 @@ def test_a_model_that_vanished_closes_the_gate_and_a_new_one_does_not():
     assert [f.model for f in failed(found)] == ["tiny"]
 
 
-def test_only_items_of_both_sides_are_compared_and_other_prompts_are_told():
-    before = [item(i, 1) for i in range(10)]
-    now = [item(i, 1, prompt_sha256="f" * 64) for i in range(5, 20)]
+def test_only_items_of_both_sides_are_compared():
+    before, now = [item(i, 1) for i in range(10)], [item(i, 1) for i in range(5, 20)]
     (found,) = compare([record_of("tiny", "one", before)], [record_of("tiny", "one", now)])
-    assert (found.n, found.prompts) == (5, 5)
+    assert (found.n, found.prompts) == (5, 0)
     assert (
         found.reason == "5 of 20 answers are missing now, more than 2 %; "
         "5 items before are not scored in both; 10 items now are not scored in both"
     )
-    assert "5 prompts differ" in summary([found], 0.01, "main")
+
+
+def test_items_asked_in_other_words_are_not_compared():
+    before = [item(i, 1) for i in range(10)]
+    now = [item(i, 1, **({"prompt_sha256": "f" * 64} if i in (4, 7) else {})) for i in range(10)]
+    (found,) = compare([record_of("tiny", "one", before)], [record_of("tiny", "one", now)])
+    assert found.verdict == "not comparable"
+    assert failed([found]) == [found]
+    assert found.reason == (
+        "2 of 10 items were asked in other words in the baseline, the first i0004: "
+        "the task or its few-shot examples changed"
+    )
+
+
+def test_what_a_specializer_makes_of_the_same_words_is_compared_and_told():
+    asked = {"asked_sha256": "a" * 64}
+    facts = {"specializer": "rag", "artifact_facts": {"passages": 3}, "base": "tiny"}
+    before = record_of("rag-tiny", "one", [item(i, 1, **asked) for i in range(9)], **facts)
+    again = [item(i, 1, **asked, prompt_sha256="f" * 64) for i in range(9)]
+    (found,) = compare([before], [record_of("rag-tiny", "one", again, **facts)])
+    assert (found.verdict, found.prompts) == ("same", 9)
+    assert "9 prompts differ" in summary([found], 0.01, "main")
 
 
 def test_other_numerics_are_compared_and_told():
