@@ -2,10 +2,11 @@
 
 A score fell if even the upper end of the difference's interval, paired on the
 same items, lies more than epsilon below zero. Only what was asked in the same
-way is compared: another task version, decoding, item limit, chat template or
-number of few-shot examples, or other words asked of an item, is said, not compared; a model under two dtypes, or asked in two
-ways, is compared with itself under the same (`leaderboards.records.sides`). Nor is a
-score of which too many answers are missing on either side: what failed may be what fell.
+way is compared: another task version, decoding, item limit, chat template,
+number of few-shot examples or other words is said, not compared; a model under two
+dtypes, or asked in two ways, is compared with itself under the same
+(`leaderboards.records.sides`). Nor is a score of which too many answers are missing
+on either side: what failed may be what fell.
 """
 
 from __future__ import annotations

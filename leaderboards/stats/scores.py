@@ -155,7 +155,8 @@ def _further(sheet: Sheet, view: View) -> _Further | None:
     if found is None:
         return None
     # Without items that only others answered, and labels that only others were asked.
-    told = own[:, own.any(axis=(0, 2))][:, :, own.any(axis=(0, 1))]
+    counted = own.any(axis=(0, 1)) & np.concatenate(found).any(axis=0)
+    told = own[:, own.any(axis=(0, 2))][:, :, counted]
     return _Further(f"{sheet.seed}|{sha256(told.tobytes()).hexdigest()}", *found)
 
 

@@ -22,7 +22,8 @@ from leaderboards.text.latex import _escaped, render_latex
 from leaderboards.text.render import render_csv, render_json, render_markdown
 from leaderboards.text.verdict import BETTER, WORSE, judged
 from tasks.aggregation import AGGREGATIONS
-from tests.leaderboards.generated import SPEC, answers, boards, law, patient
+from tests.leaderboards.generated import SPEC, a_row, answers, boards, law, patient
+from tests.leaderboards.records import record_of
 
 pytestmark = patient
 
@@ -113,6 +114,22 @@ def test_a_model_more_changes_no_others_score_difference_or_p(records, data):
         )  # fmt: skip
         assert told(cell.difference) == told(other.difference)
         assert told(cell.clean) == told(other.clean)
+
+
+def test_a_label_that_only_others_were_asked_moves_no_interval():
+    def answered_with(model, pairs, weights):
+        rows = [a_row(n, "ok", pair, "macro_f1", f"d{n}", False) for n, pair in enumerate(pairs)]
+        return record_of(
+            model, "t", rows, metric="macro_f1", aggregation="macro_f1", n_full=6,
+            model_digest=weights * 64,
+        )  # fmt: skip
+
+    # The second label is given by `b`, and asked of `c` alone.
+    records = [answered_with("b", [[0, 0]] * 5 + [[0, 1]], "b")]
+    more = [*records, answered_with("c", [[1, 0]], "c")]
+    before, after = cells(build(records, SPEC)), cells(build(more, SPEC))
+    for place, cell in before.items():
+        assert cell.interval == after[place].interval
 
 
 @law
