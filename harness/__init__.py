@@ -15,6 +15,24 @@ from typing import Any
 import lm_eval.models  # noqa: F401  (lm-eval's own models, before one of ours is added)
 from lm_eval.api.registry import model_registry
 
+__all__ = [
+    "ask",
+    "checks",
+    "contract",
+    "errors",
+    "files",
+    "lm",
+    "moved_names",
+    "plan",
+    "pool",
+    "progress",
+    "record",
+    "registry",
+    "run",
+    "store",
+    "types",
+]
+
 if "bench-hf" not in model_registry:
     model_registry.register("bench-hf", target="harness.lm:BenchHF")
 

@@ -2,6 +2,8 @@
 
 import harness  # noqa: F401  (answers imports of places left in 0.2)
 
+__all__ = ["domain", "seed_check"]
+
 BUILT_IN: dict[str, str] = {
     "selfspec": "specializers.selfspec.specializer:SelfSpec",
     "seedsft": "specializers.controls.seedsft:SeedSft",

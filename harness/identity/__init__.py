@@ -7,3 +7,5 @@
 
 docs/reuse.md is the page to it.
 """
+
+__all__ = ["answers", "content", "recorded", "task", "things"]

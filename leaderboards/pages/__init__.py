@@ -1,1 +1,3 @@
 """A board as static pages, without server or network."""
+
+__all__ = ["figures", "files", "items", "nearest", "plots", "provenance", "serve", "write"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+__all__ = ["domain_files", "specializer_file"]
+
 _SAMPLES = Path(__file__).parent
 
 

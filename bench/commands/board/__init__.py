@@ -1,1 +1,3 @@
 """`bench board`: one file a part."""
+
+__all__ = ["build"]

@@ -1,1 +1,3 @@
 """What names stand for: tasks, groups, tags and suites; and why a file is none of them."""
+
+__all__ = ["catalogue", "faults", "groups", "rows"]
