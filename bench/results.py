@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from bench.planning import Machine, Need, Stage
     from harness.types import Record
-    from leaderboards.board import Board, Difference
+    from leaderboards.board import Average, Board, Cell, Difference, Interval, Section
     from leaderboards.explain import Explanation as Changes
     from leaderboards.spec import BoardSpec
     from leaderboards.sweeps import Sweep
@@ -71,18 +71,48 @@ def _cell(record: Record) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A model minus another on the same items, resampled together."""
+    """A model minus another on the same items, resampled together.
+
+    `table` is the title of the table it is of, `task` the task, "" for the average. `bounds` is
+    between what the difference lies whatever the missing answers of the two are; None where
+    none is missing, or the metric has no known range.
+    """
 
     model: str
     other: str
     difference: Difference
+    table: str = ""
+    task: str = ""
+    bounds: Interval | None = None
 
     @property
     def verdict(self) -> str:
         """ "better", "worse" or why neither may be said."""
+        from leaderboards.shown import points
         from leaderboards.text.verdict import judged
 
-        return judged(self.difference)
+        said = judged(self.difference)
+        if not self.difference.lacking or self.bounds is None:
+            return said
+        low, high = (
+            points(end, sign=True, unit=self.difference.unit)
+            for end in (self.bounds.low, self.bounds.high)
+        )
+        return f"{said}: with these wrong or right it is between {low} and {high}"
+
+
+def _gap_bounds(one: Cell | Average | None, two: Cell | Average | None) -> Interval | None:
+    """Between what a difference lies, whatever the missing answers of the two are."""
+    from leaderboards.board import Interval
+
+    ends = []
+    for entry in (one, two):
+        if entry is None or entry.score is None or (entry.missing and entry.bounds is None):
+            return None
+        ends.append(entry.bounds or Interval(entry.score, entry.score))
+    if all(end.low == end.high for end in ends):
+        return None
+    return Interval(ends[0].low - ends[1].high, ends[0].high - ends[1].low)
 
 
 @dataclass(frozen=True)
@@ -124,33 +154,74 @@ class Leaderboard:
         return pandas.read_csv(io.StringIO(render_csv(self.board)))
 
     def compare(self, model: str, other: str, *, task: str = "") -> Comparison:
-        """The difference of two rows of a table on the same items, whatever their bases.
+        """The difference of two rows on the same items, whatever their bases.
+
+        It is of the first table that holds both; `Comparison.table` names it.
 
         Args:
-            task: on that task alone; "" is the average, or the one task of a table that has one.
+            task: on that task alone, as the table names it; "" is the average, or the one
+                task of a table that has one.
 
         Raises:
-            UserError: a row is not there, or no table has both.
+            UserError: a row or the task is not there, two columns are of that task, or no table
+                has both rows on it (for an average: on every task that counts).
         """
         from leaderboards.gather import gather
+        from leaderboards.records.rows import told_unlike
         from leaderboards.stats.contrasts import average_contrasts, task_contrast
 
         known = {row.label for section in self.board.sections for row in section.rows}
         for name in (model, other):
             if name not in known:
                 raise UserError(f"no row '{name}' on this board.{did_you_mean(name, known)}")
-        resamples = self.spec.resamples
-        for table in gather(self.records, self.spec):
-            columns = [c for c in table.columns if {model, other} <= set(c.cells)]
-            chosen = [c for c in columns if c.column.task == task] if task else columns
-            if len(chosen) == 1:
-                found = task_contrast(chosen[0], model, other, resamples)
+        resamples, most = self.spec.resamples, self.spec.missing
+        for section, raw in zip(self.board.sections, gather(self.records, self.spec), strict=True):
+            place = self._place(section, task)
+            if not {model, other} <= set(raw.rows) or place is None:
+                continue
+            if place >= 0:
+                column = raw.columns[place]
+                both = {model, other} <= set(column.cells)
+                found = task_contrast(column, model, other, resamples, most) if both else None
             else:
-                means = average_contrasts(table, [(model, other)], resamples)
-                found = means.get((model, other))
+                pair = (model, other)
+                found = average_contrasts(raw, [pair], resamples, most).get(pair)
             if found is not None:
-                return Comparison(model, other, found)
-        raise UserError(f"'{model}' and '{other}' share no table of this board.")
+                unlike = told_unlike(raw.rows[model], raw.rows[other])
+                rows = {row.label: row for row in section.rows}
+                entries = [
+                    rows[name].cells[place] if place >= 0 else rows[name].average
+                    for name in (model, other)
+                ]
+                return Comparison(
+                    model,
+                    other,
+                    replace(found, unlike=unlike),
+                    section.title,
+                    section.columns[place].task if place >= 0 else "",
+                    _gap_bounds(*entries),
+                )
+        what = f"on '{task}'" if task else "on every task that counts; name one by 'task'"
+        raise UserError(f"no table of this board has '{model}' and '{other}' {what}.")
+
+    def _place(self, section: Section, task: str) -> int | None:
+        """The column of a task; -1 for the average of several, None where there is no such."""
+        from leaderboards.shown import column_name
+
+        columns = section.columns
+        if not task:
+            counted = [n for n, column in enumerate(columns) if column.in_average]
+            return counted[0] if len(counted) == 1 else -1
+        names = [column_name(column, columns) for column in columns]
+        found = [n for n, name in enumerate(names) if task in (name, columns[n].task)]
+        if len(found) > 1 and task not in names:
+            told = ", ".join(repr(names[n]) for n in found)
+            raise UserError(f"task '{task}' has several columns in {section.title}: {told}.")
+        if not found and section == self.board.sections[-1]:
+            every = {c.task for part in self.board.sections for c in part.columns}
+            if task not in every:
+                raise UserError(f"no task '{task}' on this board.{did_you_mean(task, every)}")
+        return (names.index(task) if task in names else found[0]) if found else None
 
     def _repr_html_(self) -> str:
         """The board's tables with their intervals, as the terminal shows them."""

@@ -11,6 +11,7 @@ __all__ = [
     "gate",
     "gather",
     "publish",
+    "shown",
     "spec",
     "sweeps",
 ]

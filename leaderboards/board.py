@@ -45,6 +45,7 @@ class Difference:
         lower_is_better: a negative difference is a gain.
         lacking: the larger of the two rows' shares of missing answers, where it is above
             what a board ranks: what failed may be what differs; else 0.
+        leaks: of the `n` items, those found in what either of the two was made from.
     """
 
     other: str
@@ -63,6 +64,7 @@ class Difference:
     lower_is_better: bool = False
     lacking: float = 0.0
     wordings: tuple[int, ...] = ()
+    leaks: int = 0
 
     @property
     def significant(self) -> bool:
@@ -308,7 +310,9 @@ class GroupScore:
     """A group's own score of one row, as lm-eval averages it (see `leaderboards.stats.groups`).
 
     `asked` says with how many shots and whether as chats; `weighted` whether tasks count by
-    their items. `interval` is for these tasks with other documents.
+    their items. `interval` is for these tasks with other documents. `missing` is the
+    largest share of missing answers on any of them, `leaked` the items found in what the model
+    was made from.
     """
 
     group: str
@@ -324,6 +328,8 @@ class GroupScore:
     n: int
     documents: int
     unit: Unit = "share"
+    missing: float = 0.0
+    leaked: int = 0
 
 
 @dataclass(frozen=True)
@@ -363,6 +369,7 @@ _UNSAID: tuple[tuple[str, Any], ...] = (
     ("weight", 0.0),
     ("lower_is_better", False),
     ("lacking", 0.0),
+    ("leaks", 0),
     # One wording and one make: the score itself is that of each.
     *(("wordings", [0]), ("wordings", []), ("by_wording", []), ("makes", [0]), ("by_make", [])),
 )

@@ -56,6 +56,13 @@ def probability(p: float) -> str:
     return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
+def cautions(missing: float, leaked: int) -> str:
+    """ " (5.0 % missing, 2 leaked)" of a score that stands in a sentence; else ""."""
+    told = [f"{100 * missing:.1f} % missing"] if missing else []
+    told += [f"{leaked} leaked"] if leaked else []
+    return f" ({', '.join(told)})" if told else ""
+
+
 def places(rank: tuple[int, int] | None) -> str:
     """A range of ranks."""
     if rank is None:

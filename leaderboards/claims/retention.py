@@ -40,6 +40,8 @@ def _gap(section: Section, row: Row) -> Difference | None:
 
 def _verdict(gap: Difference, margin: float) -> str:
     told = f"{points(margin)} points"
+    if gap.lacking:
+        return f"not shown: {100 * gap.lacking:.1f} % of the answers are missing"
     if gap.interval.low >= -margin:
         return f"not worse by more than {told}"
     if gap.interval.high < -margin:
@@ -54,9 +56,10 @@ def retention_notes(
     for one in found:
         gap = one.difference
         span = limits(gap.interval, sign=True)
+        leaked = f", {gap.leaks} items leaked" if gap.leaks else ""
         yield (
             f"{one.label} on {suite} ({one.title}, {one.tasks} tasks) against {gap.other}: "
-            f"{points(gap.value, sign=True)} {span}: {one.verdict}."
+            f"{points(gap.value, sign=True)} {span}{leaked}: {one.verdict}."
         )
     told = {one.label for one in found}
     lacking = sorted(

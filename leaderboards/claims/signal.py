@@ -14,7 +14,7 @@ from statistics import fmean, stdev
 
 from leaderboards.board import Cell, Column, Row, Section, Signal
 from leaderboards.claims.floors import FLOOR
-from leaderboards.shown import listed, points, task_name
+from leaderboards.shown import cautions, listed, points, task_name
 
 TELLS = 2.0  # by judgement: chance alone gives a ratio of 1
 _HALF = 1.96  # standard errors in half an interval
@@ -68,11 +68,12 @@ def signal_notes(section: Section) -> Iterator[str]:
         cells = [cell for n in kept if (cell := row.cells[n]) is not None]
         if cells and row.average is not None:
             value = fmean(cell.score or 0.0 for cell in cells)
-            means.append((-value, row.label, row.average.score))
+            told = cautions(max(cell.missing for cell in cells), sum(cell.leaked for cell in cells))
+            means.append((-value, row.label, row.average.score, told))
     if means:
         shown = [
-            f"{label} {points(-value)} (of all {points(whole)})"
-            for value, label, whole in sorted(means)
+            f"{label} {points(-value)}{told} (of all {points(whole)})"
+            for value, label, whole, told in sorted(means)
         ]
         line += f" Without them the averages are {listed(shown)}."
     yield line

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 
 from markupsafe import Markup
 
-from leaderboards.board import Average, Cell, Row, Section, in_points
+from leaderboards.board import Average, Cell, Difference, Row, Section, in_points
 from leaderboards.pages.plots import Bar, Curve, Stack, curves, forest, stacks
 from leaderboards.pages.provenance import SweepCurves
 from leaderboards.shown import limits, points
+from leaderboards.text.marks import gap_marks
 
 MOST_CURVES = 6  # that a reader can tell apart
 MOST_BARS = 40  # a longer plot is no picture any more; the table has the rest
@@ -56,19 +57,25 @@ def model_differences(key: str, rows: Iterable[tuple[Row, Cell]]) -> Markup | No
     )
 
 
+def difference_bar(label: str, gap: Difference) -> Bar:
+    """A difference as a line of a forest plot."""
+    return Bar(
+        label=label,
+        value=in_points(gap.value, gap.unit),
+        low=in_points(gap.simultaneous.low, gap.unit),
+        high=in_points(gap.simultaneous.high, gap.unit),
+        sure=gap.significant and not gap.lacking,
+        alone=limits(gap.interval, sign=True, unit=gap.unit),
+        gain=gap.gain > 0,
+        marks=gap_marks(gap),
+    )
+
+
 def _forest(
     key: str, title: str, description: str, found: Sequence[tuple[str, Cell | Average | None]]
 ) -> Markup | None:
     bars = [
-        Bar(
-            label=label,
-            value=in_points(gap.value, gap.unit),
-            low=in_points(gap.simultaneous.low, gap.unit),
-            high=in_points(gap.simultaneous.high, gap.unit),
-            sure=gap.significant and not gap.lacking,
-            alone=limits(gap.interval, sign=True, unit=gap.unit),
-            gain=gap.gain > 0,
-        )
+        difference_bar(label, gap)
         for label, cell in found
         if cell is not None and (gap := cell.difference) is not None
     ]

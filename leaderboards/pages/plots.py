@@ -32,8 +32,8 @@ _NEAR = 35.0  # percent across within which two may meet on a phone
 class Bar:
     """A difference with its interval, on a line of its own.
 
-    `sure` where it is significant; `alone` is its interval were it the only one, as text;
-    `gain` whether it is for the better.
+    `sure` where it is significant; `marks` stand on its value; `alone` is its interval were it
+    the only one, as text; `gain` whether it is for the better.
     """
 
     label: str
@@ -43,6 +43,7 @@ class Bar:
     sure: bool
     alone: str
     gain: bool
+    marks: str
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def forest(key: str, title: str, description: str, bars: Sequence[Bar]) -> Marku
         y = number * _ROW
         kind = "sure" if bar.sure else "unsure"
         side = "up" if bar.gain else "down"
-        text = signed(bar.value) + ("*" if bar.sure else "")
+        text = signed(bar.value) + bar.marks
         body.append(text_at(0, y + 14, bar.label, "name"))
         body.append(text_at(100, y + 14, f"{text} {_interval(bar)}", "number end"))
         if bar.low is not None and bar.high is not None:
@@ -85,7 +86,8 @@ def forest(key: str, title: str, description: str, bars: Sequence[Bar]) -> Marku
             )
         body.append(_dot(scale(bar.value), y + 27, f"dot {kind} {side}"))
     rows = [
-        (bar.label, signed(bar.value), _interval(bar), bar.alone, _yes(bar.sure)) for bar in bars
+        (bar.label, signed(bar.value) + bar.marks, _interval(bar), bar.alone, _yes(bar.sure))
+        for bar in bars
     ]
     head = ("", "difference", "95% interval", "alone", "significant")
     return figure(key, title, description, height + 22, body, head, rows)

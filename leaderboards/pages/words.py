@@ -60,16 +60,17 @@ def meaning(cell: Cell) -> str:
         text += f", {cell.leaked} leaked"
     gap = cell.difference
     if gap is not None:
-        verdict = "significant" if gap.significant else "not significant"
         text += (
             f". {points(gap.value, sign=True, unit=unit)} "
             f"{limits(gap.simultaneous, sign=True, unit=unit)} against "
-            f"{gap.other}: {verdict}, p {probability(gap.p_holm)} corrected ({gap.test}; "
+            f"{gap.other}: {said(gap)}, p {probability(gap.p_holm)} corrected ({gap.test}; "
             f"alone {limits(gap.interval, sign=True, unit=unit)}), "
             f"of {gap.n} items{pair_draws(gap)}"
         )
         if gap.lacking:
             text += f"; {100 * gap.lacking:.1f} % of the answers of one of the two are missing"
+        if gap.leaks:
+            text += f"; {gap.leaks} of these items are in what one of the two was made from"
         if gap.unlike:
             text += f"; not run alike: {', '.join(gap.unlike)}"
     return text + "."
@@ -94,6 +95,13 @@ def verdicts(section: Section) -> list[Json]:
             }
         )
     return found
+
+
+def said(found: Difference) -> str:
+    """Whether a difference is significant; no verdict where too many answers are missing."""
+    if found.lacking:
+        return "too many answers missing for a verdict"
+    return "significant" if found.significant else "not significant"
 
 
 def tone(found: Difference) -> str:

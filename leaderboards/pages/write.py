@@ -44,6 +44,7 @@ from leaderboards.pages.words import (
     mark,
     meaning,
     reach,
+    said,
     task_names,
     tone,
     verdicts,
@@ -289,7 +290,7 @@ def _environment() -> Any:
     environment.filters |= {
         "points": points, "limits": limits, "places": places, "difference": difference,
         "probability": probability, "bar": bar, "gap_bar": gap_bar, "meaning": meaning,
-        "breakable": breakable, "tone": tone, "fact": fact, "mark": mark,
+        "breakable": breakable, "tone": tone, "said": said, "fact": fact, "mark": mark,
         "signed": gap, "ends": ends, "row_name": row_name,
         "column_width": column_width, "columns_width": columns_width, "task_names": task_names,
         "address": lambda text: quote(text, safe=""),

@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.files import digest
 from harness.identity.recorded import is_base_of
+from harness.leaks.report import LEAKED
 from harness.types import Record
 from leaderboards.board import RawSection
 from leaderboards.claims.floors import is_floor
@@ -115,9 +116,19 @@ def compared_with(raw: RawSection, baseline: str) -> dict[str, tuple[str, tuple[
                 for other, unlike in candidates.items()
             }
             nearest = min(order, key=lambda other: order[other])
-            unlike = candidates[nearest]
-            result[label] = (nearest, tuple(unlike[name] for name in _TOLD if name in unlike))
+            result[label] = (nearest, told_unlike(record, rows[nearest]))
     return result
+
+
+def told_unlike(record: Record, other: Record) -> tuple[str, ...]:
+    """In what two rows were not run alike, of what is told beside a difference."""
+    unlike = _unlike(record, other)
+    return tuple(unlike[name] for name in _TOLD if name in unlike)
+
+
+def leaked_ids(record: Record) -> frozenset[str]:
+    """The items of a record that were found in what its model was made from."""
+    return frozenset(item["id"] for item in record.items if LEAKED in item.get("flags", ()))
 
 
 def without_base(raw: RawSection) -> list[tuple[str, str]]:

@@ -61,6 +61,7 @@ class _Mean:
     unseen: Unseen = field(default_factory=Unseen)
     documents: list[int] = field(default_factory=list)
     n: int = 0
+    leaks: int = 0
     draws: set[int] = field(default_factory=set)
     wordings: set[int] = field(default_factory=set)
     below: float = 0.0
@@ -204,6 +205,7 @@ class Averages:
             mean.add(found.value, found.samples, found.documents, found.looseness, found.levels)
             mean.null += found.null
             mean.n += found.n
+            mean.leaks += found.leaks
             mean.draws.update(found.draws)
             mean.wordings.update(found.wordings)
         kept = [scored.spread.labels.index(label) for label in self._ranked]
@@ -329,4 +331,5 @@ def _difference(other: str, mean: _Mean) -> Difference:
         n=mean.n,
         draws=tuple(sorted(mean.draws)),
         wordings=tuple(sorted(mean.wordings)),
+        leaks=mean.leaks,
     )

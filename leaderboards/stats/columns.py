@@ -183,6 +183,7 @@ def _difference(
         draws=found.draws,
         wordings=found.wordings,
         lower_is_better=lower,
+        leaks=found.leaks,
     )
 
 

@@ -32,8 +32,9 @@ from tasks.resample import score_of_sums
 class Contrast:
     """One model minus another: value, resamples, randomisation distribution, p.
 
-    `n` counts the items both answered, `documents` theirs. `draws` and `wordings` are those
-    both have, () where these are all that either has. The p is of these wordings and makes.
+    `n` counts the items both answered, `leaks` those of them that either was made from,
+    `documents` theirs. `draws` and `wordings` are those both have, () where these are all that
+    either has. The p is of these wordings and makes.
     """
 
     value: float
@@ -42,6 +43,7 @@ class Contrast:
     p: float
     test: str
     n: int
+    leaks: int
     documents: int
     draws: tuple[int, ...]
     wordings: tuple[int, ...]
@@ -96,6 +98,7 @@ def contrast(
             held = covered[:, index] > 0
             own = [sheet.answers[view.model].ways for view in (first, second)]
             n = int(mask_of(first).sum())
+            leaked = sheet.answers[first.model].leaked | sheet.answers[second.model].leaked
             ours, theirs = one[held, index], two[held, index]
             binary = _binary(sheet, ours, theirs, independent=n == len(ours))
             p = (
@@ -114,6 +117,7 @@ def contrast(
                 p=p,
                 test="McNemar, exact" if binary else "randomisation",
                 n=n,
+                leaks=int((mask_of(first) & leaked).sum()),
                 documents=len(ours),
                 draws=_shared(first, own, "draw"),
                 wordings=_shared(first, own, "wording"),

@@ -19,20 +19,32 @@ from leaderboards.stats.significance import holm
 from leaderboards.stats.simultaneous import Family, together
 
 
-def task_contrast(raw: RawColumn, first: str, second: str, resamples: int) -> Difference | None:
-    """The difference of two row labels on one task, first minus second."""
-    opened = open_column(_two(raw, first, second))
+def task_contrast(
+    raw: RawColumn, first: str, second: str, resamples: int, most: float = MOST_MISSING
+) -> Difference | None:
+    """The difference of two row labels on one task, first minus second.
+
+    Args:
+        most: the share of missing answers above which it has no verdict.
+    """
+    opened = open_column(_two(raw, first, second), most)
     scored = score_column(opened, {first: second}, resamples)
-    return lacking(scored.cells, MOST_MISSING)[first].difference
+    return lacking(scored.cells, most)[first].difference
 
 
 def average_contrasts(
-    raw: RawSection, pairs: Sequence[tuple[str, str]], resamples: int
+    raw: RawSection,
+    pairs: Sequence[tuple[str, str]],
+    resamples: int,
+    most: float = MOST_MISSING,
 ) -> dict[tuple[str, str], Difference]:
     """The average difference of each pair of row labels, first minus second.
 
     p is corrected (Holm) over the pairs, and the intervals hold for all of them at once. A
     pair that does not share every task that counts has none.
+
+    Args:
+        most: the share of missing answers above which one has no verdict.
     """
     found, loose, family = {}, {}, Family()
     for first, second in pairs:
@@ -43,11 +55,11 @@ def average_contrasts(
         ]
         if len(columns) < sum(column.column.in_average for column in raw.columns):
             continue
-        opened = [open_column(column) for column in columns]
+        opened = [open_column(column, most) for column in columns]
         means = Averages(opened, {first: second}, resamples)
         for column in opened:
             means.add(score_column(column, {first: second}, resamples, means.pairs))
-        average = means.result().get(first)
+        average = lacking(means.result(), most).get(first)
         if average is not None and average.difference is not None:
             found[first, second] = average.difference
             loose[first, second] = means.loose((first, second))

@@ -15,6 +15,7 @@ import numpy as np
 from harness.suites.metrics import unit_of
 from harness.types import Json, Record
 from leaderboards.board import ByDraw, GroupScore, Interval, RawSection, way_of
+from leaderboards.records.rows import leaked_ids
 from leaderboards.stats.resampling import Floats, interval
 from leaderboards.stats.scores import documents_of, resample
 from leaderboards.stats.sheet import sheet, whole_view
@@ -96,7 +97,15 @@ def _scores(
             n=int(sum(sizes)),
             documents=documents,
             unit=unit,
+            missing=max(_missing(records[task]) for task in names),
+            leaked=sum(len(leaked_ids(records[task])) for task in set(names)),
         )
+
+
+def _missing(record: Record) -> float:
+    """The share of a record's items without a score."""
+    n = int(record.summary["n"])
+    return (n - int(record.summary["n_scored"])) / n if n else 0.0
 
 
 def _filters(metric: str, records: Iterable[Record]) -> list[str]:

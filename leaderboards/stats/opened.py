@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from harness.leaks.report import LEAKED
 from harness.suites.metrics import Unit
 from harness.types import UNSCORED
 from leaderboards.board import ByDraw, Cell, Column, RawColumn
 from leaderboards.claims.answers import one_answer
 from leaderboards.claims.floors import floors_of
 from leaderboards.gather import resampled
+from leaderboards.records.rows import leaked_ids
 from leaderboards.spec import MOST_MISSING
 from leaderboards.stats.missing import bounds, missing_share
 from leaderboards.stats.scores import by_level, by_way, documents_of, estimate, item_weight
@@ -179,12 +179,7 @@ def _cell(draws: ByDraw, column: Column) -> Cell:
     summaries = [record.summary for record in draws.values()]
     values = [summary["metrics"].get(column.metric) for summary in summaries]
     known = [float(value) for value in values if value is not None]
-    leaked = {
-        item["id"]
-        for record in draws.values()
-        for item in record.items
-        if LEAKED in item.get("flags", ())
-    }
+    leaked = frozenset[str]().union(*map(leaked_ids, draws.values()))
     items = {item["id"] for record in draws.values() for item in record.items}
     unscored = {
         item["id"]

@@ -9,9 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from leaderboards.board import Row
-from leaderboards.pages.figures import average_differences, gain_parts, sweep_curves
-from leaderboards.pages.plots import Bar, forest
-from leaderboards.shown import limits, points
+from leaderboards.pages.figures import (
+    average_differences,
+    difference_bar,
+    gain_parts,
+    sweep_curves,
+)
+from leaderboards.pages.plots import forest
+from leaderboards.shown import points
 from leaderboards.study import tables
 from leaderboards.study.domains import crosses
 from leaderboards.study.figures import picture
@@ -139,15 +144,7 @@ def _result(table: Table, method: str, pictures: dict[str, str]) -> dict[str, An
     if table.contrasts:
         against = f"{table.key}-controls"
         bars = [
-            Bar(
-                f"{first} − {second}",
-                100 * gap.value,
-                100 * gap.simultaneous.low,
-                100 * gap.simultaneous.high,
-                gap.significant,
-                limits(gap.interval, sign=True),
-                gap.gain > 0,
-            )
+            difference_bar(f"{first} − {second}", gap)
             for (first, second), gap in table.contrasts.items()
         ]
         title = "The method against each control, on average"

@@ -13,7 +13,7 @@ from leaderboards.study.domains import Cross
 from leaderboards.study.sources import Published, Table
 from leaderboards.sweeps import AVERAGE
 from leaderboards.text.escape import escaped
-from leaderboards.text.grids import difference
+from leaderboards.text.grids import difference, score
 from leaderboards.text.verdict import judged, verdict
 
 
@@ -77,7 +77,7 @@ def averages(table: Table) -> str:
         rows.append(
             (
                 row.label,
-                f"{points(average.score)} {limits(average.interval)}" if average else NOTHING,
+                score(average),
                 difference(gap),
                 probability(gap.p_holm) if gap else NOTHING,
                 judged(gap) if gap else NOTHING,

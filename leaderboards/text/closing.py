@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from leaderboards.board import Board, Difference, Row, Section
 from leaderboards.shown import limits, points
+from leaderboards.text.marks import leak_mark
 from leaderboards.text.verdict import BETTER, WORSE, judged
 
 FEW = 100  # items a task below which no single task tells two models apart but by a wide gap
@@ -83,7 +84,7 @@ def _limit(section: Section, *, named: bool) -> Iterator[str]:
 
 
 def _told(found: Difference) -> str:
-    gap = points(found.value, sign=True, unit=found.unit)
+    gap = points(found.value, sign=True, unit=found.unit) + leak_mark(found)
     return f"{gap} {limits(found.simultaneous, sign=True, unit=found.unit)}, {judged(found)}"
 
 

@@ -8,7 +8,7 @@ from statistics import stdev
 from leaderboards.board import Average, Cell, Difference, Row, Section
 from leaderboards.shown import NOTHING, limits, places, points, probability, task_name
 from leaderboards.text.grids import FEW_MODELS, Grid, compared, difference, score
-from leaderboards.text.marks import row_name
+from leaderboards.text.marks import marks, row_name
 
 INTERVALS_ABREAST = 3  # tasks whose scores stand beside their ranks
 
@@ -59,9 +59,9 @@ def _tests(section: Section, row: Row) -> Grid:
         strong = frozenset({len(lines)})
         lines.append(_test_line("average", row.average.difference))
     for column, cell in zip(section.columns, row.cells, strict=True):
-        if cell is not None and cell.clean is not None:
+        if cell is not None and cell.clean is not None and (gap := cell.difference) is not None:
             name = task_name(column, section.columns)
-            lines.append(_test_line(f"{name}, without {_leaked(cell)} leaked", cell.clean))
+            lines.append(_test_line(f"{name}, without {gap.leaks} leaked", cell.clean))
     others = {cell.difference.other for cell in row.cells if cell and cell.difference}
     header = ("task (metric)", "n", "difference", "alone", "p", "p (Holm)", "detectable", "test")
     title = f"{section.title}: {row.label} against {', '.join(sorted(others))}"
@@ -79,13 +79,6 @@ def _test_line(name: str, found: Difference) -> tuple[str, ...]:
         points(found.detectable, unit=found.unit),
         found.test,
     )
-
-
-def _leaked(cell: Cell) -> int:
-    """How many items of a comparison are leaked to either of the two."""
-    assert cell.difference is not None
-    assert cell.clean is not None
-    return cell.difference.n - cell.clean.n
 
 
 def _to_best(section: Section) -> Grid:
@@ -231,7 +224,7 @@ def _readings(section: Section) -> Grid:
                 ),
                 f"{100 * one.copied / one.items:.0f} %" if one.items else NOTHING,
                 points(one.strict, unit=unit),
-                points(cell.score if cell else None, unit=unit),
+                f"{points(cell.score, unit=unit)}{marks(cell)}" if cell else NOTHING,
                 points(one.lenient, unit=unit),
             )
         )

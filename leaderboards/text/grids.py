@@ -96,7 +96,7 @@ def _group_cell(found: GroupScore | None) -> str:
     if found is None:
         return NOTHING
     span = limits(found.interval, unit=found.unit)
-    return f"{points(found.score, unit=found.unit)} {span}".strip()
+    return f"{points(found.score, unit=found.unit)}{marks(found)} {span}".strip()
 
 
 def legend(board: Board) -> list[str]:
@@ -246,10 +246,11 @@ def _matrices(section: Section) -> list[Grid]:
             line = [row_name(row)]
             for number in numbers:
                 cell = row.cells[number]
-                shown = f"{points(cell.score, unit=cell.unit)}{marks(cell)}" if cell else NOTHING
-                line.append(
-                    shown + (gap_marks(cell.difference) if cell and cell.difference else "")
-                )
+                beside = marks(cell)
+                shown = f"{points(cell.score, unit=cell.unit)}{beside}" if cell else NOTHING
+                if cell and cell.difference:
+                    shown += gap_marks(cell.difference, beside)
+                line.append(shown)
             lines.append(tuple(line))
         names = [task_name(section.columns[number], section.columns) for number in numbers]
         title = f"{section.title}: tasks {numbers[0] + 1} to {numbers[-1] + 1}"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from leaderboards.board import Average, Board, Cell, Difference, Row
+from leaderboards.board import Average, Board, Cell, Difference, GroupScore, Row
 from leaderboards.shown import LOWER
 
 SIGNIFICANT, MISSING, LEAKED, UNLIKE, ASKED = "*", "†", "‡", "≈", "§"
 NOT_ABOVE, ONE_ANSWER = "°", "="
 
 
-def marks(found: Cell | Average | None) -> str:
+def marks(found: Cell | Average | GroupScore | None) -> str:
     """† and the share of missing answers, ‡ and the number of leaked items."""
     if found is None:
         return ""
@@ -26,11 +26,21 @@ def marks(found: Cell | Average | None) -> str:
     return told
 
 
-def gap_marks(found: Difference) -> str:
-    """* for a significant difference, ≈ of rows not run alike, † where much is missing."""
+def gap_marks(found: Difference, beside: str = "") -> str:
+    """* for a significant difference, ≈ of rows not run alike, † where much is missing, ‡ leaks.
+
+    Args:
+        beside: the signs of a score that stand there already: † and ‡ are not said twice.
+    """
     star, unlike = found.significant, found.unlike
     lacking = f"{MISSING}{100 * found.lacking:.1f}%" if found.lacking else ""
-    return (SIGNIFICANT if star else "") + (UNLIKE if unlike else "") + lacking
+    shared = [sign for sign in (lacking, leak_mark(found)) if sign not in beside]
+    return (SIGNIFICANT if star else "") + (UNLIKE if unlike else "") + "".join(shared)
+
+
+def leak_mark(found: Difference) -> str:
+    """‡ and how many of its items either of the two models was made from."""
+    return f"{LEAKED}{found.leaks}" if found.leaks else ""
 
 
 def pair_draws(found: Difference) -> str:
@@ -49,8 +59,10 @@ def explained(board: Board) -> Iterator[str]:
     """What the signs that stand on this board mean, in sentences."""
     rows = [row for section in board.sections for row in section.rows]
     cells = [cell for row in rows for cell in row.cells if cell is not None]
-    entries: list[Cell | Average] = [*cells, *(row.average for row in rows if row.average)]
-    found = [gap for entry in entries for gap in (entry.difference, entry.to_best) if gap]
+    means = [row.average for row in rows if row.average]
+    compared: list[Cell | Average] = [*cells, *means]
+    found = [gap for one in compared for gap in (one.difference, one.to_best) if gap]
+    entries: list[Cell | Average | GroupScore] = [*cells, *means, *board.groups]
     if any(gap.significant for gap in found):
         yield (
             f"{SIGNIFICANT} differs from its base, or from the best: p < 0.05 in a paired test, "
@@ -91,10 +103,11 @@ def explained(board: Board) -> Iterator[str]:
             "them wrong and with all right; a difference bears the mark where either of its two "
             "rows lacks so many, for what failed may be what differs."
         )
-    if any(entry.leaked for entry in entries):
+    if any(entry.leaked for entry in entries) or any(gap.leaks for gap in found):
         yield (
-            f"{LEAKED} so many items were found in what the model was made from; a task of which "
-            "all were has no score. Differences without such items stand beneath."
+            f"{LEAKED} so many items were found in what the model was made from (of a difference: "
+            "in what either of the two was); a task of which all were has no score. Differences "
+            "without such items stand beneath."
         )
     asked = [f"{row.label}: {row.asked}" for row in rows if row.asked]
     if asked:

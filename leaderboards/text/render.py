@@ -60,6 +60,7 @@ _CSV = (
     "paired_draws",
     "unlike",
     "lacking",
+    "paired_leaked",
     "clean_difference",
     "clean_p_holm",
     "best",
@@ -69,6 +70,8 @@ _CSV = (
     "to_best_simultaneous_low",
     "to_best_simultaneous_high",
     "to_best_p_holm",
+    "to_best_lacking",
+    "to_best_leaked",
     "origin",
     "suite",
     "unit",
@@ -265,6 +268,7 @@ def _difference_fields(found: Difference) -> dict[str, object]:
         "paired_draws": " ".join(map(str, found.draws)),
         "unlike": "; ".join(found.unlike),
         "lacking": found.lacking or None,
+        "paired_leaked": found.leaks,
     }
 
 
@@ -277,6 +281,8 @@ def _best_fields(found: Difference) -> dict[str, object]:
         "to_best_simultaneous_low": found.simultaneous.low,
         "to_best_simultaneous_high": found.simultaneous.high,
         "to_best_p_holm": found.p_holm,
+        "to_best_lacking": found.lacking or None,
+        "to_best_leaked": found.leaks,
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from leaderboards.board import SIGNIFICANT, Difference, Interval
 from leaderboards.shown import limits, points, probability
+from leaderboards.text.marks import leak_mark
 
 BETTER, WORSE = "better", "worse"
 NONE_SHOWN = "no difference shown"
@@ -35,7 +36,7 @@ def judged(found: Difference) -> str:
 
 def told(found: Difference) -> str:
     """The difference, its interval, its p and the verdict, as part of a sentence."""
-    gap, span = points(found.value, sign=True, unit=found.unit), _span(found)
+    gap, span = points(found.value, sign=True, unit=found.unit) + leak_mark(found), _span(found)
     return f"{gap} {span}, p (Holm) {probability(found.p_holm)}: **{judged(found)}**"
 
 

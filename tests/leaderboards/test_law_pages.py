@@ -69,6 +69,7 @@ def test_pages_say_what_the_board_says(records):
                     gap = average.difference
                     assert line[3].startswith(points(gap.value, sign=True))
                     assert limits(gap.simultaneous, sign=True) in line[3]
+                    assert (f"‡{gap.leaks}" in line[3]) == (gap.leaks > 0)
                     assert ("*" in line[3]) == gap.significant
             for cell, text in zip(row.cells, line[5:], strict=True):
                 if cell is None:
@@ -77,7 +78,10 @@ def test_pages_say_what_the_board_says(records):
                 assert text.startswith(mark(cell))
                 if cell.difference:
                     value = points(cell.difference.value, sign=True, unit=cell.unit)
-                    assert value in text[len(mark(cell)) :]
+                    rest = text[len(mark(cell)) :]
+                    assert value in rest
+                    leaks = cell.difference.leaks
+                    assert (f"‡{leaks}" in rest) == (leaks > 0)
         for index in range(len(section.columns)):
             (page,) = [text for name, text in files.items()
                        if name.startswith(f"task-{number}-{index}-")]  # fmt: skip
@@ -98,7 +102,9 @@ def test_pages_say_what_the_board_says(records):
                         limits(cell.difference.simultaneous, sign=True, unit=cell.unit) in line[3]
                     )
                 if cell.clean:
-                    assert difference(cell.clean) in line[4]
+                    assert line[4] == f"{difference(cell.clean)} {cell.difference.leaks} leaked"
+                elif cell.difference:
+                    assert line[4] == ("all leaked" if cell.difference.leaks else "none leaked")
                 assert line[5:] == [str(cell.n_unparseable), str(cell.n_error), str(cell.n_scored)]
     for label in {row.label for section in board.sections for row in section.rows}:
         pages = [text for name, text in files.items() if name.startswith("model-")

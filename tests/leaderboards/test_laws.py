@@ -17,8 +17,9 @@ from leaderboards.exchange import every_eval_ever, model_index
 from leaderboards.gather import gather
 from leaderboards.shown import points
 from leaderboards.text.escape import escaped
-from leaderboards.text.grids import difference, score
+from leaderboards.text.grids import FEW_MODELS, difference, score
 from leaderboards.text.latex import _escaped, render_latex
+from leaderboards.text.marks import marks
 from leaderboards.text.render import render_csv, render_json, render_markdown
 from leaderboards.text.verdict import BETTER, WORSE, judged
 from tasks.aggregation import AGGREGATIONS
@@ -66,6 +67,11 @@ def answered(draws, metric):
     }
     common = set.intersection(*map(set, values.values()))
     return {name: {draw: values[draw][name] for draw in values} for name in common}
+
+
+def leaked(draws):
+    """The items found in what a row was made from."""
+    return {i["id"] for record in draws.values() for i in record.items if "leaked" in i["flags"]}
 
 
 def plain_score(draws, metric, names, chosen):
@@ -179,6 +185,7 @@ def test_a_difference_is_that_of_the_scores_over_what_both_answered(records):
             names = set(answered(mine, metric)) & set(answered(theirs, metric))
             chosen = [draw for draw in mine if draw in theirs]
             assert gap.n == len(names)
+            assert gap.leaks == len(names & (leaked(mine) | leaked(theirs)))
             expected = plain_score(mine, metric, names, chosen)
             expected -= plain_score(theirs, metric, names, chosen)
             assert gap.value == pytest.approx(expected)
@@ -274,11 +281,29 @@ def test_every_form_says_the_same(records):
                     scores += 1
                     assert escaped(score(cell)) in text
                     assert (cell.n_scored, round(100 * cell.score, 4)) in stated
-                if cell.difference is not None:
-                    assert line["difference"] == str(round(cell.difference.value, 6) + 0.0)
-                    assert escaped(difference(cell.difference)) in text
-                    assert told_cell["difference"]["p_holm"] == round(cell.difference.p_holm, 6)
-                assert _escaped(points(cell.score)) in latex
+                    assert _escaped(f"{points(cell.score, unit=cell.unit)}{marks(cell)}") in latex
+                assert line["compared_with"] == (cell.difference.other if cell.difference else "")
+                assert line["best"] == (cell.to_best.other if cell.to_best else "")
+                few = len(section.rows) <= FEW_MODELS
+                if gap := cell.difference:
+                    said_alike(gap, told_cell["difference"], line, "difference", "paired_leaked")
+                    shown = difference(gap)
+                    assert escaped(shown) in text
+                    assert (f"‡{gap.leaks}" in shown) == (gap.leaks > 0)
+                    assert not few or _escaped(shown) in latex
+                if gap := cell.to_best:
+                    said_alike(gap, told_cell["to_best"], line, "to_best", "to_best_leaked")
+                    assert not few or escaped(difference(gap)) in text
+                if cell.clean:
+                    assert line["clean_difference"] == number(cell.clean.value)
+                    assert line["clean_p_holm"] == number(cell.clean.p_holm)
+                    assert told_cell["clean"]["p_holm"] == round(cell.clean.p_holm, 6)
+                    assert cell.clean.leaks == 0
+            if row.average and row.average.difference:
+                gap = row.average.difference
+                assert escaped(difference(gap)) in text
+                assert _escaped(difference(gap)) in latex
+                assert told_row["average"]["difference"].get("leaks", 0) == gap.leaks
     assert not lines
     exported = [
         result["score_details"]["score"]
@@ -286,6 +311,25 @@ def test_every_form_says_the_same(records):
         for result in json.loads(text)["evaluation_results"]
     ]
     assert len(exported) == scores
+
+
+def number(value):
+    """A number as the CSV has it."""
+    return str(round(value, 6) + 0.0)
+
+
+def said_alike(gap, told_gap, line, column, leaks):
+    """A difference's value, both intervals, p and leaked items in JSON and CSV are the board's."""
+    assert line[column] == number(gap.value)
+    assert told_gap["value"] == round(gap.value, 6)
+    spans = {"": ("interval", gap.interval), "_simultaneous": ("simultaneous", gap.simultaneous)}
+    for name, (key, span) in spans.items():
+        assert line[f"{column}{name}_low"] == number(span.low)
+        assert line[f"{column}{name}_high"] == number(span.high)
+        assert told_gap[key] == {"low": round(span.low, 6), "high": round(span.high, 6)}
+    p = "p_holm" if column == "difference" else f"{column}_p_holm"
+    assert (line[p], told_gap["p_holm"]) == (number(gap.p_holm), round(gap.p_holm, 6))
+    assert (line[leaks], told_gap.get("leaks", 0)) == (str(gap.leaks), gap.leaks)
 
 
 def metrics_of(card):

@@ -6,9 +6,13 @@ import pytest
 
 from bench import cli
 from leaderboards.build import build
-from leaderboards.pages.words import tone, verdicts
+from leaderboards.pages.figures import task_differences
+from leaderboards.pages.words import meaning, tone, verdicts
 from leaderboards.spec import BoardSpec
-from leaderboards.text.grids import difference, score
+from leaderboards.text.closing import closing
+from leaderboards.text.escape import escaped
+from leaderboards.text.grids import difference, legend, score
+from leaderboards.text.latex import render_latex
 from leaderboards.text.render import render_csv, render_json, render_markdown
 from leaderboards.text.verdict import BETTER, LACKING, WORSE, judged
 from tests.leaderboards.records import item, record, record_of, store
@@ -338,3 +342,39 @@ def test_the_command_shows_the_rest_and_exits_1(tmp_path, monkeypatch, capsys):
     told = capsys.readouterr().err
     assert told.startswith("left out: ")
     assert "is not what its" not in told
+
+
+def test_a_difference_with_leaked_items_bears_the_mark_wherever_it_stands():
+    """Two items of the row and one of its base: three of the difference, in every form."""
+    task = [1] * 12 + [0] * 8
+    rows = [item(i, 1, flags=["leaked"] * (i < 2)) for i in range(20)]
+    base = [item(i, v, flags=["leaked"] * (i == 9)) for i, v in enumerate(task)]
+    records = [
+        made
+        for name in ("t", "u")
+        for made in (record_of("a", name, base), record_of("selfspec-a", name, rows))
+    ]
+    board = build(records, SPEC)
+    (section,) = board.sections
+    row = next(row for row in section.rows if row.specializer)
+    assert [row.cells[0].difference.leaks, row.cells[0].clean.leaks] == [3, 0]
+    assert row.average.difference.leaks == 6
+    assert difference(row.cells[0].difference).startswith("+40.0*‡3 [")
+    text = render_markdown(board)
+    assert escaped(difference(row.cells[0].difference)) in text
+    assert escaped(difference(row.average.difference)) in text
+    assert "without 3 leaked" in text
+    assert r"+40.0\textsuperscript{*}\textsuperscript{\ddag}3" in render_latex(board)
+    assert "average +40.0‡6 [" in "\n".join(closing(board))
+    assert "of a difference: in what either of the two was" in "\n".join(legend(board))
+    assert "+40.0*‡3" in task_differences("k", row, section)
+    assert "3 of these items are in what one of the two was made from" in meaning(row.cells[0])
+
+
+def test_a_mean_in_a_sentence_says_what_is_missing_and_leaked():
+    rows = [item(i, 1, flags=["leaked"] * (i < 2)) for i in range(4)]
+    records = [
+        record_of("b", "t", rows), record("a", "t", [None, 1, 1, 1]), record("a", "u", [1, 0]),
+    ]  # fmt: skip
+    told = "\n".join(build(records, SPEC).notes)
+    assert "the means are a 100.0 (25.0 % missing), b 100.0 (2 leaked)." in told

@@ -9,8 +9,8 @@ from leaderboards.pages.plots import Bar, Curve, Stack, curves, forest, signed, 
 
 LINE = Curve("loss", tuple((float(x), 3.0 - x / 10, None, None) for x in range(1, 9)))
 BARS = [
-    Bar("a<b", 1.0, -2.0, 3.0, sure=False, alone="", gain=True),
-    Bar("c", -9.0, -9.0, -8.0, sure=True, alone="", gain=False),
+    Bar("a<b", 1.0, -2.0, 3.0, sure=False, alone="", gain=True, marks=""),
+    Bar("c", -9.0, -9.0, -8.0, sure=True, alone="", gain=False, marks="*"),
 ]
 PARTS = [Stack("a", (3.0, -1.0), ("2", "3", "-1"))]
 PLOTS = {
@@ -105,7 +105,10 @@ def test_a_logarithmic_axis_begins_below_its_smallest_value():
 def test_labels_are_text():
     assert "a&lt;b" in PLOTS["forest"]()
     told = forest(
-        "k", "\u202eT", "D", [Bar("\x00", 0.0, None, None, sure=False, alone="", gain=False)]
+        "k",
+        "\u202eT",
+        "D",
+        [Bar("\x00", 0.0, None, None, sure=False, alone="", gain=False, marks="")],
     )
     assert "⟨U+202E⟩T" in told
     assert not re.search("[\x00\u202e]", told)
@@ -115,7 +118,11 @@ def test_one_point_and_equal_values_can_be_drawn():
     flat = curves("k", "T", "D", ("x", "y"), [Curve("a", ((5.0, 0.0, None, None),))])
     assert len(list(drawn(flat).find("svg").iter("circle"))) == 1
     assert (
-        drawn(forest("k", "T", "D", [Bar("a", 0.0, 0.0, 0.0, sure=False, alone="", gain=False)]))
+        drawn(
+            forest(
+                "k", "T", "D", [Bar("a", 0.0, 0.0, 0.0, sure=False, alone="", gain=False, marks="")]
+            )
+        )
         is not None
     )
 
