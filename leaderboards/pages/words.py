@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from harness.types import Json
@@ -147,9 +147,36 @@ def column_width(name: str) -> float:
     return max(7.4, round(0.58 * longest + 2.6, 1))
 
 
-def columns_width(names: Sequence[str]) -> float:
-    """The width of all task columns, in rem."""
-    return round(sum(column_width(name) for name in names), 1)
+def average_widths(section: Section) -> tuple[float, float]:
+    """The widths of the columns "average" and "difference to base", in rem."""
+    means = [row.average for row in section.rows if row.average is not None]
+    gaps = [mean.difference for mean in means if mean.difference is not None]
+    texts = [(mark(mean), ends(mean)) for mean in means]
+    told = [(gap(found), limits(found.simultaneous, sign=True)) for found in gaps]
+
+    def width(shown: list[tuple[str, str]], least: float) -> float:
+        needed = [0.63 * len(one) + 0.43 * len(small) + 1.9 for one, small in shown]
+        return round(max([least, *needed]), 1)
+
+    return width(texts, 9.0), width(told, 10.0)
+
+
+def task_widths(section: Section) -> list[float]:
+    """The width of each task's column in rem: its name's, or that of its widest cell.
+
+    A cell holds a score with its signs and, smaller, a difference with its own.
+    """
+    widths = []
+    for number, name in enumerate(task_names(section)):
+        shown = [cell for row in section.rows if (cell := row.cells[number]) is not None]
+        needed = [
+            0.62 * len(mark(cell))
+            + (0.55 * len(gap(cell.difference)) + 0.3 if cell.difference else 0)
+            + 1.6
+            for cell in shown
+        ]
+        widths.append(round(max(column_width(name), *needed, 0.0), 1))
+    return widths
 
 
 def task_names(section: Section) -> list[str]:

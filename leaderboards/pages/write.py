@@ -33,10 +33,9 @@ from leaderboards.pages.items import Nearest, task_scripts
 from leaderboards.pages.nearest import Near, WordIndex, read_explained
 from leaderboards.pages.provenance import EXAMPLES_SHOWN, Kept, SweepCurves, read_kept, read_sweeps
 from leaderboards.pages.words import (
+    average_widths,
     bar,
     breakable,
-    column_width,
-    columns_width,
     ends,
     fact,
     gap,
@@ -46,6 +45,7 @@ from leaderboards.pages.words import (
     reach,
     said,
     task_names,
+    task_widths,
     tone,
     verdicts,
 )
@@ -292,7 +292,8 @@ def _environment() -> Any:
         "probability": probability, "bar": bar, "gap_bar": gap_bar, "meaning": meaning,
         "breakable": breakable, "tone": tone, "said": said, "fact": fact, "mark": mark,
         "signed": gap, "ends": ends, "row_name": row_name,
-        "column_width": column_width, "columns_width": columns_width, "task_names": task_names,
+        "task_names": task_names, "task_widths": task_widths,
+        "average_widths": average_widths,
         "address": lambda text: quote(text, safe=""),
     }  # fmt: skip
     environment.globals |= {"examples_shown": EXAMPLES_SHOWN}
