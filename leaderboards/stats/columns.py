@@ -234,14 +234,19 @@ def _ranks(column: ScoredColumn, cells: Mapping[str, Cell]) -> dict[str, tuple[i
 def surely_apart(
     labels: Sequence[str], entries: Mapping[str, Cell] | Mapping[str, Average]
 ) -> dict[tuple[int, int], bool]:
-    """Places of two rows -> whether the difference of them that stands in the table is sure."""
+    """Places of two rows, the lower first -> whether a difference of them in the table is sure.
+
+    A pair may stand there twice, as a row against its base and as the base against the best.
+    Each is corrected among others of its kind, so that one may have a star alone: it counts.
+    """
     place = {label: number for number, label in enumerate(labels)}
-    return {
-        (place[label], place[found.other]): found.significant
-        for label in labels
-        for found in (entries[label].difference, entries[label].to_best)
-        if found is not None and found.other in place
-    }
+    result: dict[tuple[int, int], bool] = {}
+    for label in labels:
+        for found in (entries[label].difference, entries[label].to_best):
+            if found is not None and found.other in place:
+                one, two = sorted((place[label], place[found.other]))
+                result[one, two] = result.get((one, two), False) or found.significant
+    return result
 
 
 def tied(entries: Mapping[str, Cell] | Mapping[str, Average]) -> int:

@@ -105,8 +105,8 @@ def rank_ranges(
         gaps: (models, models) each minus each on what both answered, higher is better.
         errors: (models, models) their standard errors.
         documents: the fewest behind a difference.
-        tested: pairs whose difference has a test of its own in the table, and whether it
-            is significant there; that counts.
+        tested: pairs, the lower place first, whose difference has a test of its own in the
+            table, and whether it is significant there; that counts.
     Source: Mogstad, Romano, Shaikh & Wilhelm 2024, Inference for Ranks.
     """
     from scipy import stats
@@ -121,7 +121,7 @@ def rank_ranges(
         np.abs(gap) < 1e-12, 1.0, np.maximum(2 * stats.norm.sf(np.abs(gap) / error), least)
     )
     clear = np.asarray(holm(p_values.tolist())) < 1 - CONFIDENCE
-    known = {(min(pair), max(pair)): sure for pair, sure in (tested or {}).items()}
+    known = tested or {}
     for number, pair in enumerate(zip(first.tolist(), second.tolist(), strict=True)):
         if pair in known:
             clear[number] = known[pair] and gap[number] != 0

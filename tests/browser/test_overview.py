@@ -50,7 +50,8 @@ def test_hover_and_focus_say_what_a_mark_means(page):
     )
     tip = page.get_by_role("tooltip")
     cell.hover()
-    assert "against tiny: significant" in tip.inner_text()
+    # One call of 40 failed: more than a verdict may lack.
+    assert "against tiny: too many answers missing for a verdict" in tip.inner_text()
     assert "McNemar" in tip.inner_text()
     page.keyboard.press("Escape")
     assert not tip.is_visible()

@@ -378,3 +378,20 @@ def test_a_mean_in_a_sentence_says_what_is_missing_and_leaked():
     ]  # fmt: skip
     told = "\n".join(build(records, SPEC).notes)
     assert "the means are a 100.0 (25.0 % missing), b 100.0 (2 leaked)." in told
+
+
+def test_a_pair_with_a_star_in_one_of_its_two_places_is_ranked_by_it():
+    """Six lost of six, p 0.031: to the best Holm leaves it, to a base it is doubled."""
+    base, made = [0] * 6 + [1] * 14, [1] * 20
+    other = [0] * 8 + [1] * 12
+    records = [record("a", "t", base), record("selfspec-a", "t", made),
+               record("selfspec-b", "t", other, model_digest="c" * 64),
+               record("b", "t", other[::-1], model_digest="c" * 64)]  # fmt: skip
+    rows = rows_of(records)
+    behind, ahead = rows["a"].cells[0], rows["selfspec-a"].cells[0]
+    assert behind.to_best.other == "selfspec-a"
+    assert ahead.difference.other == "a"
+    assert behind.to_best.p == ahead.difference.p
+    assert behind.to_best.p_holm == pytest.approx(2 / 2**6)
+    assert ahead.difference.p_holm == pytest.approx(4 / 2**6)
+    assert (behind.rank[0], ahead.rank) == (2, (1, 1))
