@@ -54,7 +54,8 @@ def _asked_for(records: Iterable[Record], spec: BoardSpec) -> list[Record]:
         and (not spec.shots or record.manifest["shots"] in spec.shots)
         and (not spec.models or record.manifest["model"] in spec.models)
     ]
-    return sorted(chosen, key=lambda record: digest(_identity(record)))
+    # The first make stands for its row; makes have one identity.
+    return sorted(chosen, key=lambda record: (way_of(record).make, digest(_identity(record))))
 
 
 def _split(record: Record, spec: BoardSpec) -> bool:

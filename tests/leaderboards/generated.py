@@ -3,7 +3,8 @@
 Few models, tasks and items, and among them what real folders hold: failed and refused
 calls, unparseable answers, leaked items, draws that one model lacks, models without a
 task, two suites with one task name, newer versions, other items, other documents,
-other numerics, other chat forms, metrics of counts and metrics of which less is better.
+other numerics, other wordings, several makes of a model, metrics of counts and metrics
+of which less is better.
 """
 
 import os
@@ -89,7 +90,7 @@ def tasks(draw):
 
 
 @st.composite
-def answers(draw, task, model, number_of_draw):
+def answers(draw, task, model, number_of_draw, dtype="float32"):
     """One record of a model on a task."""
     metric = task["metric"]
     status = st.sampled_from(draw(st.sampled_from(
@@ -118,7 +119,7 @@ def answers(draw, task, model, number_of_draw):
         aggregation=METRICS[metric],
         draw=number_of_draw,
         **{key: task[key] for key in ("suite", "task_version", "shots")},
-        numerics={"engine": "hf", "dtype": draw(st.sampled_from(["float32"] * 4 + ["bfloat16"]))},
+        numerics={"engine": "hf", "dtype": dtype},
         n_full=len(task["gold"]),
     )
     made.manifest["metrics"][metric]["higher_is_better"] = not task["lower"]
@@ -135,6 +136,24 @@ def boards(draw):
     made = []
     for task in columns:
         for model in models:
-            for number in draw(st.sampled_from([[0], [0], [0], [0, 1], [1], []])):
-                made.append(draw(answers(task, model, number)))
+            numbers = draw(st.sampled_from([[0], [0], [0], [0, 1], [1], []]))
+            wordings = draw(st.sampled_from([[0], [0], [0], [0, 2]]))
+            several = model.startswith("selfspec") and draw(st.integers(0, 3)) == 0
+            dtype = draw(st.sampled_from(["float32"] * 4 + ["bfloat16"]))
+            for make in [0, 1] if several else [0]:
+                for number in numbers:
+                    for wording in wordings:
+                        one = draw(answers(task, model, number, dtype))
+                        made.append(asked_in(one, wording, make))
     return made
+
+
+def asked_in(record, wording, make):
+    """The record as one in another wording, or of another make of its model."""
+    manifest = dict(record.manifest)
+    if wording:
+        manifest |= {"wording": wording, "wording_name": f"way {wording}",
+                     "wording_digest": str(wording) * 64}  # fmt: skip
+    if make:
+        manifest |= {"make": make, "make_of": manifest["artifact"], "artifact": str(make) * 64}
+    return replace(record, manifest=manifest)

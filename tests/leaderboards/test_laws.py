@@ -183,11 +183,12 @@ def test_a_difference_is_that_of_the_scores_over_what_both_answered(records):
                 continue
             theirs = placed[*where[:-1], gap.other]
             names = set(answered(mine, metric)) & set(answered(theirs, metric))
-            chosen = [draw for draw in mine if draw in theirs]
+            pairs = [(one, two) for one in mine for two in theirs if one.asked == two.asked]
+            ours, its = zip(*pairs, strict=True)
             assert gap.n == len(names)
             assert gap.leaks == len(names & (leaked(mine) | leaked(theirs)))
-            expected = plain_score(mine, metric, names, chosen)
-            expected -= plain_score(theirs, metric, names, chosen)
+            expected = plain_score(mine, metric, names, ours)
+            expected -= plain_score(theirs, metric, names, its)
             assert gap.value == pytest.approx(expected)
             assert gap.interval.low - 1e-9 <= gap.value <= gap.interval.high + 1e-9
             assert 0 <= gap.p <= gap.p_holm <= 1
