@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.checks import (
     PATH,
@@ -24,8 +24,9 @@ from harness.checks import (
 )
 from harness.doors.files import read_toml
 from harness.errors import UserErrors
-from harness.models.table import model_specs
-from harness.types import ModelSpec
+
+if TYPE_CHECKING:
+    from harness.types import ModelSpec
 
 CONFIG_NAME = "bench.toml"
 
@@ -89,6 +90,8 @@ def load_config(path: Path | None = None) -> Config:
         elif not isinstance(tables[key], dict):
             faults.append(wrong(path, key, tables[key], f"a table [{key}]"))
     table = {key: tables[key] if isinstance(tables.get(key), dict) else {} for key in _TABLES}
+    from harness.models.table import model_specs
+
     models = model_specs(table["models"], path, str(path), faults)
     specializers = _named_values(path, "specializers", table["specializers"], TARGET, faults)
     paths = {

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.commands.options import data_options, names, trust_options, workspace_of
+from bench.commands.options import data_options, examples, names, trust_options, workspace_of
 from harness.doors.terminal import say, say_json
 from harness.errors import UserError
 
@@ -20,12 +20,28 @@ EXAMPLES = (
     "bench corpus build abstracts/*.jsonl --out corpora/pubmed",
     'bench corpus search corpora/pubmed "garlic oil"',
 )
+EXAMPLES_OF = {
+    "build": (
+        EXAMPLES[0],
+        "bench corpus build dump.parquet --out corpora/notes --text body --where 'year >= 2015'",
+    ),
+    "search": (EXAMPLES[1], 'bench corpus search corpora/pubmed "garlic oil" --retrieval dense'),
+    "check": (
+        "bench corpus check corpora/pubmed --against biomed-mini",
+        "bench corpus check corpora/pubmed --against biomed-mini --write ids.txt",
+    ),
+    "list": ("bench corpus list", "bench corpus list --json"),
+}
 _TEXT_WIDTH = 300
 
 
 def options(sub: argparse.ArgumentParser) -> None:
     actions = sub.add_subparsers(dest="action", metavar="ACTION", required=True)
-    build = actions.add_parser("build", help="files -> a folder of passages with their indexes")
+    build = actions.add_parser(
+        "build",
+        help="files -> a folder of passages with their indexes",
+        **examples(EXAMPLES_OF["build"]),
+    )
     build.add_argument(
         "inputs",
         nargs="+",
@@ -58,13 +74,17 @@ def options(sub: argparse.ArgumentParser) -> None:
         metavar="MODEL",
         help="also embed the passages (default model: minilm)",
     )
-    search = actions.add_parser("search", help="the passages nearest to a query")
+    search = actions.add_parser(
+        "search", help="the passages nearest to a query", **examples(EXAMPLES_OF["search"])
+    )
     search.add_argument("corpus", type=Path, help="a built folder, or a JSONL of passages")
     search.add_argument("query")
     search.add_argument("--retrieval", choices=["bm25", "dense", "hybrid"], default="bm25")
     search.add_argument("--embedding", default="minilm", metavar="MODEL")
     search.add_argument("-k", type=int, default=5, help="passages to show")
-    check = actions.add_parser("check", help="passages that hold test items of tasks")
+    check = actions.add_parser(
+        "check", help="passages that hold test items of tasks", **examples(EXAMPLES_OF["check"])
+    )
     check.add_argument("corpus", type=Path, help="a built folder, or a JSONL of passages")
     check.add_argument("--against", type=names, required=True, metavar="TASKS", help="a,b,...")
     check.add_argument(
@@ -72,8 +92,12 @@ def options(sub: argparse.ArgumentParser) -> None:
     )
     data_options(check)
     trust_options(check)
-    actions.add_parser("list", help="the corpora this machine has read, and what is kept of them")
-    for action in (build, search, check, actions.choices["list"]):
+    actions.add_parser(
+        "list",
+        help="the corpora this machine has read, and what is kept of them",
+        **examples(EXAMPLES_OF["list"]),
+    )
+    for action in actions.choices.values():
         action.add_argument("--json", action="store_true", help="print JSON")
         action.add_argument("--quiet", action="store_true", help="no progress")
 

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 from bench.checkup import Finding, engines, examined, gb
 from bench.commands.options import workspace_of
 from harness.doors.terminal import say, say_json
-
-if TYPE_CHECKING:
-    pass
 
 NAME = "doctor"
 HELP = "what this machine has, what a model lacks here, and the command that mends it"

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.commands.options import examples
 from bench.plugins import domain_folders, open_registry
 from harness.checks import NAME as PLUGIN_NAME
 from harness.doors.files import parse_toml
@@ -24,13 +25,30 @@ EXAMPLES = (
     "bench new suite cardiology --from rows.csv",
     "bench new suite cardiology --task murmurs --from more.xlsx",
 )
+EXAMPLES_OF = {
+    "suite": EXAMPLES,
+    "specializer": ("bench new specializer mine", "bench new specializer shorter"),
+    "domain": ("bench new domain cardiology", "bench new domain tax-law"),
+    "board": (
+        "bench new board cardiology",
+        "bench new board mine --suite biomed-mini",
+    ),
+}
 SHAPES = ("classification", "ner", "relation", "qa", "list", "long", "multilabel")
 
 
 def options(sub: argparse.ArgumentParser) -> None:
     parts = sub.add_subparsers(dest="part", metavar="KIND", required=True)
-    suite = parts.add_parser("suite", help="a task, its card and its rows, in suites/NAME/")
-    suite.add_argument("name")
+    helps = {
+        "suite": "a task, its card and its rows, in suites/NAME/",
+        "specializer": "a Python module, NAME.py",
+        "domain": "seeds to replace, in domains/NAME/",
+        "board": "which models and tasks to show, boards/NAME.toml",
+    }
+    for kind, what in helps.items():
+        part = parts.add_parser(kind, help=what, **examples(EXAMPLES_OF[kind]))
+        part.add_argument("name")
+    suite, board = parts.choices["suite"], parts.choices["board"]
     suite.add_argument(
         "--task",
         default="",
@@ -60,10 +78,6 @@ def options(sub: argparse.ArgumentParser) -> None:
     )
     suite.add_argument("--encoding", default="", help="of the file (default: found out)")
     suite.add_argument("--sheet", default="", help="of a workbook (default: the first with rows)")
-    parts.add_parser("specializer", help="a Python module, NAME.py").add_argument("name")
-    parts.add_parser("domain", help="seeds to replace, in domains/NAME/").add_argument("name")
-    board = parts.add_parser("board", help="which models and tasks to show, boards/NAME.toml")
-    board.add_argument("name")
     board.add_argument("--suite", default="", help="whose records it shows (default: NAME's)")
 
 

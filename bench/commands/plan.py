@@ -16,10 +16,10 @@ from bench.commands.options import (
     ways_of,
     workspace_of,
 )
-from bench.planning import Machine, Need, Stage
 from harness.doors.terminal import say, say_json
 
 if TYPE_CHECKING:
+    from bench.planning import Machine, Need, Stage
     from harness.forecast.requests import Work
 
 NAME = "plan"

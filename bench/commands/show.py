@@ -15,7 +15,6 @@ from bench.commands.options import (
     trust_options,
     workspace_of,
 )
-from bench.scoring import shots_of
 from harness.doors.terminal import say
 from harness.errors import UserError
 
@@ -57,6 +56,7 @@ def call(args: argparse.Namespace) -> int:
     if args.specializer:
         say(_sent(workspace, args.specializer, recipe, args.item))
         return 0
+    from bench.scoring import shots_of
     from tasks.show import render
 
     index = workspace.suites

@@ -14,7 +14,6 @@ from bench.commands.options import (
 from bench.workspace import name_of
 from harness.doors.terminal import say, say_json
 from harness.errors import UserError
-from harness.models.places import is_place
 
 NAME = "specialize"
 HELP = "make a specialised model, print its folder"
@@ -34,6 +33,8 @@ def options(sub: argparse.ArgumentParser) -> None:
 
 
 def call(args: argparse.Namespace) -> int:
+    from harness.models.places import is_place
+
     workspace = workspace_of(args)
     name, recipe = f"{args.specializer}-{args.model}", recipe_of(args)
     if fault := workspace.several_makes(workspace.resolve(name), recipe):
