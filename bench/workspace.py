@@ -16,7 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 from bench.config import CONFIG_NAME, Config, load_config
 from bench.plugins import Added, open_domain, open_registry, open_suites
-from harness.checks import is_plain_name
+from harness.checks import (
+    NAME,
+    TEXT,
+    Kind,
+    is_plain_name,
+    one_of,
+    value_faults,
+    whole_number,
+)
 from harness.errors import UserError, UserErrors, did_you_mean
 
 if TYPE_CHECKING:
@@ -29,6 +37,7 @@ if TYPE_CHECKING:
     from leaderboards.spec import BoardSpec
     from tasks.cards import Card
 
+_LETTERS = "letters, digits, '.', '_' and '-', beginning with a letter or digit"
 MADE = "+"  # model name + "+" + the first letters of an artifact's digest
 
 
@@ -55,6 +64,36 @@ class Recipe:
     makes: int = 1
     makes_of: MakesOf = "all"
 
+    def __post_init__(self) -> None:
+        """Take a corpus as text too.
+
+        Raises:
+            UserErrors: values of another kind.
+        """
+        if isinstance(self.corpus, str):
+            object.__setattr__(self, "corpus", Path(self.corpus))
+        told(value_faults(vars(self), _RECIPE))
+
+
+_RECIPE = {
+    "budget": TEXT,
+    "domain": TEXT,
+    "corpus": Kind("a path or None", lambda v: v is None or isinstance(v, Path)),
+    "settings": Kind(
+        'a tuple of "KEY=VALUE"',
+        lambda v: isinstance(v, tuple) and all(isinstance(pair, str) for pair in v),
+    ),
+    "makes": whole_number(1),
+    "makes_of": one_of("all", "training"),
+}
+_DTYPES = one_of("", "auto", "fastest", "float32", "bfloat16", "float16")
+
+
+def told(faults: Sequence[str]) -> None:
+    """Raise `UserErrors` if there are any."""
+    if faults:
+        raise UserErrors(faults)
+
 
 class Workspace:
     """A folder of results, its registry, suites, domains and models.
@@ -74,7 +113,8 @@ class Workspace:
             adapter's own file names.
         kept: told of each stored model call; see `ResponseStore`.
     Raises:
-        UserErrors: what is wrong with bench.toml, or with names that are there twice.
+        UserErrors: what is wrong with bench.toml, or with names that are there twice; a value of
+            another kind.
     """
 
     def __init__(
@@ -93,10 +133,13 @@ class Workspace:
         from harness.progress import open_progress
 
         quiet_libraries()
+        told(value_faults({"dtype": dtype}, {"dtype": _DTYPES}))
         if not isinstance(config, Config):
             config = load_config(Path(config) if config is not None else None)
         self.config = config
         self.out = out_folder(out, config)
+        if self.out.exists() and not self.out.is_dir():
+            raise UserError(f"{self.out}: a file; expected the folder of results. Name another.")
         self.data = Path(data) if data is not None else config.defaults.data
         self.trust_suites = trust_suites
         self.progress: Progress = progress or open_progress(quiet=False)
@@ -113,10 +156,22 @@ class Workspace:
         """Make a specializer or a model known by its own name.
 
         Raises:
-            UserErrors: a plug-in of that name is there already.
+            UserErrors: it is neither, or in which points it is not; a plug-in of that name is
+                there already.
         """
+        from harness.contract import specializer_faults
         from harness.types import ModelSpec
 
+        what = "register: found {}; expected a specializer or a harness.types.ModelSpec."
+        if isinstance(plugin, type):
+            raise UserError(what.format(f"the class {plugin.__name__}") + " Make one of it.")
+        name = getattr(plugin, "name", None)
+        if not isinstance(name, str):
+            raise UserError(what.format(repr(plugin)[:80]))
+        faults = [] if NAME.fullmatch(name) else [f"name: found {name!r:.80}; expected {_LETTERS}"]
+        if not isinstance(plugin, ModelSpec):
+            faults += specializer_faults(plugin, name)
+        told([f"register: '{name}': {fault}" for fault in faults])
         if isinstance(plugin, ModelSpec):
             self._add(replace(self.added, models={**self.added.models, plugin.name: plugin}))
         else:
@@ -129,11 +184,17 @@ class Workspace:
         Args:
             trust: let it run the Python code it names.
         Raises:
-            UserError: there is no such folder, or a suite of that name is there already.
+            UserError: there is no such folder, or another suite of that name is there already.
         """
         folder = Path(folder).absolute()
-        if not folder.is_dir():
-            raise UserError(f"suite '{name}': {folder} is no folder; expected one of x.yaml files.")
+        if not NAME.fullmatch(name):
+            raise UserError(f"suite '{name}': expected {_LETTERS}. Choose another name.")
+        if not folder.is_dir() or not any(folder.rglob("*.yaml")):
+            what = "holds no .yaml" if folder.is_dir() else "is no folder"
+            raise UserError(f"suite '{name}': {folder} {what}; expected one of x.yaml files.")
+        taken = self.registry.suites().get(name.replace("-", "_"), self.registry.suites().get(name))
+        if taken is not None and taken.absolute() != folder:
+            raise UserError(f"suite '{name}' is there already, in {taken}. Choose another name.")
         trusted = self.added.trusted | {name} if trust else self.added.trusted
         found = {**self.added.suites, name: folder}
         self._add(replace(self.added, suites=found, trusted=trusted))

@@ -1,6 +1,7 @@
-"""Typed keys of a TOML file: each fault is told with file, key, found, expected, next step.
+"""Typed values that users give: each fault is told with its key, what was found and expected.
 
-Used where users write TOML, so that all faults of a file are found together.
+Used where users write TOML, with the file and the next step, and for what a program hands to the
+public functions. All faults of a file or a call are found together.
 """
 
 from __future__ import annotations
@@ -47,12 +48,30 @@ def one_of(*words: str) -> Kind:
     return Kind("one of " + ", ".join(f'"{word}"' for word in words), lambda v: v in words)
 
 
+def whole_number(least: int) -> Kind:
+    """An integer that is no boolean, `least` or more."""
+    return Kind(
+        f"a whole number, {least} or more",
+        lambda v: isinstance(v, int) and not isinstance(v, bool) and v >= least,
+    )
+
+
 TEXT = Kind("a string", lambda v: isinstance(v, str))
 PATH = Kind("a path (a string)", lambda v: isinstance(v, str) and bool(v))
+FLAG = Kind("true or false", lambda v: isinstance(v, bool))
 TARGET = Kind(
     'a string "module:attribute"',
     lambda v: isinstance(v, str) and re.fullmatch(r"[\w.]+:[\w.]+", v) is not None,
 )
+
+
+def value_faults(values: Mapping[str, Any], kinds: Mapping[str, Kind]) -> list[str]:
+    """Values that a program gave, by the parameter's name, and that are of another kind."""
+    return [
+        f"{key}: found {value!r:.80}; expected {kinds[key].expected}."
+        for key, value in values.items()
+        if not kinds[key].fits(value)
+    ]
 
 
 def key_faults(

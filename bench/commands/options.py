@@ -96,9 +96,7 @@ def task_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--tasks", type=names, required=True, help="tasks, groups or suites")
     sub.add_argument("--shots", type=shots, help="numbers of demonstrations (default: 0)")
     sub.add_argument("--draws", type=positive, default=1, help="repeat with other demonstrations")
-    sub.add_argument(
-        "--limit", type=positive, default=0, help="N items of each task only; labels keep shares"
-    )
+    sub.add_argument("--limit", type=positive, help="N items of each task only; labels keep shares")
     sub.add_argument("--wordings", type=positive, default=1, help="ask in the first N wordings")
     sub.add_argument(
         "--wording", default="", metavar="NAME", help="ask in this one; best: each model's best"
