@@ -24,7 +24,8 @@ COMMAND = [
     "--tasks", "mini_ner_disease,mini_yesno,mini_yesno_rank",
     "--shots", "0,2", "--limit", "2",
     "--set", "examples=3", "--set", "max_calls=8", "--set", "calls_per_round=8",
-    "--set", "instruction_tokens=96", "--set", "demonstrations=2", "--set", "epochs=2",
+    "--set", "gate_seeds=0", "--set", "vote_samples=2", "--set", "demonstrations=2",
+    "--set", "steps=8",
 ]  # fmt: skip
 
 

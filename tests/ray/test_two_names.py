@@ -43,9 +43,11 @@ def test_two_names_of_one_model(cluster: str, tmp_path: Path) -> None:
         for name in NAMES:
             made.register(ModelSpec(name, f"path:{model}"))
         made.register_suite("drawn", folder)
+        # Bits of gold answers come out of other batches: equal but for the rounding of sums.
         found = run(
-            names, list(TASKS), shots=SHOTS, executor="ray", address=cluster, workspace=made
-        )
+            names, list(TASKS), shots=SHOTS, bits=False, executor="ray", address=cluster,
+            workspace=made,
+        )  # fmt: skip
         return found.records
 
     check(there)

@@ -29,6 +29,6 @@ def test_two_names_of_one_model(tmp_path: Path) -> None:
         for name in NAMES:
             made.register(ModelSpec(name, f"path:{model}", engine="vllm", engine_args=dict(LITTLE)))
         made.register_suite("drawn", folder)
-        return run(names, list(TASKS), shots=SHOTS, workspace=made).records
+        return run(names, list(TASKS), shots=SHOTS, bits=False, workspace=made).records
 
     check(there)
