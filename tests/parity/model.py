@@ -12,8 +12,12 @@ CHAT = (
 )
 
 
-def write_model(folder: Path) -> Path:
-    """Weights that make other tokens likely after other texts, so that choices differ."""
+def write_model(folder: Path, width: int = 48) -> Path:
+    """Weights that make other tokens likely after other texts, so that choices differ.
+
+    Args:
+        width: of the four heads together.
+    """
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
@@ -31,7 +35,7 @@ def write_model(folder: Path) -> Path:
     model = LlamaForCausalLM(
         LlamaConfig(
             vocab_size=len(words),
-            hidden_size=48,
+            hidden_size=width,
             intermediate_size=96,
             num_hidden_layers=2,
             num_attention_heads=4,

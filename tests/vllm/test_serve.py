@@ -192,9 +192,9 @@ def test_429s_stalls_and_cut_answers_lose_nothing(server, undisturbed, tmp_path)
         proxy.close()
     print(f"spoilt: {dict(proxy.spoilt)}; delivered whole: {proxy.delivered.total()}")
     assert {"429", "500", "cut", "stall"} <= set(proxy.spoilt)
-    # Three known texts, the trial before the first score, are no item's and asked in either run.
+    # Trials of what the server takes, of a few tokens, are asked in either run; items' are longer.
     again = [body for body, count in proxy.delivered.items() if count > 1]
-    assert len(again) <= 3, again
+    assert not [body for body in again if len(json.loads(body)["prompt"]) > 8]
     check_same(client, undisturbed)
 
 

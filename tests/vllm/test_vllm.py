@@ -216,7 +216,7 @@ def test_mistakes_are_told(engine, folder, tmp_path):
         list(wrong.score([ScoreRequest((5,), (6,))]))
     with pytest.raises(UserError, match=r"adapter_config\.json"):
         list(engine.score([ScoreRequest((5,), (6,))], tmp_path))
-    (tmp_path / "adapter_config.json").write_text('{"r": 128}')
+    (tmp_path / "adapter_config.json").write_text('{"peft_type": "LORA", "r": 128}')
     with pytest.raises(UserError, match="max_lora_rank"):
         list(engine.score([ScoreRequest((5,), (6,))], tmp_path))
 
