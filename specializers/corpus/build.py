@@ -308,7 +308,7 @@ def _identities(parts: Path, reports: Sequence[Json]) -> tuple[Any, Any, dict[in
     withdrawn: dict[int, int] = {}
     for number, report in enumerate(reports):
         for block in range(report["blocks"]):
-            with numpy.load(parts / f"{number:05}-{block:06}.npz") as columns:
+            with numpy.load(parts / f"{number:05}-{block:06}.npz", allow_pickle=False) as columns:
                 keys.append(columns["keys"])
                 ordinals.append(columns["ordinals"] + base)
         withdrawn.update((id_key(name), base + at) for name, at in report["withdrawn"])

@@ -133,7 +133,7 @@ def _read(root: Path, corpus: str) -> tuple[Any, tuple[Chunk, ...]] | str:
                 raise ValueError("chunks")
             chunks.append(Chunk(start, count, digest))
             start += count
-        offsets = numpy.load(root / OFFSETS, mmap_mode="r")
+        offsets = numpy.load(root / OFFSETS, mmap_mode="r", allow_pickle=False)
         if offsets.dtype != numpy.int64 or offsets.shape != (start,) or (offsets < 0).any():
             raise ValueError("offsets")
         return offsets, tuple(chunks)

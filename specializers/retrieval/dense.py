@@ -143,9 +143,8 @@ def make_index(shards: Sequence[Path], count: int, limit: int = FLAT_LIMIT) -> t
         limit: up to this many the index is flat.
     """
     import faiss
-    import numpy
 
-    dimension = int(numpy.load(shards[0], mmap_mode="r").shape[1])
+    dimension = int(_vectors(shards[0]).shape[1])
     if count <= limit:
         index: Any = faiss.IndexFlatIP(dimension)
         why = {"index": "flat", "why": f"{count} passages, flat up to {limit}: exact"}
@@ -159,14 +158,21 @@ def make_index(shards: Sequence[Path], count: int, limit: int = FLAT_LIMIT) -> t
         index.nprobe = PROBES
         why = {"index": factory, "why": f"{count} passages, inverted file above {limit}"}
     for shard in shards:
-        index.add(numpy.load(shard))
+        index.add(_vectors(shard))
     return index, why
+
+
+def _vectors(shard: Path) -> Any:
+    """A shard, mapped."""
+    import numpy
+
+    return numpy.load(shard, mmap_mode="r", allow_pickle=False)
 
 
 def _sample(shards: Sequence[Path], wanted: int) -> Any:
     """About `wanted` vectors, every so-manieth of each shard."""
     import numpy
 
-    total = sum(len(numpy.load(shard, mmap_mode="r")) for shard in shards)
+    total = sum(len(_vectors(shard)) for shard in shards)
     stride = max(1, total // wanted)
-    return numpy.concatenate([numpy.load(shard, mmap_mode="r")[::stride] for shard in shards])
+    return numpy.concatenate([_vectors(shard)[::stride] for shard in shards])

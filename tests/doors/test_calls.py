@@ -180,6 +180,8 @@ def unsafe(source: str) -> Iterator[str]:
         elif last == "SentenceTransformer":
             must = {"trust_remote_code": ("False",),
                     "model_kwargs": ("{'use_safetensors': True}",)}  # fmt: skip
+        elif name in ("numpy.load", "np.load"):
+            must = {"allow_pickle": ("False",)}
         for key, allowed in must.items():
             if given.get(key) not in allowed:
                 yield f"{node.lineno}: {name}: {key} is {given.get(key)}"
@@ -245,7 +247,7 @@ LOADING = [
     "AutoModelForCausalLM.from_pretrained(f, trust_remote_code=False)",
     "AutoModelForCausalLM.from_pretrained(f, trust_remote_code=x, use_safetensors=True)",
     "SentenceTransformer(f)", "subprocess.run('x', shell=True)", "np.load(f, allow_pickle=True)",
-    "archive.extractall(f)", "Environment(loader=f)",
+    "numpy.load(f)", "archive.extractall(f)", "Environment(loader=f)",
 ]  # fmt: skip
 WRITING = [
     "path.open('w')",
