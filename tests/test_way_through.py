@@ -23,9 +23,9 @@ COMMAND = [
     "--models", "smollm2,selfspec-smollm2",
     "--tasks", "mini_ner_disease,mini_yesno,mini_yesno_rank",
     "--shots", "0,2", "--limit", "2",
-    "--set", "examples=3", "--set", "max_calls=8", "--set", "calls_per_round=8",
+    "--set", "examples=3", "--set", "max_calls=4", "--set", "calls_per_round=4",
     "--set", "gate_seeds=0", "--set", "vote_samples=2", "--set", "demonstrations=2",
-    "--set", "steps=8",
+    "--set", "steps=4",
 ]  # fmt: skip
 
 
