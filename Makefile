@@ -69,10 +69,11 @@ test-vllm: $(VLLM_READY)
 
 ## Nightly: the parsers and loaders, 200,000 examples instead of the tests' 2,000; then answers
 ## bred by coverage against the parsers of answers. What it breeds is kept from night to night.
+fuzz: export FUZZ_SEED = random
 fuzz: $(READY)
-	FUZZ_SEED=random FUZZ_TIMES=100 $(BIN)/python -m pytest tests/fuzz/test_fuzz.py
-	FUZZ_SEED=random FUZZ_TIMES=10 $(BIN)/python -m pytest tests/doors/test_suites.py
-	FUZZ_SEED=random FUZZ_TIMES=20 $(BIN)/python -m pytest tests/fuzz/test_doors.py
+	FUZZ_TIMES=100 $(BIN)/python -m pytest tests/fuzz/test_fuzz.py
+	FUZZ_TIMES=10 $(BIN)/python -m pytest tests/doors/test_suites.py
+	FUZZ_TIMES=20 $(BIN)/python -m pytest tests/fuzz/test_doors.py
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,corpus,dev,fuzz]'
 	mkdir -p build/answers
 	$(BIN)/python -m tests.fuzz.atheris_parsers build/answers \

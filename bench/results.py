@@ -174,6 +174,7 @@ class Leaderboard:
         for name in (model, other):
             if name not in known:
                 raise UserError(f"no row '{name}' on this board.{did_you_mean(name, known)}")
+        self._known_task(task)
         resamples, most = self.spec.resamples, self.spec.missing
         for section, raw in zip(self.board.sections, gather(self.records, self.spec), strict=True):
             place = self._place(section, task)
@@ -204,6 +205,16 @@ class Leaderboard:
         what = f"on '{task}'" if task else "on every task that counts; name one by 'task'"
         raise UserError(f"no table of this board has '{model}' and '{other}' {what}.")
 
+    def _known_task(self, task: str) -> None:
+        """Raise `UserError` for a task that stands in no table of the board."""
+        from leaderboards.shown import column_name
+
+        tables = [section.columns for section in self.board.sections]
+        every = {column.task for columns in tables for column in columns}
+        shown = {column_name(column, columns) for columns in tables for column in columns}
+        if task and task not in every | shown:
+            raise UserError(f"no task '{task}' on this board.{did_you_mean(task, every)}")
+
     def _place(self, section: Section, task: str) -> int | None:
         """The column of a task; -1 for the average of several, None where there is no such."""
         from leaderboards.shown import column_name
@@ -217,10 +228,6 @@ class Leaderboard:
         if len(found) > 1 and task not in names:
             told = ", ".join(repr(names[n]) for n in found)
             raise UserError(f"task '{task}' has several columns in {section.title}: {told}.")
-        if not found and section == self.board.sections[-1]:
-            every = {c.task for part in self.board.sections for c in part.columns}
-            if task not in every:
-                raise UserError(f"no task '{task}' on this board.{did_you_mean(task, every)}")
         return (names.index(task) if task in names else found[0]) if found else None
 
     def _repr_html_(self) -> str:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from bench.config import CONFIG_NAME, Config, load_config
 from bench.plugins import Added, open_domain, open_registry, open_suites
 from harness.checks import (
+    LETTERS,
     NAME,
     TEXT,
     Kind,
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from leaderboards.spec import BoardSpec
     from tasks.cards import Card
 
-_LETTERS = "letters, digits, '.', '_' and '-', beginning with a letter or digit"
 MADE = "+"  # model name + "+" + the first letters of an artifact's digest
 
 
@@ -168,7 +168,7 @@ class Workspace:
         name = getattr(plugin, "name", None)
         if not isinstance(name, str):
             raise UserError(what.format(repr(plugin)[:80]))
-        faults = [] if NAME.fullmatch(name) else [f"name: found {name!r:.80}; expected {_LETTERS}"]
+        faults = [] if NAME.fullmatch(name) else [f"name: found {name!r:.80}; expected {LETTERS}"]
         if not isinstance(plugin, ModelSpec):
             faults += specializer_faults(plugin, name)
         told([f"register: '{name}': {fault}" for fault in faults])
@@ -188,11 +188,12 @@ class Workspace:
         """
         folder = Path(folder).absolute()
         if not NAME.fullmatch(name):
-            raise UserError(f"suite '{name}': expected {_LETTERS}. Choose another name.")
+            raise UserError(f"suite '{name}': expected {LETTERS}. Choose another name.")
         if not folder.is_dir() or not any(folder.rglob("*.yaml")):
             what = "holds no .yaml" if folder.is_dir() else "is no folder"
             raise UserError(f"suite '{name}': {folder} {what}; expected one of x.yaml files.")
-        taken = self.registry.suites().get(name.replace("-", "_"), self.registry.suites().get(name))
+        suites = self.registry.suites()
+        taken = suites.get(name.replace("-", "_")) or suites.get(name)
         if taken is not None and taken.absolute() != folder:
             raise UserError(f"suite '{name}' is there already, in {taken}. Choose another name.")
         trusted = self.added.trusted | {name} if trust else self.added.trusted

@@ -16,6 +16,7 @@ from harness.errors import did_you_mean
 
 # Names become folder names and parts of `<specializer>@<domain>-<model>`.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+LETTERS = "letters, digits, '.', '_' and '-', beginning with a letter or digit"
 # Names of tasks and of specialised models may hold more, but lead out of no folder.
 _NAME_BYTES = 200  # a file's name may have 255, and ours get endings
 _PLAIN_NAME = re.compile(r"\w[\w.@+:,=-]*")
@@ -56,8 +57,13 @@ def whole_number(least: int) -> Kind:
     )
 
 
+def some_text(expected: str) -> Kind:
+    """A string that is not empty."""
+    return Kind(expected, lambda v: isinstance(v, str) and bool(v))
+
+
 TEXT = Kind("a string", lambda v: isinstance(v, str))
-PATH = Kind("a path (a string)", lambda v: isinstance(v, str) and bool(v))
+PATH = some_text("a path (a string)")
 FLAG = Kind("true or false", lambda v: isinstance(v, bool))
 TARGET = Kind(
     'a string "module:attribute"',
@@ -94,8 +100,8 @@ def name_faults(path: Path, kind: str, name: str) -> list[str]:
     if NAME.fullmatch(name) and len(name) <= _NAME_BYTES:
         return []
     return [
-        f"{path}: {kind}: found the name '{name:.80}'; expected letters, digits, '.', '_' and '-', "
-        f"beginning with a letter or digit, at most {_NAME_BYTES}. Rename it."
+        f"{path}: {kind}: found the name '{name:.80}'; expected {LETTERS}, "
+        f"at most {_NAME_BYTES}. Rename it."
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.suites.metrics import Unit
-from leaderboards.board import Column, Interval
+from leaderboards.board import Cell, Column, Interval
 
 NOTHING = "–"
 LOWER = "↓"
@@ -56,8 +56,9 @@ def probability(p: float) -> str:
     return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def cautions(missing: float, leaked: int) -> str:
-    """ " (5.0 % missing, 2 leaked)" of a score that stands in a sentence; else ""."""
+def cautions_of_mean(cells: Sequence[Cell]) -> str:
+    """ " (5.0 % missing, 2 leaked)" of the mean of one cell or more in a sentence; else ""."""
+    missing, leaked = max(cell.missing for cell in cells), sum(cell.leaked for cell in cells)
     told = [f"{100 * missing:.1f} % missing"] if missing else []
     told += [f"{leaked} leaked"] if leaked else []
     return f" ({', '.join(told)})" if told else ""

@@ -14,7 +14,7 @@ from statistics import fmean, stdev
 
 from leaderboards.board import Cell, Column, Row, Section, Signal
 from leaderboards.claims.floors import FLOOR
-from leaderboards.shown import cautions, listed, points, task_name
+from leaderboards.shown import cautions_of_mean, listed, points, task_name
 
 TELLS = 2.0  # by judgement: chance alone gives a ratio of 1
 _HALF = 1.96  # standard errors in half an interval
@@ -68,8 +68,7 @@ def signal_notes(section: Section) -> Iterator[str]:
         cells = [cell for n in kept if (cell := row.cells[n]) is not None]
         if cells and row.average is not None:
             value = fmean(cell.score or 0.0 for cell in cells)
-            told = cautions(max(cell.missing for cell in cells), sum(cell.leaked for cell in cells))
-            means.append((-value, row.label, row.average.score, told))
+            means.append((-value, row.label, row.average.score, cautions_of_mean(cells)))
     if means:
         shown = [
             f"{label} {points(-value)}{told} (of all {points(whole)})"

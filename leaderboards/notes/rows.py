@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from leaderboards.board import Row, Section
-from leaderboards.shown import cautions, listed, points, task_name
+from leaderboards.shown import cautions_of_mean, listed, points, task_name
 
 
 def missing_notes(section: Section, most: float) -> Iterator[str]:
@@ -57,8 +57,7 @@ def average_notes(section: Section) -> Iterator[str]:
     for row in section.rows:
         cells = [cell for n in common if (cell := row.cells[n]) is not None]
         mean = sum(cell.score or 0.0 for cell in cells) / len(cells)
-        beside = cautions(max(cell.missing for cell in cells), sum(cell.leaked for cell in cells))
-        scores.append((mean, row.label, beside))
+        scores.append((mean, row.label, cautions_of_mean(cells)))
     scores.sort(key=lambda entry: (-entry[0], entry[1]))
     shown = listed([f"{label} {points(value)}{beside}" for value, label, beside in scores])
     yield (

@@ -175,7 +175,7 @@ def task_widths(section: Section) -> list[float]:
             + 1.6
             for cell in shown
         ]
-        widths.append(round(max(column_width(name), *needed, 0.0), 1))
+        widths.append(round(max([column_width(name), *needed]), 1))
     return widths
 
 

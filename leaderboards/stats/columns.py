@@ -16,7 +16,7 @@ from leaderboards.stats.compare import Contrast, contrast
 from leaderboards.stats.opened import OpenColumn, bounds_of, most_unlike
 from leaderboards.stats.resampling import Floats, Levels, interval, total
 from leaderboards.stats.scores import Crossed, crossed, looseness, resample
-from leaderboards.stats.sheet import View, paired_views
+from leaderboards.stats.sheet import View, leaked_to, paired_views
 from leaderboards.stats.significance import detectable, holm, rank_ranges
 from leaderboards.stats.simultaneous import Family, Loose, agreeing, together
 from leaderboards.stats.spread import NO_SPREAD, Spread, spread_of
@@ -72,7 +72,7 @@ def score_column(
             views[pair] = found
     clean: dict[Pair, tuple[View, View]] = {}
     for pair in to_base.items():
-        leaked = table.answers[pair[0]].leaked | table.answers[pair[1]].leaked
+        leaked = leaked_to(table, *pair)
         if leaked.any() and (found := paired_views(table, *pair, ~leaked)) is not None:
             clean[pair] = found
     floor = best_floor(opened.scores, opened.floors, opened.sign)

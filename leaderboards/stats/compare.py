@@ -23,7 +23,7 @@ from leaderboards.stats.scores import (
     groups_of,
     looseness,
 )
-from leaderboards.stats.sheet import Factor, Sheet, View, mask_of
+from leaderboards.stats.sheet import Factor, Sheet, View, leaked_to, mask_of
 from leaderboards.stats.significance import crossed_p, mcnemar_p, randomisation_p
 from tasks.resample import score_of_sums
 
@@ -98,7 +98,7 @@ def contrast(
             held = covered[:, index] > 0
             own = [sheet.answers[view.model].ways for view in (first, second)]
             n = int(mask_of(first).sum())
-            leaked = sheet.answers[first.model].leaked | sheet.answers[second.model].leaked
+            leaked = leaked_to(sheet, first.model, second.model)
             ours, theirs = one[held, index], two[held, index]
             binary = _binary(sheet, ours, theirs, independent=n == len(ours))
             p = (

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from harness.suites.metrics import Unit
-from harness.types import UNSCORED
-from leaderboards.board import ByDraw, Cell, Column, RawColumn
+from harness.types import UNSCORED, Record
+from leaderboards.board import ByDraw, Cell, Column, RawColumn, Way
 from leaderboards.claims.answers import one_answer
 from leaderboards.claims.floors import floors_of
 from leaderboards.gather import resampled
@@ -142,14 +142,18 @@ def _agrees(table: Sheet, view: View, raw: RawColumn) -> bool:
         stated = record.summary["metrics"].get(metric)
         if not record.summary["complete"] or stated is None:
             continue
-        alone = None
-        if len(record.items) != common:
-            alone = sheet({view.model: {way: record}}, metric, table.seed)
-        own = whole_view(alone, view.model) if alone else None
-        score = estimate(alone, own) if alone and own else shared
+        score = shared if len(record.items) == common else _own_score(record, way, metric, shared)
         if abs(float(stated) - score) > _ROUNDING * max(1.0, abs(score)):
             return False
     return True
+
+
+def _own_score(record: Record, way: Way, metric: str, otherwise: float) -> float:
+    """The score of one record over all of its items; `otherwise` where none has one."""
+    name = record.manifest["model"]
+    table = sheet({name: {way: record}}, metric, "")
+    view = whole_view(table, name) if table else None
+    return estimate(table, view) if table and view else otherwise
 
 
 def bounds_of(unit: Unit, *models: Answers) -> tuple[float, float]:

@@ -10,9 +10,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.leaks.report import LEAKED
 from harness.types import UNSCORED
 from leaderboards.board import ByDraw, Way
+from leaderboards.records.rows import leaked_ids
 from leaderboards.stats.resampling import Floats
 from tasks.resample import summands
 
@@ -99,11 +99,10 @@ def sheet(cells: Mapping[str, ByDraw], metric: str, seed: str) -> Sheet | None:
         values[label], documents[label] = {}, {}
         for way, record in draws.items():
             scored = values[label][way] = {}
+            leaked[label] |= leaked_ids(record)
             for item in record.items:
                 name = item["id"]
                 documents[label].setdefault(name, str(item["document"]))
-                if LEAKED in item.get("flags", ()):
-                    leaked[label].add(name)
                 if item["status"] in UNSCORED or metric not in item["metrics"]:
                     continue
                 value = item["metrics"][metric]
@@ -185,6 +184,12 @@ def paired_views(
     mask, places = common.tobytes(), documents.tobytes()
     ours, theirs = (tuple(ways) for ways in zip(*pairs, strict=True))
     return View(first, mask, places, ours), View(second, mask, places, theirs)
+
+
+def leaked_to(sheet: Sheet, first: str, second: str) -> Mask:
+    """(items,) which items either of two models was made from."""
+    leaked: Mask = sheet.answers[first].leaked | sheet.answers[second].leaked
+    return leaked
 
 
 def mask_of(view: View) -> Mask:
