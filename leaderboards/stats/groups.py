@@ -26,19 +26,25 @@ _Held = Mapping[str, Mapping[int, ByDraw]]  # task -> shots -> draws
 
 
 def group_scores(sections: Sequence[RawSection], resamples: int) -> tuple[GroupScore, ...]:
-    """Every group of which a row has all tasks, asked with one number of shots, or each its own."""
-    held: dict[_Asked, dict[str, dict[int, ByDraw]]] = defaultdict(lambda: defaultdict(dict))
+    """Every group of which a row has all tasks, asked with one number of shots, or each its own.
+
+    A task is in a group whose name its records have: another suite's task of the same name is not.
+    """
+    held: dict[str, dict[_Asked, dict[str, dict[int, ByDraw]]]] = defaultdict(
+        lambda: defaultdict(lambda: defaultdict(dict))
+    )
     groups: dict[str, Json] = {}
     for section in sections:
         shots, chat, limit = section.setting
         for raw in section.columns:
             for label, draws in raw.cells.items():
-                held[label, chat, limit][raw.column.task][shots] = draws
                 for record in draws.values():
-                    groups |= record.manifest.get("groups", {})
+                    for name, facts in record.manifest.get("groups", {}).items():
+                        groups[name] = facts
+                        held[name][label, chat, limit][raw.column.task][shots] = draws
     found: list[GroupScore] = []
     for name, group in sorted(groups.items()):
-        for (label, chat, _), tasks in sorted(held.items()):
+        for (label, chat, _), tasks in sorted(held[name].items()):
             if not set(group["tasks"]) <= set(tasks):
                 continue
             for asked, how in _alike(group["tasks"], tasks):

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -115,6 +116,15 @@ def grouped():
         summary = {**whole.summary, "metrics": {"accuracy": score}}
         made.append(dataclasses.replace(whole, summary=summary))
     return made
+
+
+@pytest.mark.parametrize("suite", ["a_suite", "the_last_suite"])
+def test_another_suites_task_of_one_name_is_not_in_the_group(suite):
+    other = record("tiny", "one", [0, 0], suite=suite)
+    summary = {**other.summary, "metrics": {"accuracy": 0.0}}
+    made = [*grouped(), dataclasses.replace(other, summary=summary)]
+    (found,) = build(made, BoardSpec("", resamples=100)).groups
+    assert (found.score, found.n) == (pytest.approx(4 / 6), 6)
 
 
 def test_groups_scores_stand_on_the_page(tmp_path):
