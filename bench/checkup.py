@@ -30,7 +30,7 @@ class Lack:
 
 
 @dataclass(frozen=True)
-class Finding:
+class Checkup:
     """One model: the engine that would run it and why, facts, and what is missing."""
 
     model: str
@@ -54,7 +54,7 @@ def engines(parts: dict[str, str]) -> dict[str, str]:
 
 def examined(
     name: str, spec: ModelSpec, trains: bool, parts: dict[str, str], found: list[Device]
-) -> Finding:
+) -> Checkup:
     from harness.engines.choose import choose_engine
     from harness.forecast.machine import install
     from harness.models.served import is_served
@@ -64,7 +64,7 @@ def examined(
     if spec.kind == "reference":
         own = f'[models.my-{spec.name}] source = "path:FOLDER"'
         lacks.append(Lack("a published reference, without weights", own))
-        return Finding(name, "", "it is never run", (), tuple(lacks))
+        return Checkup(name, "", "it is never run", (), tuple(lacks))
     if spec.accept and spec.accept not in os.environ.get("BENCH_ACCEPT", "").split(","):
         lacks.append(
             Lack(
@@ -75,7 +75,7 @@ def examined(
         lacks += _served_lacks(spec)
         if trains:
             lacks.append(Lack("weights to train", 'source = "path:FOLDER" or "hf:..."'))
-        return Finding(name, "openai", "its source is a server", (spec.source,), tuple(lacks))
+        return Checkup(name, "openai", "its source is a server", (spec.source,), tuple(lacks))
     missing = _missing(spec, trains, parts)
     if missing:
         packages = ", ".join(missing)
@@ -86,7 +86,7 @@ def examined(
     memory, lack = _memory(spec, local, found)
     facts += memory
     lacks += lack
-    return Finding(name, choice.engine, choice.why, tuple(facts), tuple(lacks))
+    return Checkup(name, choice.engine, choice.why, tuple(facts), tuple(lacks))
 
 
 def _missing(spec: ModelSpec, trains: bool, parts: dict[str, str]) -> dict[str, str]:

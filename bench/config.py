@@ -16,7 +16,7 @@ from harness.checks import (
     PATH,
     TARGET,
     TEXT,
-    Kind,
+    ValueType,
     key_faults,
     name_faults,
     unknown,
@@ -56,13 +56,13 @@ class Config:
     defaults: Defaults = Defaults()
 
 
-_DEFAULT_KEYS: dict[str, Kind] = {
+_DEFAULT_KEYS: dict[str, ValueType] = {
     "domain": TEXT,
     "out": PATH,
     "data": PATH,
     "corpus": PATH,
     "developer": TEXT,
-    "shots": Kind(
+    "shots": ValueType(
         "a list of whole numbers, 0 or more",
         lambda v: isinstance(v, list) and bool(v) and all(type(k) is int and k >= 0 for k in v),
     ),
@@ -116,7 +116,7 @@ def load_config(path: Path | None = None) -> Config:
 
 
 def _named_values(
-    path: Path, kind: str, table: Mapping[str, Any], wanted: Kind, faults: list[str]
+    path: Path, kind: str, table: Mapping[str, Any], wanted: ValueType, faults: list[str]
 ) -> dict[str, str]:
     found: list[str] = []
     for name, value in table.items():

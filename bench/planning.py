@@ -16,8 +16,8 @@ from bench.workspace import Recipe, Workspace
 from harness.errors import UserError
 
 if TYPE_CHECKING:
-    from harness.forecast.footprint import Footprint, Shape
-    from harness.forecast.requests import Counting, Throughput, Work
+    from harness.forecast.footprint import Footprint, ModelShape
+    from harness.forecast.requests import CountingEngine, Throughput, Work
     from harness.registry import Resolved
     from harness.types import Artifact, Job, LocalModel
 
@@ -127,16 +127,16 @@ class Planner:
             )
         return local
 
-    def _engine(self, name: str) -> Counting:
-        from harness.forecast.requests import Counting, RoughTokens
+    def _engine(self, name: str) -> CountingEngine:
+        from harness.forecast.requests import CountingEngine, RoughTokens
 
         spec = self._workspace.registry.model(name)
         if self._locals[name] is None:
             length = self._shape(name).context
-            return Counting(RoughTokens(spec.kind == "instruct"), length, {})
+            return CountingEngine(RoughTokens(spec.kind == "instruct"), length, {})
         engine = self._workspace.pool.engine(spec)
         scores = bool(getattr(engine, "can_score", True))
-        return Counting(engine.tokens, engine.max_length, engine.numerics, scores)
+        return CountingEngine(engine.tokens, engine.max_length, engine.numerics, scores)
 
     def _speed(self, name: str) -> Throughput | None:
         from harness.forecast.throughput import kept, measure, stated
@@ -182,7 +182,7 @@ class Planner:
             own = "bfloat16" if self._machine.gpu else "float32"
         return own
 
-    def _shape(self, name: str) -> Shape:
+    def _shape(self, name: str) -> ModelShape:
         from harness.forecast.footprint import shape_of
 
         local = self._locals[name]

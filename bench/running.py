@@ -15,7 +15,7 @@ from harness.errors import Unfinished, UserError, UserErrors
 if TYPE_CHECKING:
     from bench.config import Config
     from bench.plugins import Added
-    from harness.executors.base import Executor, Kept
+    from harness.executors.base import Executor, OnStored
     from harness.registry import Resolved
     from harness.types import Artifact, Job, Progress, Record
 
@@ -205,7 +205,7 @@ class OpenRunWorker:
     jobs: tuple[Job, ...]
     tasks: tuple[str, ...]
 
-    def __call__(self, out: Path, progress: Progress, kept: Kept | None) -> RunWorker:
+    def __call__(self, out: Path, progress: Progress, kept: OnStored | None) -> RunWorker:
         workspace = Workspace(
             out,
             config=self.config,

@@ -28,15 +28,15 @@ TRAIN = "-train"  # what the name of a sweep over training items ends with
 
 
 @dataclass(frozen=True)
-class Vary:
+class Variation:
     """A name and its values, rising, as they were written on the command line."""
 
     name: str
     values: tuple[str, ...]
 
 
-def read_vary(text: str) -> Vary:
-    """`examples=25,50,100` -> a `Vary`.
+def read_vary(text: str) -> Variation:
+    """`examples=25,50,100` -> a `Variation`.
 
     Raises:
         UserError: another form, or values that are no numbers or come twice.
@@ -52,10 +52,12 @@ def read_vary(text: str) -> Vary:
         raise UserError(f"--vary {text}: {error}; {expected}") from error
     if len(set(numbers.values())) < len(values):
         raise UserError(f"--vary {text}: a value comes twice; name each once.")
-    return Vary(name.strip(), tuple(sorted(numbers, key=numbers.__getitem__)))
+    return Variation(name.strip(), tuple(sorted(numbers, key=numbers.__getitem__)))
 
 
-def check_vary(vary: Vary, params: Mapping[str, Any], domain: Domain, *, own_domain: bool) -> None:
+def check_vary(
+    vary: Variation, params: Mapping[str, Any], domain: Domain, *, own_domain: bool
+) -> None:
     """Raise if the specializer has nothing of that name, or the domain has too few seeds.
 
     Args:
@@ -113,7 +115,7 @@ def _in_turn(seeds: Sequence[Seed]) -> list[Seed]:
 
 
 def changes_of(
-    workspace: Workspace, recipe: Recipe, specializer: str, vary: Vary, domain: Domain
+    workspace: Workspace, recipe: Recipe, specializer: str, vary: Variation, domain: Domain
 ) -> dict[str, tuple[Mapping[str, str], Domain | None]]:
     """For each value what is set, and the domain if it is another one; all checked."""
     from harness.artifacts.make import parameters
@@ -140,7 +142,7 @@ def swept(
     workspace: Workspace,
     specializer: str,
     model: str,
-    vary: Vary,
+    vary: Variation,
     asking: Asking,
     recipe: Recipe = Recipe(),
     name: str = "",

@@ -14,7 +14,7 @@ from harness.errors import UserError, UserErrors, did_you_mean
 if TYPE_CHECKING:
     from harness.leaks.index import LeakIndex
     from specializers.seed_check import SeedFinding
-    from tasks.validate import Finding
+    from tasks.validate import TaskFinding
 
 DEFAULT_TASKS = ("biomed-mini",)
 
@@ -32,7 +32,7 @@ class Validation:
     """
 
     tasks: tuple[str, ...]
-    findings: tuple[Finding, ...]
+    findings: tuple[TaskFinding, ...]
     domains: tuple[str, ...] = ()
     seeds: int = 0
     compared: int = 0
@@ -69,7 +69,7 @@ def validated(
     folders = _folders(workspace, tasks, domains)
     names = workspace.suites.expand(tasks or (() if domains else DEFAULT_TASKS))
     cards = workspace.cards()
-    findings: Sequence[Finding] = ()
+    findings: Sequence[TaskFinding] = ()
     if names:
         findings = validate(_built(workspace, names), dict(cards))
     if not folders:

@@ -20,7 +20,7 @@ from harness.checks import (
     LETTERS,
     NAME,
     TEXT,
-    Kind,
+    ValueType,
     is_plain_name,
     one_of,
     value_faults,
@@ -30,7 +30,7 @@ from harness.errors import UserError, UserErrors, did_you_mean
 
 if TYPE_CHECKING:
     from harness.artifacts.makes import MakesOf
-    from harness.executors.base import Kept
+    from harness.executors.base import OnStored
     from harness.pool import ModelPool
     from harness.registry import Registry, Resolved
     from harness.suites.index import SuiteIndex
@@ -78,8 +78,8 @@ class Recipe:
 _RECIPE = {
     "budget": TEXT,
     "domain": TEXT,
-    "corpus": Kind("a path or None", lambda v: v is None or isinstance(v, Path)),
-    "settings": Kind(
+    "corpus": ValueType("a path or None", lambda v: v is None or isinstance(v, Path)),
+    "settings": ValueType(
         'a tuple of "KEY=VALUE"',
         lambda v: isinstance(v, tuple) and all(isinstance(pair, str) for pair in v),
     ),
@@ -128,7 +128,7 @@ class Workspace:
         progress: Progress | None = None,
         added: Added | None = None,
         base: str = "",
-        kept: Kept | None = None,
+        kept: OnStored | None = None,
     ) -> None:
         from harness.progress import open_progress
 

@@ -30,10 +30,10 @@ from bench.commands.options import (
 from bench.scoring import Asking, load_tasks, planned
 from bench.workspace import Workspace
 from harness.ask import Asker
-from harness.engines.base import Call, EngineReport, ScoreRequest, Tokens
+from harness.engines.base import Call, EngineReport, ScoreRequest, Tokenizer
 from harness.engines.hf.engine import HFEngine
 from harness.engines.vllm.engine import VLLMEngine
-from harness.engines.vllm.process import Ask
+from harness.engines.vllm.process import StepRequest
 from harness.lm import StoredLM
 from harness.models.sources import fetch
 from harness.progress import NullProgress
@@ -51,7 +51,7 @@ CACHE = 2**30
 class Noting:
     """An engine that answers nothing and notes what it is asked."""
 
-    tokens: Tokens
+    tokens: Tokenizer
     max_length: int
     numerics: dict[str, Any] = field(default_factory=dict)
     report: EngineReport = field(default_factory=EngineReport)
@@ -74,7 +74,7 @@ class Noting:
 
 
 def requests_of(
-    workspace: Workspace, args: argparse.Namespace, tokens: Tokens
+    workspace: Workspace, args: argparse.Namespace, tokens: Tokenizer
 ) -> dict[str, list[Any]]:
     """By task, the token requests of `bench run` with these options."""
     asking = Asking(tuple(args.tasks), args.shots or (), args.draws, args.limit, args.chat)
@@ -120,7 +120,7 @@ def in_one_batch(
     from vllm import SamplingParams
 
     asks = (
-        Ask(
+        StepRequest(
             (i, which),
             request.context,
             SamplingParams(

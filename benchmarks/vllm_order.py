@@ -23,7 +23,7 @@ from benchmarks.engine import CASES, prompts, requests
 from benchmarks.vllm_backend import Encoder, ours
 from harness.engines.base import EngineReport, ScoreRequest
 from harness.engines.vllm.engine import VLLMEngine
-from harness.engines.vllm.process import CPU_BLOCK, Ask, vllm_version
+from harness.engines.vllm.process import CPU_BLOCK, StepRequest, vllm_version
 
 
 def orders(asked: Sequence[ScoreRequest], choices: int) -> dict[str, list[tuple[int, ...]]]:
@@ -43,7 +43,7 @@ def run(engine: VLLMEngine, given: Sequence[tuple[int, ...]]) -> tuple[int, int]
     from vllm import SamplingParams
 
     params = SamplingParams(max_tokens=1, temperature=0.0, detokenize=False)
-    asks = (Ask(i, prompt, params) for i, prompt in enumerate(given))
+    asks = (StepRequest(i, prompt, params) for i, prompt in enumerate(given))
     answers = [answer for step in engine._process.run(asks) for answer in step]
     asked = sum(answer.prompt_tokens for answer in answers)
     return asked, asked - sum(answer.cached_tokens for answer in answers)

@@ -40,7 +40,9 @@ if "bench-hf" not in model_registry:
 @cache
 def _moved() -> dict[str, str]:
     table = tomllib.loads(Path(__file__).with_name("moved.toml").read_text(encoding="utf-8"))
-    return {**table["modules"], **table["names"]}
+    renamed = {old: f"{new} since 0.2" for old, new in table["renamed"].items()}
+    moved = {**table["modules"], **table["names"]}
+    return {**{old: f"in {place} since 0.2" for old, place in moved.items()}, **renamed}
 
 
 class _MovedFinder:
@@ -50,7 +52,7 @@ class _MovedFinder:
     def find_spec(name: str, _path: Any = None, _target: Any = None) -> None:
         if name.partition(".")[0] in _PACKAGES and name in _moved():
             # Without the error's `name`: `from package import name` passes over one that has it.
-            raise ModuleNotFoundError(f"{name} is in {_moved()[name]} since 0.2")
+            raise ModuleNotFoundError(f"{name} is {_moved()[name]}")
 
 
 _PACKAGES = ("harness", "leaderboards", "specializers", "tasks")
@@ -63,7 +65,7 @@ def moved_names(module: str) -> Callable[[str], Any]:
     def answer(name: str) -> Any:
         place = _moved().get(f"{module}.{name}")
         if place:
-            raise ImportError(f"{module}.{name} is in {place} since 0.2")
+            raise ImportError(f"{module}.{name} is {place}")
         raise AttributeError(f"module '{module}' has no attribute '{name}'")
 
     return answer

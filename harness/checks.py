@@ -23,7 +23,7 @@ _PLAIN_NAME = re.compile(r"\w[\w.@+:,=-]*")
 
 
 @dataclass(frozen=True)
-class Kind:
+class ValueType:
     """A type a TOML value may have, and how it is told to the user."""
 
     expected: str
@@ -44,34 +44,34 @@ def is_plain_name(value: Any) -> bool:
     )
 
 
-def one_of(*words: str) -> Kind:
+def one_of(*words: str) -> ValueType:
     """A string out of a closed list."""
-    return Kind("one of " + ", ".join(f'"{word}"' for word in words), lambda v: v in words)
+    return ValueType("one of " + ", ".join(f'"{word}"' for word in words), lambda v: v in words)
 
 
-def whole_number(least: int) -> Kind:
+def whole_number(least: int) -> ValueType:
     """An integer that is no boolean, `least` or more."""
-    return Kind(
+    return ValueType(
         f"a whole number, {least} or more",
         lambda v: isinstance(v, int) and not isinstance(v, bool) and v >= least,
     )
 
 
-def some_text(expected: str) -> Kind:
+def some_text(expected: str) -> ValueType:
     """A string that is not empty."""
-    return Kind(expected, lambda v: isinstance(v, str) and bool(v))
+    return ValueType(expected, lambda v: isinstance(v, str) and bool(v))
 
 
-TEXT = Kind("a string", lambda v: isinstance(v, str))
+TEXT = ValueType("a string", lambda v: isinstance(v, str))
 PATH = some_text("a path (a string)")
-FLAG = Kind("true or false", lambda v: isinstance(v, bool))
-TARGET = Kind(
+FLAG = ValueType("true or false", lambda v: isinstance(v, bool))
+TARGET = ValueType(
     'a string "module:attribute"',
     lambda v: isinstance(v, str) and re.fullmatch(r"[\w.]+:[\w.]+", v) is not None,
 )
 
 
-def value_faults(values: Mapping[str, Any], kinds: Mapping[str, Kind]) -> list[str]:
+def value_faults(values: Mapping[str, Any], kinds: Mapping[str, ValueType]) -> list[str]:
     """Values that a program gave, by the parameter's name, and that are of another kind."""
     return [
         f"{key}: found {value!r:.80}; expected {kinds[key].expected}."
@@ -81,7 +81,7 @@ def value_faults(values: Mapping[str, Any], kinds: Mapping[str, Kind]) -> list[s
 
 
 def key_faults(
-    path: Path, table_key: str, table: Mapping[str, Any], kinds: Mapping[str, Kind]
+    path: Path, table_key: str, table: Mapping[str, Any], kinds: Mapping[str, ValueType]
 ) -> list[str]:
     """Keys of a table that are unknown or hold a value of the wrong type."""
     faults = [

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.ask import Asker
-from harness.engines.base import Engine, GenerateRequest, ScoreRequest, Tokens
+from harness.engines.base import Engine, GenerateRequest, ScoreRequest, Tokenizer
 from harness.engines.choose import open_engine
 from harness.identity.things import adapter_identity
 from harness.store import ResponseStore
@@ -157,7 +157,7 @@ class PooledBase:
         self._pool.engine(self._spec).release()
 
 
-def _score_request(tokens: Tokens, prompt: str, continuation: str) -> ScoreRequest:
+def _score_request(tokens: Tokenizer, prompt: str, continuation: str) -> ScoreRequest:
     context = tuple(tokens.encode(prompt))
     whole = tuple(tokens.encode(prompt + continuation))
     if whole[: len(context)] == context and len(whole) > len(context):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from leaderboards.board import Cell, Column, RawColumn, RawSection, Reading
+from leaderboards.board import Cell, Column, Reading, RecordColumn, RecordTable
 from leaderboards.spec import BoardSpec
 from leaderboards.stats.columns import corrected, score_column
 from leaderboards.stats.opened import open_column
@@ -19,7 +19,7 @@ _READINGS = ("lenient", "strict")
 
 
 def bits_of(
-    raw: RawSection, others: Mapping[str, str], spec: BoardSpec
+    raw: RecordTable, others: Mapping[str, str], spec: BoardSpec
 ) -> tuple[tuple[Column, ...], list[dict[str, Cell]]]:
     """The columns of bits per byte, and each one's cells; none where no record has them."""
     columns = [found for column in raw.columns if (found := _as_bits(column)) is not None]
@@ -28,7 +28,7 @@ def bits_of(
     return tuple(column.column for column in columns), corrected(scored)
 
 
-def _as_bits(raw: RawColumn) -> RawColumn | None:
+def _as_bits(raw: RecordColumn) -> RecordColumn | None:
     """The same records by that metric; rows in which one lacks it are left out."""
     cells = {
         label: ways
@@ -44,10 +44,10 @@ def _as_bits(raw: RawColumn) -> RawColumn | None:
         in_average=False,
         unit="number",
     )
-    return RawColumn(column, cells)
+    return RecordColumn(column, cells)
 
 
-def readings_of(raw: RawSection) -> tuple[Reading, ...]:
+def readings_of(raw: RecordTable) -> tuple[Reading, ...]:
     """How the answers of each row on each task read, where there is anything to tell."""
     found = []
     for number, column in enumerate(raw.columns):

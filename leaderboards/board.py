@@ -436,7 +436,7 @@ ByDraw = Mapping[Way, Record]
 
 
 @dataclass(frozen=True)
-class RawColumn:
+class RecordColumn:
     """A column and the records in it: row label -> draw, wording and make -> record."""
 
     column: Column
@@ -444,9 +444,9 @@ class RawColumn:
 
 
 @dataclass(frozen=True)
-class RawSection:
+class RecordTable:
     """A table before any statistics; `rows` holds one record of each row for its facts."""
 
     setting: Setting
-    columns: tuple[RawColumn, ...]
+    columns: tuple[RecordColumn, ...]
     rows: Mapping[str, Record]

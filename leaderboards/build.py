@@ -12,8 +12,8 @@ from leaderboards.board import (
     Board,
     Cell,
     Part,
-    RawColumn,
-    RawSection,
+    RecordColumn,
+    RecordTable,
     Retained,
     Row,
     Section,
@@ -91,7 +91,7 @@ def _retained(records: Sequence[Record], spec: BoardSpec) -> tuple[Retained, ...
     return retained([_section(table, own) for table in gather(records, own)], spec.margin)
 
 
-def _section(raw: RawSection, spec: BoardSpec) -> Section:
+def _section(raw: RecordTable, spec: BoardSpec) -> Section:
     shots, chat, limit = raw.setting
     found = compared_with(raw, spec.baseline)
     others = {label: other for label, (other, _) in found.items()}
@@ -134,7 +134,7 @@ def _section(raw: RawSection, spec: BoardSpec) -> Section:
     return Section(title, shots, chat, limit, columns, ordered, signs, bit_columns, readings)
 
 
-def _by_label(raw: RawSection) -> bool:
+def _by_label(raw: RecordTable) -> bool:
     """Whether a task was asked other items than its first."""
     records = (r for column in raw.columns for cell in column.cells.values() for r in cell.values())
     return any(record.manifest.get("sample") for record in records)
@@ -163,7 +163,7 @@ def _marked(row: Row, unlike: tuple[str, ...]) -> Row:
 def _row(
     label: str,
     record: Record,
-    raw: Sequence[RawColumn],
+    raw: Sequence[RecordColumn],
     cells: Sequence[Mapping[str, Cell]],
     average: Average | None,
     parts: tuple[Part, ...],
@@ -197,7 +197,7 @@ def _row(
     )
 
 
-def _cost(facts: Json, label: str, raw: Sequence[RawColumn]) -> dict[str, int]:
+def _cost(facts: Json, label: str, raw: Sequence[RecordColumn]) -> dict[str, int]:
     """Tokens generated on the tasks, and what the specialisation took, as far as recorded."""
     written = [
         response.get("tokens")

@@ -27,8 +27,8 @@ from leaderboards.shown import limits, points
 from leaderboards.spec import BoardSpec
 from leaderboards.stats.opened import bounds_of
 from leaderboards.stats.resampling import interval
-from leaderboards.stats.scores import documents_of, estimate, resample
-from leaderboards.stats.sheet import Sheet, paired_views, sheet
+from leaderboards.stats.scores import documents_of, resample, score_of
+from leaderboards.stats.sheet import PairedItems, paired_views, sheet
 from leaderboards.text.escape import escaped
 from tasks.aggregation import AGGREGATIONS
 
@@ -45,7 +45,7 @@ EPSILON = 0.01  # one point of 100: the last digit most papers print
 
 
 @dataclass(frozen=True)
-class Finding:
+class GateFinding:
     """One model on one task: before and now, on the items both have.
 
     `n` counts those items; `prompts` how many of them a specializer asked in other words.
@@ -68,7 +68,7 @@ class Finding:
 
 def compare_with(
     baseline: Iterable[Record], records: Iterable[Record], spec: BoardSpec, epsilon: float = EPSILON
-) -> tuple[Finding, ...]:
+) -> tuple[GateFinding, ...]:
     """A finding for every model, task and number of shots that either side has.
 
     Args:
@@ -91,27 +91,29 @@ def _fit(records: Iterable[Record], spec: BoardSpec) -> list[Record]:
     return select(records, spec)
 
 
-def _finding(pair: Against, pairs: Sequence[Against], spec: BoardSpec, epsilon: float) -> Finding:
+def _finding(
+    pair: Against, pairs: Sequence[Against], spec: BoardSpec, epsilon: float
+) -> GateFinding:
     place = (pair.name, *pair.place[1:])
     if pair.now is None:
-        return Finding(*place, "missing", reason=_missing(pair.place, pairs))
+        return GateFinding(*place, "missing", reason=_missing(pair.place, pairs))
     if pair.before is None:
-        return Finding(*place, "new", reason="the baseline has no such record")
+        return GateFinding(*place, "new", reason="the baseline has no such record")
     sides = {"before": pair.before, "now": pair.now}
     manifests = [next(iter(draws.values())).manifest for draws in sides.values()]
     metric = spec.metrics.get(pair.place[1], str(manifests[1]["main_metric"]))
     reason = "; ".join(filter(None, [_not_comparable(manifests, metric), _other_words(sides)]))
     if reason:
-        return Finding(*place, "not comparable", metric, reason=reason)
+        return GateFinding(*place, "not comparable", metric, reason=reason)
     facts = manifests[1]["metrics"][metric]
     table = sheet(sides, metric, str(manifests[1]["rank_of"]) or pair.place[1])
     views = None
     if table is not None and set(sides) <= set(table.answers):
         views = paired_views(table, "now", "before")
     if table is None or views is None:
-        return Finding(*place, "not comparable", metric, reason="no item was scored in both")
+        return GateFinding(*place, "not comparable", metric, reason="no item was scored in both")
     samples = resample(table, views, spec.resamples)
-    values = [estimate(table, view) for view in views]
+    values = [score_of(table, view) for view in views]
     unit = unit_of([manifest["metrics"][metric] for manifest in manifests])
     gap, gaps = values[0] - values[1], samples[views[0]] - samples[views[1]]
     # Equal answers leave nothing to be unsure of.
@@ -130,7 +132,7 @@ def _finding(pair: Against, pairs: Sequence[Against], spec: BoardSpec, epsilon: 
     unanswered = _unanswered(table, spec.missing)
     if unanswered and verdict != "fell":
         verdict = "not comparable"
-    return Finding(
+    return GateFinding(
         *place, verdict, metric, values[1], values[0], found, n,
         prompts=_other_prompts(sides["before"], sides["now"]),
         reason="; ".join(filter(None, [unanswered, _beside(sides, n)])),
@@ -138,7 +140,7 @@ def _finding(pair: Against, pairs: Sequence[Against], spec: BoardSpec, epsilon: 
     )  # fmt: skip
 
 
-def _unanswered(table: Sheet, most: float) -> str:
+def _unanswered(table: PairedItems, most: float) -> str:
     """Which side misses more answers than a board ranks; "" if none does.
 
     What the baseline answered is missing now if it has no answer, asked again or not.
@@ -230,12 +232,12 @@ def _beside(sides: Mapping[str, ByDraw], n: int) -> str:
     return "; ".join(told)
 
 
-def failed(findings: Iterable[Finding]) -> list[Finding]:
+def failed(findings: Iterable[GateFinding]) -> list[GateFinding]:
     """The findings that close the gate: scores that fell, and what could not be compared."""
     return [f for f in findings if f.verdict in ("fell", "not comparable", "missing")]
 
 
-def summary(findings: Sequence[Finding], epsilon: float, baseline: str) -> str:
+def summary(findings: Sequence[GateFinding], epsilon: float, baseline: str) -> str:
     """The findings as Markdown, those that close the gate first."""
     fell = [f for f in findings if f.verdict == "fell"]
     refused = [f for f in failed(findings) if f.verdict != "fell"]
@@ -261,7 +263,7 @@ def summary(findings: Sequence[Finding], epsilon: float, baseline: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _line(found: Finding) -> list[str]:
+def _line(found: GateFinding) -> list[str]:
     gap = ""
     if found.difference is not None and found.now is not None and found.before is not None:
         value = points(found.now - found.before, sign=True, unit=found.unit)

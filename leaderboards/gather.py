@@ -24,7 +24,7 @@ from harness.identity.recorded import task_of
 from harness.record import column_of
 from harness.suites.metrics import unit_of
 from harness.types import Record
-from leaderboards.board import Column, RawColumn, RawSection, Setting, Way, way_of
+from leaderboards.board import Column, RecordColumn, RecordTable, Setting, Way, way_of
 from leaderboards.records.door import in_unit_range, unfit
 from leaderboards.records.prompts import asked_alike, prompts_of
 from leaderboards.records.rows import row_key, row_labels
@@ -78,7 +78,7 @@ def _of_declared_version(record: Record, spec: BoardSpec) -> bool:
 
 def gather(
     records: Iterable[Record], spec: BoardSpec, refused: list[str] | None = None
-) -> tuple[RawSection, ...]:
+) -> tuple[RecordTable, ...]:
     """Sort records into sections, columns, rows and draws.
 
     Args:
@@ -110,13 +110,13 @@ def gather(
         raw.sort(key=lambda column: _place(column.column, spec))
         own = {id(record) for kept, *_ in groups for record in kept}
         rows = {labels[row_key(r)]: r for r in reversed(chosen) if id(r) in own}
-        result.append(RawSection(setting, _averaged(raw), dict(sorted(rows.items()))))
+        result.append(RecordTable(setting, _averaged(raw), dict(sorted(rows.items()))))
     if refused is not None:
         refused += sorted(set(faults))
     return tuple(result)
 
 
-def shown(sections: Iterable[RawSection]) -> list[Record]:
+def shown(sections: Iterable[RecordTable]) -> list[Record]:
     """Every record that stands in a table."""
     return [
         record
@@ -197,7 +197,7 @@ def _admitted(group: Sequence[Record], spec: BoardSpec, faults: list[str]) -> li
 
 def _column(
     group: Sequence[Record], metric: str, labels: Mapping[str, str], content: str
-) -> RawColumn:
+) -> RecordColumn:
     """The column of a group.
 
     Args:
@@ -228,7 +228,9 @@ def _column(
         unit=unit,
         suite=str(manifest["suite"]),
     )
-    return RawColumn(column, {label: dict(sorted(cells[label].items())) for label in sorted(cells)})
+    return RecordColumn(
+        column, {label: dict(sorted(cells[label].items())) for label in sorted(cells)}
+    )
 
 
 def _place(column: Column, spec: BoardSpec) -> tuple[object, ...]:
@@ -244,7 +246,7 @@ def _natural(version: str) -> list[tuple[int, str]]:
     return [(int(part or 0), text) for part, text in re.findall(r"(\d*)(\D*)", version)]
 
 
-def _averaged(columns: Sequence[RawColumn]) -> tuple[RawColumn, ...]:
+def _averaged(columns: Sequence[RecordColumn]) -> tuple[RecordColumn, ...]:
     """Mark the columns that count in the average.
 
     Ranking tasks ask the same questions again and do not count, nor does what is no
@@ -253,7 +255,7 @@ def _averaged(columns: Sequence[RawColumn]) -> tuple[RawColumn, ...]:
     models have counts, then the newest, then the first of the columns: one model asked
     otherwise takes no other's average away.
     """
-    best: dict[tuple[str, str], RawColumn] = {}
+    best: dict[tuple[str, str], RecordColumn] = {}
     for raw in columns:
         name = (raw.column.suite, raw.column.task)
         held = best.get(name)
@@ -272,7 +274,7 @@ def _averaged(columns: Sequence[RawColumn]) -> tuple[RawColumn, ...]:
     )
 
 
-def resampled(raw: RawColumn) -> bool:
+def resampled(raw: RecordColumn) -> bool:
     """Whether a column's scores are functions of sums over items, and all the same one."""
     named = {
         str(record.manifest["metrics"][raw.column.metric]["aggregation"])
@@ -282,7 +284,7 @@ def resampled(raw: RawColumn) -> bool:
     return len(named) == 1 and named <= set(AGGREGATIONS)
 
 
-def _standing(raw: RawColumn) -> tuple[object, ...]:
+def _standing(raw: RecordColumn) -> tuple[object, ...]:
     return len(raw.cells), _natural(raw.column.version)
 
 

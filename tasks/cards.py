@@ -20,7 +20,7 @@ from harness.doors.files import read_toml
 from harness.errors import UserError, UserErrors, did_you_mean
 from harness.suites.metrics import UNITS
 
-Kind = Literal[
+TaskKind = Literal[
     "ner",
     "relation",
     "factoid",
@@ -110,7 +110,7 @@ class Card:
     title: str
     dataset: str
     task: str
-    kind: Kind
+    kind: TaskKind
     version: str
     origin: Origin
     licence: str
@@ -207,8 +207,10 @@ def _faults(values: Mapping[str, Any], path: Path) -> list[str]:
     name = path.name.removesuffix(".card.toml")
     if values.get("name") != name:
         faults.append(f"name is {values.get('name')!r}, expected '{name}', as in the file's name.")
-    if values.get("kind") not in get_args(Kind):
-        faults.append(f"kind is {values.get('kind')!r}, expected one of {list(get_args(Kind))}.")
+    if values.get("kind") not in get_args(TaskKind):
+        faults.append(
+            f"kind is {values.get('kind')!r}, expected one of {list(get_args(TaskKind))}."
+        )
     if "n_from" in values and values["n_from"] not in get_args(NFrom):
         faults.append(f"n_from is {values['n_from']!r}, expected one of {list(get_args(NFrom))}.")
     for key in ("n_test", "n_train"):

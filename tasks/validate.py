@@ -30,7 +30,7 @@ _NEAR, _NEAR_WORDS = 0.9, 8
 
 
 @dataclass(frozen=True)
-class Finding:
+class TaskFinding:
     """One thing validation found.
 
     level: "error" (the task must not be scored), "warning" (its score means less than it
@@ -42,7 +42,7 @@ class Finding:
     message: str
 
 
-def validate(tasks: Mapping[str, Any], cards: Mapping[str, Card]) -> list[Finding]:
+def validate(tasks: Mapping[str, Any], cards: Mapping[str, Card]) -> list[TaskFinding]:
     """Check tasks against their cards, their rows and their scoring.
 
     Args:
@@ -51,16 +51,16 @@ def validate(tasks: Mapping[str, Any], cards: Mapping[str, Card]) -> list[Findin
     Returns:
         findings in the order of the tasks.
     """
-    findings: list[Finding] = []
+    findings: list[TaskFinding] = []
     for name, task in tasks.items():
         card, own_schema = cards.get(name), is_own(task.eval_docs[0])
         if card is not None:
             findings += _card_findings(name, task, card)
             findings += _scoring_findings(name, task, card)
         elif own_schema:
-            findings.append(Finding("error", name, f"has no card; add {name}.card.toml."))
+            findings.append(TaskFinding("error", name, f"has no card; add {name}.card.toml."))
         else:
-            findings.append(Finding("warning", name, "has no card, so nothing vouches for it."))
+            findings.append(TaskFinding("warning", name, "has no card, so nothing vouches for it."))
         if card is None:
             findings += _tried(name, task)
         if own_schema:
@@ -68,29 +68,31 @@ def validate(tasks: Mapping[str, Any], cards: Mapping[str, Card]) -> list[Findin
     return findings
 
 
-def _tried(name: str, task: Any) -> Iterable[Finding]:
+def _tried(name: str, task: Any) -> Iterable[TaskFinding]:
     """What a run would end with: of its scoring, and of rows whose label is none of the choices."""
     from harness.forecast.trying import faults
 
     for message in [*faults(task), *choice_faults(task)]:
-        yield Finding("error", name, message)
+        yield TaskFinding("error", name, message)
 
 
-def _card_findings(name: str, task: Any, card: Card) -> list[Finding]:
+def _card_findings(name: str, task: Any, card: Card) -> list[TaskFinding]:
     findings = []
     if card.origin.kind == "own" and (left := unedited(card)):
         message = f"its card still says what 'bench new' wrote: {', '.join(left)}. Edit it."
-        findings.append(Finding("warning", name, message))
+        findings.append(TaskFinding("warning", name, message))
     if card.stand_in:
-        findings.append(Finding("note", name, f"stands in for {card.stand_in}; not the same set."))
+        findings.append(
+            TaskFinding("note", name, f"stands in for {card.stand_in}; not the same set.")
+        )
     version = str((task.config.metadata or {}).get("version", ""))
     if card.origin.kind != "lm-eval" and version != card.version:
         message = f"metadata.version is '{version}', the card says '{card.version}'."
-        findings.append(Finding("error", name, message))
+        findings.append(TaskFinding("error", name, message))
     metrics = task.aggregation()
     if card.main_metric not in metrics:
         message = f"the card's main_metric '{card.main_metric}' is not among {sorted(metrics)}."
-        findings.append(Finding("error", name, message))
+        findings.append(TaskFinding("error", name, message))
     n_test, n_train = len(task.eval_docs), len(task.fewshot_docs() or [])
     findings += _count_findings(name, task, card, n_test, n_train)
     return findings
@@ -98,7 +100,7 @@ def _card_findings(name: str, task: Any, card: Card) -> list[Finding]:
 
 def _count_findings(
     name: str, task: Any, card: Card, n_test: int, n_train: int
-) -> Iterable[Finding]:
+) -> Iterable[TaskFinding]:
     if card.origin.kind == "lm-eval":
         whole, source = True, "lm-eval's data"
     else:
@@ -106,15 +108,19 @@ def _count_findings(
         whole = card.origin.kind == "own" or is_complete(folder)
         source = str(folder)
     if not card.n_test:
-        yield Finding("note", name, f"{n_test} items in {source}; the card's n is not known yet.")
+        yield TaskFinding(
+            "note", name, f"{n_test} items in {source}; the card's n is not known yet."
+        )
     elif n_test > card.n_test or (whole and n_test != card.n_test):
         level: Literal["error", "warning"] = "error" if card.n_from == "origin" else "warning"
-        yield Finding(level, name, f"{n_test} items in {source}, the card states {card.n_test}.")
+        yield TaskFinding(
+            level, name, f"{n_test} items in {source}, the card states {card.n_test}."
+        )
     elif n_test < card.n_test:
-        yield Finding("note", name, f"partial: {n_test} of {card.n_test} items in {source}.")
+        yield TaskFinding("note", name, f"partial: {n_test} of {card.n_test} items in {source}.")
     if card.n_train and whole and n_train != card.n_train and card.origin.kind == "own":
         message = f"{n_train} train rows in {source}, the card states {card.n_train}."
-        yield Finding("error", name, message)
+        yield TaskFinding("error", name, message)
 
 
 def _folder(task: Any) -> Path:
@@ -126,7 +132,7 @@ def _folder(task: Any) -> Path:
     )
 
 
-def _scoring_findings(name: str, task: Any, card: Card) -> list[Finding]:
+def _scoring_findings(name: str, task: Any, card: Card) -> list[TaskFinding]:
     """Gold answers score full marks; empty ones nothing; other items' answers less."""
     metric = card.main_metric
     if metric not in task.aggregation():
@@ -138,12 +144,12 @@ def _scoring_findings(name: str, task: Any, card: Card) -> list[Finding]:
         score = _score(task, metric, docs, golds)
         results = _results(task, docs[0], golds[0])
     except UserError as error:
-        return [Finding("error", name, str(error))]
+        return [TaskFinding("error", name, str(error))]
     # Kinder and stricter readings stand beside a metric where the task asks for them.
     named = {f"{name}{way}" for name in task.aggregation() for way in ("", "_lenient", "_strict")}
     if unnamed := sorted(results.keys() - named):
         message = f"process_results gives {unnamed}, which metric_list does not name. Add them."
-        findings.append(Finding("error", name, message))
+        findings.append(TaskFinding("error", name, message))
     if score < _FULL_MARKS:
         wrong = [
             str(doc.get("id", number))
@@ -151,16 +157,16 @@ def _scoring_findings(name: str, task: Any, card: Card) -> list[Finding]:
             if _score(task, metric, [doc], [gold]) < _FULL_MARKS
         ]
         message = f"gold answers score {score:.4f} on {metric}, expected 1; wrong: {wrong[:5]}."
-        findings.append(Finding("error", name, message))
+        findings.append(TaskFinding("error", name, message))
     if task.OUTPUT_TYPE == "generate_until":
         empty = _score(task, metric, docs, [""] * len(docs))
         if empty > 0:
             message = f"empty answers score {empty:.4f} on {metric}, expected 0."
-            findings.append(Finding("error", name, message))
+            findings.append(TaskFinding("error", name, message))
     shuffled = _score(task, metric, docs, [*golds[1:], *golds[:1]])
     if len(set(map(str, golds))) > 1 and shuffled >= _FULL_MARKS:
         message = f"the answers of other items score full marks on {metric}."
-        findings.append(Finding("error", name, message))
+        findings.append(TaskFinding("error", name, message))
     return findings
 
 
@@ -190,7 +196,7 @@ def _results(task: Any, doc: Mapping[str, Any], answer: Any) -> Mapping[str, Any
     return found
 
 
-def _row_findings(name: str, task: Any) -> list[Finding]:
+def _row_findings(name: str, task: Any) -> list[TaskFinding]:
     test, train = list(task.eval_docs), list(task.fewshot_docs() or [])
     findings = [*_label_findings(name, task, test, train), *_duplicate_findings(name, test)]
     test_inputs = {_normal(doc["input"]) for doc in test}
@@ -198,19 +204,19 @@ def _row_findings(name: str, task: Any) -> list[Finding]:
     shown = [doc["id"] for doc in train[:_SHOTS] if _normal(doc["input"]) in test_inputs]
     if shown or task.config.fewshot_split == task.config.test_split:
         message = f"demonstrations are test items: {shown or task.config.fewshot_split}."
-        findings.append(Finding("error", name, message))
+        findings.append(TaskFinding("error", name, message))
     elif shared:
         message = f"{len(shared)} train inputs are test inputs too: {shared[:5]}."
-        findings.append(Finding("error", name, message))
+        findings.append(TaskFinding("error", name, message))
     if not shown and (near := _near_copies(train[:_SHOTS], test)):
         message = f"demonstrations are nearly test items: {near}."
-        findings.append(Finding("error", name, message))
+        findings.append(TaskFinding("error", name, message))
     documents = {doc["document"] for doc in test} & {doc["document"] for doc in train}
     if documents:
         message = (
             f"{len(documents)} documents have rows in train and in test: {sorted(documents)[:5]}."
         )
-        findings.append(Finding("warning", name, message))
+        findings.append(TaskFinding("warning", name, message))
     return findings
 
 
@@ -230,23 +236,23 @@ def _near_copies(
 
 def _label_findings(
     name: str, task: Any, test: Sequence[Mapping[str, Any]], train: Sequence[Mapping[str, Any]]
-) -> Iterable[Finding]:
+) -> Iterable[TaskFinding]:
     inventories = {tuple(doc["labels"]) for doc in [*test, *train]}
     if len(inventories) > 1:
         message = f"rows differ in their labels: {sorted(inventories)[:2]}; a task has one list."
-        yield Finding("error", name, message)
+        yield TaskFinding("error", name, message)
     labels = sorted({label for inventory in inventories for label in inventory})
     prompt = task.fewshot_context(test[0], 0)
     if unsaid := [label for label in labels if not _names(prompt, label)]:
-        yield Finding("warning", name, f"the prompt does not name the labels {unsaid}.")
+        yield TaskFinding("warning", name, f"the prompt does not name the labels {unsaid}.")
     gold = {
         answer.rpartition(" <")[2].removesuffix(">") for doc in test for answer in doc["target"]
     }
     if labels and (unused := [label for label in labels if label not in gold]):
-        yield Finding("note", name, f"no item of these rows has the label {unused}.")
+        yield TaskFinding("note", name, f"no item of these rows has the label {unused}.")
 
 
-def _duplicate_findings(name: str, test: Sequence[Mapping[str, Any]]) -> Iterable[Finding]:
+def _duplicate_findings(name: str, test: Sequence[Mapping[str, Any]]) -> Iterable[TaskFinding]:
     seen: dict[str, list[Mapping[str, Any]]] = {}
     for doc in test:
         seen.setdefault(_normal(doc["input"]), []).append(doc)
@@ -255,11 +261,11 @@ def _duplicate_findings(name: str, test: Sequence[Mapping[str, Any]]) -> Iterabl
     if torn:
         first = [doc["id"] for doc in torn[0]]
         message = f"{len(torn)} inputs occur with different answers, first {first}."
-        yield Finding("warning", name, message)
+        yield TaskFinding("warning", name, message)
     if len(repeated) > len(torn):
         first = [doc["id"] for doc in next(docs for docs in repeated if docs not in torn)]
         message = f"{len(repeated) - len(torn)} inputs occur more than once, first {first}."
-        yield Finding("note", name, message)
+        yield TaskFinding("note", name, message)
 
 
 def _names(prompt: str, label: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 
-from bench.checkup import Finding, engines, examined, gb
+from bench.checkup import Checkup, engines, examined, gb
 from bench.commands.options import workspace_of
 from harness.doors.terminal import say, say_json
 
@@ -55,7 +55,7 @@ def call(args: argparse.Namespace) -> int:
     return 0 if healthy else 2
 
 
-def _show(finding: Finding) -> None:
+def _show(finding: Checkup) -> None:
     state = "ready" if not finding.lacks else "not ready"
     engine = f", engine {finding.engine}" if finding.engine else ""
     say(f"\n{finding.model}: {state}{engine} ({finding.why})")

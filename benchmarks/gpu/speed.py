@@ -120,12 +120,12 @@ def _generated(model: Any, requests: Sequence[Any], size: int) -> None:
             )  # fmt: skip
 
 
-def shape_of(model: Any) -> footprint.Shape:
+def shape_of(model: Any) -> footprint.ModelShape:
     """The sizes that a plan goes by."""
     config = model.config
     heads = getattr(config, "num_attention_heads", None) or config.n_heads
     hidden = config.hidden_size
-    return footprint.Shape(
+    return footprint.ModelShape(
         parameters=sum(p.numel() for p in model.parameters()),
         layers=config.num_hidden_layers,
         hidden=hidden,

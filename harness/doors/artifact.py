@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from harness.checks import Kind
+from harness.checks import ValueType
 from harness.doors import limits
 from harness.doors.fields import NAME, NAME_OR_NONE, TABLE, WORDS, Kinds, count, faults, mapping
 from harness.doors.files import parse_json, read_bytes
@@ -17,12 +17,14 @@ from harness.doors.text import plain
 from harness.errors import UserError
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_DIGEST = Kind("a SHA-256", lambda v: isinstance(v, str) and _SHA256.fullmatch(v) is not None)
+_DIGEST = ValueType("a SHA-256", lambda v: isinstance(v, str) and _SHA256.fullmatch(v) is not None)
 _MANIFEST: Kinds = {
     "name": NAME,
     "specializer": NAME_OR_NONE,
     "base": NAME,
-    "kind": Kind("a word", lambda v: isinstance(v, str) and re.fullmatch(r"[a-z]+", v) is not None),
+    "kind": ValueType(
+        "a word", lambda v: isinstance(v, str) and re.fullmatch(r"[a-z]+", v) is not None
+    ),
     "digest": WORDS,
     "files": mapping(_DIGEST),
 }

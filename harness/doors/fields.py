@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from harness.checks import Kind, is_plain_name
+from harness.checks import ValueType, is_plain_name
 from harness.doors import limits
 from harness.doors.text import plain
 
-Kinds = Mapping[str, Kind]
+Kinds = Mapping[str, ValueType]
 
 
 def _whole(value: Any, most: int) -> bool:
@@ -26,29 +26,29 @@ def _number(value: Any) -> bool:
     return isinstance(value, float) and not math.isnan(value)
 
 
-def text(most: int) -> Kind:
-    return Kind(
+def text(most: int) -> ValueType:
+    return ValueType(
         f"a text of at most {most:,} letters", lambda v: isinstance(v, str) and len(v) <= most
     )
 
 
-def count(most: int = limits.WHOLE) -> Kind:
-    return Kind(f"a whole number, 0 to {most:,}", lambda v: _whole(v, most))
+def count(most: int = limits.WHOLE) -> ValueType:
+    return ValueType(f"a whole number, 0 to {most:,}", lambda v: _whole(v, most))
 
 
-def maybe(kind: Kind) -> Kind:
-    return Kind(f"{kind.expected}, or null", lambda v: v is None or kind.fits(v))
+def maybe(kind: ValueType) -> ValueType:
+    return ValueType(f"{kind.expected}, or null", lambda v: v is None or kind.fits(v))
 
 
-def listing(kind: Kind, most: int) -> Kind:
-    return Kind(
+def listing(kind: ValueType, most: int) -> ValueType:
+    return ValueType(
         f"a list of at most {most:,}, each {kind.expected}",
         lambda v: isinstance(v, list) and len(v) <= most and all(map(kind.fits, v)),
     )
 
 
-def mapping(kind: Kind, most: int = limits.KEYS) -> Kind:
-    return Kind(
+def mapping(kind: ValueType, most: int = limits.KEYS) -> ValueType:
+    return ValueType(
         f"a table of at most {most:,} keys, each {kind.expected}",
         lambda v: isinstance(v, dict) and len(v) <= most and all(map(kind.fits, v.values())),
     )
@@ -61,18 +61,18 @@ def _counts(value: Any, depth: int = 3) -> bool:
     return value is None or isinstance(value, str | bool) or _number(value)
 
 
-NAME = Kind("a plain name of letters, digits and . _ - @ + : , =", is_plain_name)
-NAME_OR_NONE = Kind(f'{NAME.expected}, or ""', lambda v: v == "" or is_plain_name(v))
+NAME = ValueType("a plain name of letters, digits and . _ - @ + : , =", is_plain_name)
+NAME_OR_NONE = ValueType(f'{NAME.expected}, or ""', lambda v: v == "" or is_plain_name(v))
 WORDS = text(limits.WORDS)
 TEXT = text(limits.TEXT)
-YES_NO = Kind("true or false", lambda v: isinstance(v, bool))
-NUMBER = Kind("a number", _number)
-SCALAR = Kind(
+YES_NO = ValueType("true or false", lambda v: isinstance(v, bool))
+NUMBER = ValueType("a number", _number)
+SCALAR = ValueType(
     "a number or a text",
     lambda v: _number(v) or (isinstance(v, str) and len(v) <= limits.WORDS),
 )
-COUNTS = Kind("a number, or lists of them", _counts)
-ANY = Kind("anything", lambda _: True)
+COUNTS = ValueType("a number, or lists of them", _counts)
+ANY = ValueType("anything", lambda _: True)
 TABLE = mapping(ANY)
 
 

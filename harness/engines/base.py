@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from harness import moved_names
 from harness.types import Decoding, Response
 
 Call = list[tuple[int, Response]]
@@ -72,7 +73,7 @@ class EngineReport:
     path: str = ""
 
 
-class Tokens(Protocol):
+class Tokenizer(Protocol):
     """A tokenizer with lm-eval's rules for special tokens (see harness.engines.tokens)."""
 
     @property
@@ -104,7 +105,7 @@ class Engine(Protocol):
     special: frozenset[str]
 
     @property
-    def tokens(self) -> Tokens: ...
+    def tokens(self) -> Tokenizer: ...
     @property
     def max_length(self) -> int: ...
     @property
@@ -127,3 +128,6 @@ class Engine(Protocol):
     def release(self) -> None:
         """Free the weights; a later call loads them again."""
         ...
+
+
+__getattr__ = moved_names(__name__)

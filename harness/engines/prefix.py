@@ -108,7 +108,7 @@ def _common(left: bytes, right: bytes) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Pass:
     """One forward pass.
 
     With `depth` tokens of `cover`'s first sequence in the cache, compute the
@@ -134,7 +134,7 @@ class Step:
         return [self.cover] if self.keep > self.depth else list(self.ranges)
 
 
-def plan_packed(forest: Forest, budget: int, within: Step | None = None) -> Iterator[Step]:
+def plan_packed(forest: Forest, budget: int, within: Pass | None = None) -> Iterator[Pass]:
     """Passes of at most `budget` tokens that compute each node of the forest once.
 
     Sub-forests that fit are packed side by side under their root; one that does
@@ -159,7 +159,7 @@ def plan_packed(forest: Forest, budget: int, within: Step | None = None) -> Iter
     while todo:
         cover, cached, depth = todo.pop()
         while depth - cached > budget:
-            yield Step(cached, cached + budget, cover, size=budget)
+            yield Pass(cached, cached + budget, cover, size=budget)
             cached += budget
         room = budget - (depth - cached)
         packs: list[list[tuple[int, int]]] = [[]]
@@ -178,12 +178,12 @@ def plan_packed(forest: Forest, budget: int, within: Step | None = None) -> Iter
         for pack in packs:
             if pack or cached < depth:
                 size = depth - cached + sum(forest.size(*child, depth) for child in pack)
-                yield Step(cached, depth, cover, ranges=tuple(pack), size=size)
+                yield Pass(cached, depth, cover, ranges=tuple(pack), size=size)
                 cached = depth
         todo.extend((child, depth, forest.common(*child)) for child in reversed(large))
 
 
-def plan_rows(forest: Forest, budget: int, share: bool, least: int = 64) -> Iterator[Step]:
+def plan_rows(forest: Forest, budget: int, share: bool, least: int = 64) -> Iterator[Pass]:
     """Passes of ordinary rows: each a whole sequence, or what follows a shared root.
 
     For architectures whose attention takes no tree. A sequence that is the
@@ -205,7 +205,7 @@ def plan_rows(forest: Forest, budget: int, share: bool, least: int = 64) -> Iter
         cover, cached, depth = todo.pop()
         while cached < depth:
             stop = min(depth, cached + budget)
-            yield Step(cached, stop, cover, size=stop - cached)
+            yield Pass(cached, stop, cover, size=stop - cached)
             cached = stop
         rows: list[int] = []
         roots: list[tuple[int, int]] = []
@@ -220,7 +220,7 @@ def plan_rows(forest: Forest, budget: int, share: bool, least: int = 64) -> Iter
         while rows:
             width = int(forest.length[rows[0]]) - depth
             batch = tuple(rows[: max(1, budget // width)])
-            yield Step(depth, depth, cover, rows=batch, size=width * len(batch))
+            yield Pass(depth, depth, cover, rows=batch, size=width * len(batch))
             rows = rows[len(batch) :]
         todo.extend((child, depth, forest.common(*child)) for child in reversed(roots))
 
@@ -247,7 +247,7 @@ class Flat:
     branches: tuple[int, ...]
 
 
-def flatten(forest: Forest, step: Step, first: Ints) -> Flat:
+def flatten(forest: Forest, step: Pass, first: Ints) -> Flat:
     """Lay out a packed step.
 
     Args:

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from harness import moved_names
 from harness.errors import Unfinished, Unreachable, UserError, UserErrors
 from harness.types import Job, Progress, Record
 
 # Told of each model call when it is on disk: the store's folder, and the call's line.
-Kept = Callable[[Path, bytes], None]
+OnStored = Callable[[Path, bytes], None]
 
 
 class Worker(Protocol):
@@ -36,7 +37,7 @@ class Worker(Protocol):
 class OpenWorker(Protocol):
     """Makes a worker; can be pickled and called on another machine."""
 
-    def __call__(self, out: Path, progress: Progress, kept: Kept | None) -> Worker: ...
+    def __call__(self, out: Path, progress: Progress, kept: OnStored | None) -> Worker: ...
 
 
 class Executor(Protocol):
@@ -138,3 +139,6 @@ class LocalExecutor:
         if faults:
             raise Unfinished(list(dict.fromkeys(faults)), records)
         return records
+
+
+__getattr__ = moved_names(__name__)

@@ -34,7 +34,7 @@ SPARE_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
-class Shape:
+class ModelShape:
     """A causal language model's sizes. head_size in values; context in tokens."""
 
     parameters: int
@@ -74,7 +74,7 @@ class Footprint:
         return {**asdict(self), "total": self.total}
 
 
-def weights(shape: Shape, dtype: str, quantisation: str) -> int:
+def weights(shape: ModelShape, dtype: str, quantisation: str) -> int:
     """Bytes of the weights as they are held."""
     size = BYTES[dtype]
     if not quantisation:
@@ -84,7 +84,7 @@ def weights(shape: Shape, dtype: str, quantisation: str) -> int:
 
 
 def inference(
-    shape: Shape, dtype: str, quantisation: str, *, cached_tokens: int, pass_tokens: int
+    shape: ModelShape, dtype: str, quantisation: str, *, cached_tokens: int, pass_tokens: int
 ) -> Footprint:
     """Running the model.
 
@@ -107,7 +107,7 @@ def inference(
     )
 
 
-def lora_parameters(shape: Shape, rank: int) -> int:
+def lora_parameters(shape: ModelShape, rank: int) -> int:
     """Trained parameters of LoRA on every linear layer, for MLPs of width 4 x hidden.
 
     Attention's query, key, value and output and the MLP's two matrices, rank x (in + out) each.
@@ -119,7 +119,7 @@ def lora_parameters(shape: Shape, rank: int) -> int:
 
 
 def training(
-    shape: Shape,
+    shape: ModelShape,
     dtype: str,
     quantisation: str,
     *,
@@ -153,7 +153,7 @@ def usable(memory: int) -> int:
     return max(0, int(memory * (1 - SPARE_SHARE)) - SPARE_BYTES)
 
 
-def shape_of(spec: ModelSpec, folder: Path | None) -> Shape:
+def shape_of(spec: ModelSpec, folder: Path | None) -> ModelShape:
     """A model's shape: from its folder where there is one, else as its spec states it.
 
     Raises:
@@ -162,15 +162,15 @@ def shape_of(spec: ModelSpec, folder: Path | None) -> Shape:
     if folder is not None and (folder / "config.json").is_file():
         return _read(folder)
     if spec.shape:
-        return Shape(**spec.shape)
+        return ModelShape(**spec.shape)
     raise UserError(
         f"model '{spec.name}' ({spec.origin}): its weights are not on this disk and its shape is "
         f"not stated. Fetch it ('bench models path {spec.name}'), or state it in bench.toml: "
-        f"shape = {{ {', '.join(f'{name} = ...' for name in Shape.__dataclass_fields__)} }}."
+        f"shape = {{ {', '.join(f'{name} = ...' for name in ModelShape.__dataclass_fields__)} }}."
     )
 
 
-def _read(folder: Path) -> Shape:
+def _read(folder: Path) -> ModelShape:
     """From config.json, in the names of the architectures, and the weights' own headers."""
     config: dict[str, Any] = read_object(folder / "config.json")
     config = config.get("text_config", config)
@@ -179,7 +179,7 @@ def _read(folder: Path) -> Shape:
     kv_heads = _first(config, "num_key_value_heads", "num_kv_heads", "n_head_kv") or heads
     if config.get("multi_query") and not config.get("new_decoder_architecture"):
         kv_heads = 1
-    return Shape(
+    return ModelShape(
         parameters=_parameters(folder),
         layers=_first(config, "num_hidden_layers", "n_layers", "n_layer"),
         hidden=hidden,

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.forecast.footprint import Shape, weights
+from harness.forecast.footprint import ModelShape, weights
 from harness.forecast.requests import Throughput
 
 PRODUCTS, READING = 0.5, 0.6
@@ -44,7 +44,7 @@ GPUS = {
 }
 
 
-def computed(shape: Shape, dtype: str, quantisation: str, kind: str) -> Throughput:
+def computed(shape: ModelShape, dtype: str, quantisation: str, kind: str) -> Throughput:
     """Speeds of one device of a kind; several hold larger models and are no faster."""
     gpu = GPUS[kind]
     body = 2 * max(shape.parameters - shape.embeddings // 2, 1)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from harness.engines.base import Call, EngineReport, GenerateRequest, ScoreRequest, Tokens
+from harness.engines.base import Call, EngineReport, GenerateRequest, ScoreRequest, Tokenizer
 from harness.engines.prefix import Forest
 from harness.store import By, ResponseStore
 from harness.types import Json, Response
@@ -78,7 +78,7 @@ class Throughput:
         return work.computed / self.prefill + written + work.training / trained
 
 
-class Counting:
+class CountingEngine:
     """An engine that answers nothing and counts what it is asked.
 
     Its answers are errors, which the store never keeps.
@@ -90,7 +90,7 @@ class Counting:
     special = frozenset({"top_k", "min_p", "repetition_penalty"})
 
     def __init__(
-        self, tokens: Tokens, max_length: int, numerics: Json, can_score: bool = True
+        self, tokens: Tokenizer, max_length: int, numerics: Json, can_score: bool = True
     ) -> None:
         self.tokens = tokens
         self.can_score = can_score

@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.leaks.ngrams import Ints, RunIndex, unbroken, window_hashes
-from harness.leaks.report import Hit, ItemText, Key, Kind, Leak, LeakReport, LeakRule
+from harness.leaks.ngrams import Ints, NgramIndex, unbroken, window_hashes
+from harness.leaks.report import Hit, ItemText, Key, Leak, LeakReport, LeakRule, MatchKind
 
 # Raise when the same texts and items would match otherwise.
 MATCHING_VERSION = 3
 
 Span = tuple[int, int]
 
-_KINDS: tuple[Kind, ...] = ("whole", "ngram", "near", "substring")
+_KINDS: tuple[MatchKind, ...] = ("whole", "ngram", "near", "substring")
 _WORD = re.compile(r"[^\W_]+")
 _APOSTROPHES = str.maketrans("", "", "'’")  # "can't" is one word
 _BREAK = "\0"  # never in a word; its code is the 0 that no run crosses
@@ -181,7 +181,7 @@ class LeakIndex:
         common[windows] = having[group] > limit[self._task[items]]
         return common
 
-    def _index_near(self, is_input: NDArray[np.bool_]) -> RunIndex:
+    def _index_near(self, is_input: NDArray[np.bool_]) -> NgramIndex:
         """Short runs of texts that are long enough for several of them."""
         width = self.rule.near_words
         good = unbroken(self._symbols, width)
@@ -192,7 +192,7 @@ class LeakIndex:
         hashes = window_hashes(self._symbols, width)[windows]
         _, group, count = np.unique(hashes, return_inverse=True, return_counts=True)
         windows = windows[count[group] <= self.rule.common_documents]
-        return RunIndex(self._symbols, windows, width, 1, width)
+        return NgramIndex(self._symbols, windows, width, 1, width)
 
     def _spelt(self, width: int) -> NDArray[np.bool_]:
         """For every window of words, whether enough of them hold a letter."""
@@ -200,7 +200,7 @@ class LeakIndex:
         before = np.concatenate(([0], np.cumsum(spelt[self._symbols])))
         return np.asarray(before[width:] - before[:-width] >= self.rule.spelt_words * width)
 
-    def _index_words(self, is_input: NDArray[np.bool_]) -> Iterator[RunIndex]:
+    def _index_words(self, is_input: NDArray[np.bool_]) -> Iterator[NgramIndex]:
         """One index a width: `words`, and the shorter runs that short inputs need."""
         rule = self.rule
         least = np.ceil(rule.share * self._own).astype(np.int64)
@@ -214,9 +214,9 @@ class LeakIndex:
                 good &= ~self._common(width)
             windows = np.flatnonzero(good)
             self._checked[self._item[self._text[windows]]] = True
-            yield RunIndex(self._symbols, windows, width, 1, width)
+            yield NgramIndex(self._symbols, windows, width, 1, width)
 
-    def _index_characters(self, is_input: NDArray[np.bool_]) -> RunIndex:
+    def _index_characters(self, is_input: NDArray[np.bool_]) -> NgramIndex:
         """Blocks of half the fewest characters, side by side through each unbroken piece."""
         width = (self.rule.short_characters + 1) // 2
         codes = _codes("".join(map(self._words.__getitem__, self._symbols.tolist())))
@@ -229,7 +229,7 @@ class LeakIndex:
         windows = np.concatenate([np.empty(0, np.int64), *pieces])
         text = self._text[self._word_at(windows)]
         windows = windows[is_input[text] | (self._own[text] >= self.rule.long_words)]
-        return RunIndex(codes, windows, width, width, self.rule.short_characters)
+        return NgramIndex(codes, windows, width, width, self.rule.short_characters)
 
     def _word_at(self, offsets: Ints) -> Ints:
         """The word in which a character of the words written together lies."""
@@ -264,7 +264,7 @@ class LeakIndex:
                 found[number, text_number].append((begin, stop))
         best: dict[tuple[int, int], tuple[Hit, bool]] = {}
 
-        def offer(source: int, text: int, runs: list[tuple[int, int]], kind: Kind) -> None:
+        def offer(source: int, text: int, runs: list[tuple[int, int]], kind: MatchKind) -> None:
             match = self._judged(batch[source][0], text, runs, kind)
             pair = source, int(self._item[text])
             if pair not in best or _rank(match) < _rank(best[pair]):
@@ -314,7 +314,7 @@ class LeakIndex:
                     break
 
     def _judged(
-        self, source: str, text: int, runs: list[tuple[int, int]], kind: Kind
+        self, source: str, text: int, runs: list[tuple[int, int]], kind: MatchKind
     ) -> tuple[Hit, bool]:
         """A hit of one text's runs in an item's text, and whether they are a leak."""
         begin, end = max(runs, key=lambda run: (run[1] - run[0], -run[0]))

@@ -23,7 +23,7 @@ _FILTER_LOAD = 16  # slots per hash in the first look: about 6 % of other window
 
 
 @dataclass(frozen=True)
-class Runs:
+class SharedSpans:
     """Shared runs: where each begins in the collection and in the text, and its length."""
 
     indexed: Ints
@@ -52,7 +52,7 @@ def unbroken(symbols: Ints, width: int) -> NDArray[np.bool_]:
     return np.asarray(breaks[width:] == breaks[:-width])
 
 
-class RunIndex:
+class NgramIndex:
     """Windows of a collection, to find the runs others share with it.
 
     Args:
@@ -76,7 +76,7 @@ class RunIndex:
         self._filter = np.zeros(1 << bits, np.bool_)
         self._filter[hashes >> self._shift] = True
 
-    def find(self, symbols: Ints) -> Runs:
+    def find(self, symbols: Ints) -> SharedSpans:
         """The maximal runs shared with `symbols`, which begins and ends with a break."""
         hashes = window_hashes(symbols, self._width)
         there = np.flatnonzero(self._filter[hashes >> self._shift])
@@ -101,7 +101,7 @@ class RunIndex:
         last[:-1] = new[1:]
         return here[new], there[new], here[last] + self._width
 
-    def _extended(self, symbols: Ints, here: Ints, there: Ints, end: Ints) -> Runs:
+    def _extended(self, symbols: Ints, here: Ints, there: Ints, end: Ints) -> SharedSpans:
         """Grow runs to the left and right, by less than a stride: more holds a window."""
         for _ in range(self._stride - 1):
             grow = _equal(self._symbols[here - 1], symbols[there - 1])
@@ -110,7 +110,7 @@ class RunIndex:
         for _ in range(self._stride - 1):
             end = end + _equal(self._symbols[end], symbols[end + shift])
         long = end - here >= self._least
-        return Runs(here[long], there[long], (end - here)[long])
+        return SharedSpans(here[long], there[long], (end - here)[long])
 
 
 def _equal(a: Ints, b: Ints) -> NDArray[np.bool_]:

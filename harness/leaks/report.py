@@ -11,13 +11,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Literal
 
+from harness import moved_names
 from harness.types import Json
 
 # The flag of an item found in what the model was made from.
 LEAKED = "leaked"
 
 Key = tuple[str, str]
-Kind = Literal["whole", "ngram", "near", "substring"]
+MatchKind = Literal["whole", "ngram", "near", "substring"]
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class Hit:
     task: str
     item: str
     source: str
-    kind: Kind
+    kind: MatchKind
     share: float
     span: str
 
@@ -162,3 +163,6 @@ class LeakReport:
                 for task, count in self.items.items()
             },
         }
+
+
+__getattr__ = moved_names(__name__)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from harness.checks import TEXT, Kind, is_number, key_faults, one_of
+from harness.checks import TEXT, ValueType, is_number, key_faults, one_of
 from harness.types import ModelSpec
 
 SCHEME = "openai"
@@ -25,7 +25,7 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True)
-class Served:
+class ServerSpec:
     """How a server is asked.
 
     Attributes:
@@ -57,10 +57,10 @@ class Served:
     body: Mapping[str, Any] = field(default_factory=dict)
 
 
-_SECONDS = Kind("a number of seconds above 0", lambda v: is_number(v) and v > 0)
-_COUNT = Kind("a whole number above 0", lambda v: type(v) is int and v > 0)
-_ARGS: dict[str, Kind] = {
-    "key_env": Kind(
+_SECONDS = ValueType("a number of seconds above 0", lambda v: is_number(v) and v > 0)
+_COUNT = ValueType("a whole number above 0", lambda v: type(v) is int and v > 0)
+_ARGS: dict[str, ValueType] = {
+    "key_env": ValueType(
         "the name of an environment variable (never the key itself)",
         lambda v: isinstance(v, str) and _VARIABLE.fullmatch(v) is not None,
     ),
@@ -72,7 +72,7 @@ _ARGS: dict[str, Kind] = {
     "tries": _COUNT,
     "max_length": _COUNT,
     "reasoning_tokens": _COUNT,
-    "body": Kind("a table", lambda v: isinstance(v, dict)),
+    "body": ValueType("a table", lambda v: isinstance(v, dict)),
 }
 
 
@@ -81,10 +81,10 @@ def is_served(spec: ModelSpec) -> bool:
     return spec.source.startswith(f"{SCHEME}:")
 
 
-def served(spec: ModelSpec) -> Served:
+def served(spec: ModelSpec) -> ServerSpec:
     """How to ask for a spec that has no faults."""
     model, _, url = spec.source.removeprefix(f"{SCHEME}:").partition("@")
-    return Served(model, url.rstrip("/"), **spec.engine_args)
+    return ServerSpec(model, url.rstrip("/"), **spec.engine_args)
 
 
 def served_faults(spec: ModelSpec) -> list[str]:

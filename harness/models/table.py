@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.checks import TEXT, Kind, is_number, key_faults, name_faults, one_of, wrong
+from harness.checks import TEXT, ValueType, is_number, key_faults, name_faults, one_of, wrong
 from harness.doors.files import read_toml
 from harness.errors import UserErrors
 from harness.models.sources import spec_faults
@@ -18,16 +18,16 @@ SHAPE = (
     *("parameters", "layers", "hidden", "heads", "kv_heads", "head_size", "vocabulary", "context"),
 )
 
-_KEYS: dict[str, Kind] = {
+_KEYS: dict[str, ValueType] = {
     "source": TEXT,
     "kind": one_of("base", "instruct", "reference", "adapter"),
     "base": TEXT,
     "file": TEXT,
-    "sha256": Kind(
+    "sha256": ValueType(
         "64 hexadecimal digits",
         lambda v: isinstance(v, str) and re.fullmatch(r"[0-9a-f]{64}", v) is not None,
     ),
-    "parts": Kind(
+    "parts": ValueType(
         "a list of strings", lambda v: isinstance(v, list) and all(isinstance(p, str) for p in v)
     ),
     "developer": TEXT,
@@ -37,19 +37,19 @@ _KEYS: dict[str, Kind] = {
     "parameters": TEXT,
     "dtype": one_of("auto", "fastest", "float32", "bfloat16", "float16"),
     "quantisation": one_of("", "nf4"),
-    "device_map": Kind(
+    "device_map": ValueType(
         '"auto", "balanced", "sequential" or a table module -> device',
         lambda v: isinstance(v, dict) or v in ("", "auto", "balanced", "sequential"),
     ),
-    "memory": Kind(
+    "memory": ValueType(
         'a table device -> size, such as { 0 = "70GiB", cpu = "100GiB" }',
         lambda v: (
             isinstance(v, dict)
             and all(isinstance(n, str) and re.fullmatch(r"[\d.]+[KMGT]i?B", n) for n in v.values())
         ),
     ),
-    "train_processes": Kind("a whole number from 1", lambda v: type(v) is int and v >= 1),
-    "shape": Kind(
+    "train_processes": ValueType("a whole number from 1", lambda v: type(v) is int and v >= 1),
+    "shape": ValueType(
         f"a table of whole numbers above 0: {', '.join(SHAPE)}",
         lambda v: (
             isinstance(v, dict)
@@ -57,14 +57,14 @@ _KEYS: dict[str, Kind] = {
             and all(type(n) is int and n > 0 for n in v.values())
         ),
     ),
-    "resources": Kind(
+    "resources": ValueType(
         "a table of numbers, 0 or more, such as { CPU = 8, GPU = 1 }",
         lambda v: isinstance(v, dict) and all(is_number(n) and n >= 0 for n in v.values()),
     ),
     "engine": one_of("auto", "hf", "vllm", "openai"),
-    "engine_args": Kind("a table", lambda v: isinstance(v, dict)),
-    "trust_remote_code": Kind("true or false", lambda v: isinstance(v, bool)),
-    "sampling": Kind(
+    "engine_args": ValueType("a table", lambda v: isinstance(v, dict)),
+    "trust_remote_code": ValueType("true or false", lambda v: isinstance(v, bool)),
+    "sampling": ValueType(
         'a table of numbers, of "temperature" and "top_p"',
         lambda v: (
             isinstance(v, dict)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from harness.types import Record
-from leaderboards.board import RawColumn
+from leaderboards.board import RecordColumn
 
 FLOOR = "floor"
 
@@ -20,7 +20,7 @@ def is_floor(record: Record) -> bool:
     return str(record.manifest["model_kind"]) == FLOOR
 
 
-def floors_of(raw: RawColumn) -> frozenset[str]:
+def floors_of(raw: RecordColumn) -> frozenset[str]:
     """The rows of a column that need no model."""
     first = {label: next(iter(ways.values())) for label, ways in raw.cells.items()}
     return frozenset(label for label, record in first.items() if is_floor(record))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from harness.types import Record
-from leaderboards.board import RawSection, Section
+from leaderboards.board import RecordTable, Section
 from leaderboards.gather import gather, select
 from leaderboards.shown import listed, probability
 from leaderboards.spec import BoardSpec
@@ -16,7 +16,7 @@ def family_notes(
     records: Sequence[Record],
     spec: BoardSpec,
     sections: Sequence[Section],
-    table: Callable[[RawSection, BoardSpec], Section],
+    table: Callable[[RecordTable, BoardSpec], Section],
 ) -> Iterator[str]:
     """What p is over all that is recorded, where the board shows chosen tasks or models.
 

@@ -15,7 +15,7 @@ from typing import Any
 from harness.files import digest
 from harness.record import COLUMN
 from harness.types import Record
-from leaderboards.board import RawColumn, RawSection, Way
+from leaderboards.board import RecordColumn, RecordTable, Way
 from leaderboards.records.prompts import other_words
 from leaderboards.shown import listed
 
@@ -23,7 +23,7 @@ FIRST = Way()
 _NUMERICS = ("engine", "dtype", "quantisation")
 
 
-def chat_forms(raw: RawSection) -> dict[str, str]:
+def chat_forms(raw: RecordTable) -> dict[str, str]:
     """Row -> where its instruction stood, if rows of the table differ in it."""
     forms: dict[str, set[str]] = defaultdict(set)
     for label, record in _placed(raw):
@@ -35,7 +35,7 @@ def chat_forms(raw: RawSection) -> dict[str, str]:
     }
 
 
-def like_notes(raw: RawSection, title: str) -> list[str]:
+def like_notes(raw: RecordTable, title: str) -> list[str]:
     """What a table's rows differ in beside what it compares."""
     forms = {label: {form} for label, form in chat_forms(raw).items()}
     notes = _told(title, "asked alike", forms)
@@ -56,9 +56,9 @@ def like_notes(raw: RawSection, title: str) -> list[str]:
     return [*notes, *_other_words(raw)]
 
 
-def _other_words(raw: RawSection) -> Iterator[str]:
+def _other_words(raw: RecordTable) -> Iterator[str]:
     """Rows of a task that stand in a column of their own, since they were asked in other words."""
-    columns: dict[object, list[RawColumn]] = defaultdict(list)
+    columns: dict[object, list[RecordColumn]] = defaultdict(list)
     for one in raw.columns:
         manifest = _any(one).manifest
         columns[digest([manifest[key] for key in COLUMN])].append(one)
@@ -77,7 +77,7 @@ def _other_words(raw: RawSection) -> Iterator[str]:
                     )
 
 
-def _any(column: RawColumn, draw: Way = FIRST) -> Record:
+def _any(column: RecordColumn, draw: Way = FIRST) -> Record:
     """A record of a column, of this draw where it has one."""
     for draws in column.cells.values():
         if draw in draws:
@@ -85,7 +85,7 @@ def _any(column: RawColumn, draw: Way = FIRST) -> Record:
     return next(iter(next(iter(column.cells.values())).values()))
 
 
-def _placed(raw: RawSection) -> Iterator[tuple[str, Record]]:
+def _placed(raw: RecordTable) -> Iterator[tuple[str, Record]]:
     for column in raw.columns:
         for label, draws in column.cells.items():
             for record in draws.values():
@@ -121,7 +121,7 @@ def _prompt(item: Mapping[str, Any]) -> object:
     return None if item.get("cut_tokens") else item.get("prompt_sha256")
 
 
-def _texts(raw: RawColumn) -> Iterator[str]:
+def _texts(raw: RecordColumn) -> Iterator[str]:
     """Rows whose items, expected answers, documents or prompts are not the others'."""
     task, every = raw.column.task, list(raw.cells)
     for what, read in (("expected answers", _target), ("documents", _document)):
@@ -147,7 +147,7 @@ def _texts(raw: RawColumn) -> Iterator[str]:
             )
 
 
-def _strangers(raw: RawColumn) -> Iterator[str]:
+def _strangers(raw: RecordColumn) -> Iterator[str]:
     """Rows asked items that no other row was, where other rows have some that they lack."""
     asked = {
         label: {item["id"] for record in draws.values() for item in record.items}
@@ -163,7 +163,7 @@ def _strangers(raw: RawColumn) -> Iterator[str]:
             )
 
 
-def _asked_alike(raw: RawColumn) -> list[list[str]]:
+def _asked_alike(raw: RecordColumn) -> list[list[str]]:
     """Own rows whose prompts must be equal.
 
     A template wraps prompts in a model's own marks: with one, only rows over the same
@@ -179,7 +179,7 @@ def _asked_alike(raw: RawColumn) -> list[list[str]]:
     return list(groups.values())
 
 
-def _apart(raw: RawColumn, labels: Sequence[str], read: Read) -> Iterator[tuple[str, int, int]]:
+def _apart(raw: RecordColumn, labels: Sequence[str], read: Read) -> Iterator[tuple[str, int, int]]:
     """Row, on how many items it has another value than most rows, on how many it has one.
 
     Of values that equally many have, the first row's is the usual one.

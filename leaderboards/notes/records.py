@@ -7,14 +7,14 @@ from collections.abc import Iterator, Sequence
 from harness.errors import did_you_mean
 from harness.identity.recorded import task_differences
 from harness.types import Record
-from leaderboards.board import RawColumn, RawSection, Way
+from leaderboards.board import RecordColumn, RecordTable, Way
 from leaderboards.records.rows import without_base
 from leaderboards.shown import listed, task_name
 from leaderboards.spec import BoardSpec
 
 
 def board_notes(
-    sections: Sequence[RawSection],
+    sections: Sequence[RecordTable],
     left_out: Sequence[Record],
     records: Sequence[Record],
     spec: BoardSpec,
@@ -56,7 +56,7 @@ def board_notes(
     return notes
 
 
-def _several_contents(section: RawSection) -> Iterator[str]:
+def _several_contents(section: RecordTable) -> Iterator[str]:
     """Tasks of one version and two contents, and in what they differ."""
     seen: dict[tuple[str, str], tuple[str, Record]] = {}
     for raw in section.columns:
@@ -76,7 +76,7 @@ def _several_contents(section: RawSection) -> Iterator[str]:
             )
 
 
-def _no_base(section: RawSection) -> Iterator[str]:
+def _no_base(section: RecordTable) -> Iterator[str]:
     for label, base in without_base(section):
         yield (
             f"{label}: not compared, its base was other weights than '{base}' is here. Run both "
@@ -93,7 +93,7 @@ def _partial(record: Record) -> Iterator[str]:
         yield f"{task}: {rows:,} of {whole:,} items were there, a partial mirror."
 
 
-Placed = tuple[RawSection, RawColumn, str, Record]
+Placed = tuple[RecordTable, RecordColumn, str, Record]
 
 
 def _limits(placed: Sequence[Placed]) -> Iterator[str]:
@@ -150,7 +150,7 @@ def _of_another_version(record: Record, spec: BoardSpec) -> str:
     )
 
 
-def _several_versions(section: RawSection) -> Iterator[str]:
+def _several_versions(section: RecordTable) -> Iterator[str]:
     columns = [raw.column for raw in section.columns]
     for suite, task in dict.fromkeys((column.suite, column.task) for column in columns):
         same = [column for column in columns if (column.suite, column.task) == (suite, task)]
@@ -163,7 +163,7 @@ def _several_versions(section: RawSection) -> Iterator[str]:
         yield f"{task}: {what} stand apart; {which}."
 
 
-def _words(raw: RawColumn) -> Iterator[str]:
+def _words(raw: RecordColumn) -> Iterator[str]:
     """Imported models whose prompts are not those asked here under the same task version."""
     every = [record for draws in raw.cells.values() for record in draws.values()]
     if not any(record.manifest.get("origin") for record in every):

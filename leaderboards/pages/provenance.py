@@ -58,7 +58,7 @@ class Example:
 
 
 @dataclass(frozen=True)
-class Kept:
+class Provenance:
     """An artifact's manifest, its loss curves if it was trained, and its examples."""
 
     manifest: Json
@@ -79,7 +79,7 @@ class Kept:
 _UNFIT = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, OSError)
 
 
-def read_kept(home: Path | None, model: str, digest: str) -> Kept | None:
+def read_kept(home: Path | None, model: str, digest: str) -> Provenance | None:
     """What `home/artifacts/` keeps of an artifact, or None where it has nothing.
 
     Raises:
@@ -97,7 +97,7 @@ def read_kept(home: Path | None, model: str, digest: str) -> Kept | None:
             return None
         _check(folder, manifest, changed)
         sources = _json(folder / "sources.json")
-        return Kept(manifest, _curves(folder), tuple(_examples(folder, sources)))
+        return Provenance(manifest, _curves(folder), tuple(_examples(folder, sources)))
     except _UNFIT as error:
         raise UserError(
             f"{plain(folder)}: cannot be read ({type(error).__name__}: {plain(error):.200}). "

@@ -20,8 +20,8 @@ from leaderboards.board import (
     Board,
     Cell,
     Column,
-    RawColumn,
-    RawSection,
+    RecordColumn,
+    RecordTable,
     Row,
     Section,
 )
@@ -31,7 +31,13 @@ from leaderboards.pages.files import write_site
 from leaderboards.pages.funnel import funnel
 from leaderboards.pages.items import Nearest, task_scripts
 from leaderboards.pages.nearest import Near, WordIndex, read_explained
-from leaderboards.pages.provenance import EXAMPLES_SHOWN, Kept, SweepCurves, read_kept, read_sweeps
+from leaderboards.pages.provenance import (
+    EXAMPLES_SHOWN,
+    Provenance,
+    SweepCurves,
+    read_kept,
+    read_sweeps,
+)
 from leaderboards.pages.words import (
     average_widths,
     bar,
@@ -60,7 +66,7 @@ EXAMPLES_A_PAGE = 50
 
 
 @dataclass(frozen=True)
-class Place:
+class TaskPage:
     """A task's page and the folder of its item data, relative to the site."""
 
     page: str
@@ -77,7 +83,7 @@ class ModelPages:
 
     page: str
     record: Record
-    kept: Kept | None
+    kept: Provenance | None
     examples: str
     page_of: Mapping[str, int]
 
@@ -182,7 +188,7 @@ class _Site:
         return str(self.environment.get_template(template).render(**values))
 
     def _task(
-        self, section: Section, raw: RawSection, index: int, place: Place
+        self, section: Section, raw: RecordTable, index: int, place: TaskPage
     ) -> Iterator[tuple[str, str]]:
         column, shown = section.columns[index], self._shown(section.columns[index])
         rows = [(row, cell) for row in section.rows if (cell := row.cells[index]) is not None]
@@ -213,7 +219,7 @@ class _Site:
     def _shown(self, column: Column) -> bool:
         return column.redistribute or not self.published
 
-    def _nearest(self, raw: RawColumn, shots: int) -> dict[str, Nearest]:
+    def _nearest(self, raw: RecordColumn, shots: int) -> dict[str, Nearest]:
         """For each model with examples: which of them are nearest to an item."""
         found = {}
         for label in raw.cells:
@@ -320,9 +326,9 @@ def _facts(row: Row, model: ModelPages) -> Mapping[str, Any]:
     return {key: value for key, value in facts.items() if value != ""}
 
 
-def _place(section: int, index: int, column: Column) -> Place:
+def _place(section: int, index: int, column: Column) -> TaskPage:
     name = f"task-{section}-{index}-{_slug(column.task)}"
-    return Place(f"{name}.html", f"items/{name}")
+    return TaskPage(f"{name}.html", f"items/{name}")
 
 
 def _slug(name: str) -> str:

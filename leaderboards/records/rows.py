@@ -11,7 +11,7 @@ from harness.files import digest
 from harness.identity.recorded import is_base_of
 from harness.leaks.report import LEAKED
 from harness.types import Record
-from leaderboards.board import RawSection
+from leaderboards.board import RecordTable
 from leaderboards.claims.floors import is_floor
 
 # Shown without their name: the value says what it is.
@@ -75,7 +75,7 @@ def _plain(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
 
 
-def compared_with(raw: RawSection, baseline: str) -> dict[str, tuple[str, tuple[str, ...]]]:
+def compared_with(raw: RecordTable, baseline: str) -> dict[str, tuple[str, tuple[str, ...]]]:
     """Row -> the row it is compared with, and in what the two are not alike.
 
     A specialised model is compared with its base: the row of its very weights, with the same
@@ -131,7 +131,7 @@ def leaked_ids(record: Record) -> frozenset[str]:
     return frozenset(item["id"] for item in record.items if LEAKED in item.get("flags", ()))
 
 
-def without_base(raw: RawSection) -> list[tuple[str, str]]:
+def without_base(raw: RecordTable) -> list[tuple[str, str]]:
     """Specialised rows whose base's name stands for other weights here, and that name."""
     rows = raw.rows
     return [

@@ -16,13 +16,13 @@ from leaderboards.stats.compare import Contrast, contrast
 from leaderboards.stats.opened import OpenColumn, bounds_of, most_unlike
 from leaderboards.stats.resampling import Floats, Levels, interval, total
 from leaderboards.stats.scores import Crossed, crossed, looseness, resample
-from leaderboards.stats.sheet import View, leaked_to, paired_views
+from leaderboards.stats.sheet import Selection, leaked_to, paired_views
 from leaderboards.stats.significance import detectable, holm, rank_ranges
 from leaderboards.stats.simultaneous import Family, Loose, agreeing, together
 from leaderboards.stats.spread import NO_SPREAD, Spread, spread_of
 
 Pair = tuple[str, str]
-Kind = Literal["difference", "to_best", "clean"]
+ContrastKind = Literal["difference", "to_best", "clean"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class ScoredColumn:
     levels: Mapping[str, tuple[Levels, ...]] = field(default_factory=dict)
     looseness: Mapping[str, float] = field(default_factory=dict)
     sign: int = 1
-    loose: Mapping[tuple[Kind, str], Loose] = field(default_factory=dict)
+    loose: Mapping[tuple[ContrastKind, str], Loose] = field(default_factory=dict)
     family: Family = field(default_factory=Family)
 
     def without_samples(self) -> ScoredColumn:
@@ -66,11 +66,11 @@ def score_column(
     if best:
         others_than = [r for r in whole if r not in best and r not in opened.floors]
         to_best = {r: most_unlike(r, best, [opened]) for r in others_than}
-    views: dict[Pair, tuple[View, View]] = {}
+    views: dict[Pair, tuple[Selection, Selection]] = {}
     for pair in [*to_base.items(), *to_best.items(), *more]:
         if set(pair) <= set(whole) and (found := paired_views(table, *pair)) is not None:
             views[pair] = found
-    clean: dict[Pair, tuple[View, View]] = {}
+    clean: dict[Pair, tuple[Selection, Selection]] = {}
     for pair in to_base.items():
         leaked = leaked_to(table, *pair)
         if leaked.any() and (found := paired_views(table, *pair, ~leaked)) is not None:
@@ -89,11 +89,13 @@ def score_column(
     held_at = crossed(table, whole.values(), resamples)
     spread = spread_of(opened, table, samples, resamples)
     unit = opened.raw.column.unit
-    loose: dict[tuple[Kind, str], Loose] = {}
+    loose: dict[tuple[ContrastKind, str], Loose] = {}
     family = Family()
     counted: set[tuple[bool, frozenset[str]]] = set()
 
-    def told(kind: Kind, pair: Pair, of: Mapping[Pair, tuple[View, View]]) -> Difference | None:
+    def told(
+        kind: ContrastKind, pair: Pair, of: Mapping[Pair, tuple[Selection, Selection]]
+    ) -> Difference | None:
         if pair not in of:
             return None
         limits = bounds_of(unit, *(table.answers[label] for label in pair))
@@ -201,7 +203,7 @@ def corrected(columns: Sequence[ScoredColumn]) -> list[dict[str, Cell]]:
     for column in columns:
         family.take(column.family)
     critical = family.critical()
-    kinds: tuple[Kind, ...] = ("difference", "to_best", "clean")
+    kinds: tuple[ContrastKind, ...] = ("difference", "to_best", "clean")
     for kind in kinds:
         places = [
             (column, cells, label, found, getattr(cell, kind) is not None)

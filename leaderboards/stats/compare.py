@@ -19,11 +19,11 @@ from leaderboards.stats.scores import (
     blocks,
     by_document,
     crossed,
-    estimate,
     groups_of,
     looseness,
+    score_of,
 )
-from leaderboards.stats.sheet import Factor, Sheet, View, leaked_to, mask_of
+from leaderboards.stats.sheet import Factor, PairedItems, Selection, leaked_to, mask_of
 from leaderboards.stats.significance import crossed_p, mcnemar_p, randomisation_p
 from tasks.resample import score_of_sums
 
@@ -62,18 +62,18 @@ class Contrast:
 
 
 def contrast(
-    sheet: Sheet,
-    pairs: Iterable[tuple[View, View]],
-    samples: Mapping[View, Floats],
+    sheet: PairedItems,
+    pairs: Iterable[tuple[Selection, Selection]],
+    samples: Mapping[Selection, Floats],
     resamples: int,
-) -> dict[tuple[View, View], Contrast]:
+) -> dict[tuple[Selection, Selection], Contrast]:
     """Compare pairs of views of the same items; `samples` comes from `resample`.
 
     0/1 scores of independent items are compared by McNemar's exact test; all
     else by exchanging the two models' answers document by document and
     computing the metric anew from the exchanged counts.
     """
-    result: dict[tuple[View, View], Contrast] = {}
+    result: dict[tuple[Selection, Selection], Contrast] = {}
     listed = list(dict.fromkeys(pairs))
     held_at = crossed(sheet, [view for pair in listed for view in pair], resamples)
     for group in groups_of(first for first, _ in listed):
@@ -94,7 +94,7 @@ def contrast(
             )
             null[start:stop] = gaps.mean(axis=-1)
         for index, (first, second) in enumerate(members):
-            value = estimate(sheet, first) - estimate(sheet, second)
+            value = score_of(sheet, first) - score_of(sheet, second)
             held = covered[:, index] > 0
             own = [sheet.answers[view.model].ways for view in (first, second)]
             n = int(mask_of(first).sum())
@@ -127,13 +127,13 @@ def contrast(
     return result
 
 
-def _shared(view: View, own: Sequence[Sequence[Way]], factor: Factor) -> tuple[int, ...]:
+def _shared(view: Selection, own: Sequence[Sequence[Way]], factor: Factor) -> tuple[int, ...]:
     """The levels of a pair's view, () where either model has no others."""
     held = view.levels(factor)
     return held if any({getattr(w, factor) for w in ways} != set(held) for ways in own) else ()
 
 
-def _binary(sheet: Sheet, one: Floats, two: Floats, *, independent: bool) -> bool:
+def _binary(sheet: PairedItems, one: Floats, two: Floats, *, independent: bool) -> bool:
     """Whether two models' scores are one 0 or 1 per document."""
     if sheet.aggregation not in ("mean", "mean_score") or not independent or one.shape[1] != 1:
         return False

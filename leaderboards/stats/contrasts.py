@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from leaderboards.board import Difference, RawColumn, RawSection
+from leaderboards.board import Difference, RecordColumn, RecordTable
 from leaderboards.spec import MOST_MISSING
 from leaderboards.stats.averages import Averages
 from leaderboards.stats.columns import score_column
@@ -20,7 +20,7 @@ from leaderboards.stats.simultaneous import Family, together
 
 
 def task_contrast(
-    raw: RawColumn, first: str, second: str, resamples: int, most: float = MOST_MISSING
+    raw: RecordColumn, first: str, second: str, resamples: int, most: float = MOST_MISSING
 ) -> Difference | None:
     """The difference of two row labels on one task, first minus second.
 
@@ -33,7 +33,7 @@ def task_contrast(
 
 
 def average_contrasts(
-    raw: RawSection,
+    raw: RecordTable,
     pairs: Sequence[tuple[str, str]],
     resamples: int,
     most: float = MOST_MISSING,
@@ -72,5 +72,5 @@ def average_contrasts(
     }
 
 
-def _two(raw: RawColumn, first: str, second: str) -> RawColumn:
+def _two(raw: RecordColumn, first: str, second: str) -> RecordColumn:
     return replace(raw, cells={label: raw.cells[label] for label in (first, second)})

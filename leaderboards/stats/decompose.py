@@ -14,15 +14,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from leaderboards.board import ByDraw, Part, RawColumn
+from leaderboards.board import ByDraw, Part, RecordColumn
 from leaderboards.stats.resampling import Extra, Floats, Levels, interval, total
-from leaderboards.stats.scores import crossed, documents_of, estimate, resample
-from leaderboards.stats.sheet import Sheet, View, paired_views, sheet
+from leaderboards.stats.scores import crossed, documents_of, resample, score_of
+from leaderboards.stats.sheet import PairedItems, Selection, paired_views, sheet
 from tasks.aggregation import AGGREGATIONS
 
 
 def decompose(
-    columns: Sequence[RawColumn], others: Mapping[str, str], resamples: int
+    columns: Sequence[RecordColumn], others: Mapping[str, str], resamples: int
 ) -> dict[str, tuple[Part, ...]]:
     """Format and knowledge part of each gain, for rows compared with another row.
 
@@ -43,7 +43,7 @@ def decompose(
 
 
 def _task_parts(
-    task: RawColumn, twin: RawColumn, others: Mapping[str, str], resamples: int
+    task: RecordColumn, twin: RecordColumn, others: Mapping[str, str], resamples: int
 ) -> dict[str, Part]:
     metric = _common_metric(task, twin)
     if metric is None:
@@ -58,7 +58,7 @@ def _task_parts(
     if not common:
         return {}
     written, ranked = _only(written, common), _only(ranked, common)
-    pairs: dict[str, list[tuple[View, View]]] = {}
+    pairs: dict[str, list[tuple[Selection, Selection]]] = {}
     for label, other in others.items():
         if not all(name in table.answers for name in (label, other) for table in (written, ranked)):
             continue
@@ -81,8 +81,8 @@ def _task_parts(
         gained, known = (
             held.gaps(*views) for held, views in zip(held_at, (wrote, rank), strict=True)
         )
-        gain = estimate(written, wrote[0]) - estimate(written, wrote[1])
-        knowledge = estimate(ranked, rank[0]) - estimate(ranked, rank[1])
+        gain = score_of(written, wrote[0]) - score_of(written, wrote[1])
+        knowledge = score_of(ranked, rank[0]) - score_of(ranked, rank[1])
         gains: Floats = samples[0][wrote[0]] - samples[0][wrote[1]]
         knows: Floats = samples[1][rank[0]] - samples[1][rank[1]]
         units = documents_of(wrote[0])
@@ -120,7 +120,7 @@ def _apart(gained: Sequence[Levels], known: Sequence[Levels]) -> Extra:
     return total(entry.extra() for entry in [*mine, *rest])
 
 
-def _common_metric(task: RawColumn, twin: RawColumn) -> str | None:
+def _common_metric(task: RecordColumn, twin: RecordColumn) -> str | None:
     """The task's main metric if its twin has it too, else the first score both have."""
     names = [
         {
@@ -145,7 +145,7 @@ def _cells_with(cells: Mapping[str, ByDraw], metric: str) -> dict[str, ByDraw]:
     }
 
 
-def _only(table: Sheet, ids: Sequence[str]) -> Sheet:
+def _only(table: PairedItems, ids: Sequence[str]) -> PairedItems:
     """The sheet without other items."""
     kept = np.array([table.ids.index(name) for name in ids], dtype=np.int64)
     return replace(

@@ -14,7 +14,7 @@ import numpy as np
 
 from harness.suites.metrics import unit_of
 from harness.types import Json, Record
-from leaderboards.board import ByDraw, GroupScore, Interval, RawSection, way_of
+from leaderboards.board import ByDraw, GroupScore, Interval, RecordTable, way_of
 from leaderboards.records.rows import leaked_ids
 from leaderboards.stats.resampling import Floats, interval
 from leaderboards.stats.scores import documents_of, resample
@@ -25,7 +25,7 @@ _Asked = tuple[str, bool, int]  # row, chat, limit
 _Held = Mapping[str, Mapping[int, ByDraw]]  # task -> shots -> draws
 
 
-def group_scores(sections: Sequence[RawSection], resamples: int) -> tuple[GroupScore, ...]:
+def group_scores(sections: Sequence[RecordTable], resamples: int) -> tuple[GroupScore, ...]:
     """Every group of which a row has all tasks, asked with one number of shots, or each its own.
 
     A task is in a group whose name its records have: another suite's task of the same name is not.

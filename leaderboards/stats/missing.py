@@ -16,7 +16,7 @@ import numpy as np
 
 from leaderboards.board import Average, Cell, Interval
 from leaderboards.stats.resampling import Floats
-from leaderboards.stats.sheet import Answers, Sheet
+from leaderboards.stats.sheet import PairedItems, Summands
 from tasks.resample import score_of_sums
 
 Entry = TypeVar("Entry", Cell, Average)
@@ -38,14 +38,14 @@ def lacking(entries: Mapping[str, Entry], most: float) -> dict[str, Entry]:
     return result
 
 
-def missing_share(answers: Answers) -> float:
+def missing_share(answers: Summands) -> float:
     """The share of the items asked that have no score."""
     asked = int(answers.asked.sum())
     # Not 1 - present / asked: one of fifty is 0.02, and not more.
     return (asked - int(answers.present.sum())) / asked if asked else 0.0
 
 
-def bounds(sheet: Sheet, label: str) -> Interval | None:
+def bounds(sheet: PairedItems, label: str) -> Interval | None:
     """The model's score with every missing answer wrong, and with every one right.
 
     What an item asks for (its entities, its label) is read off another model's row;
@@ -73,12 +73,12 @@ def bounds(sheet: Sheet, label: str) -> Interval | None:
     return Interval(low, high)
 
 
-def _in_range(answers: Answers) -> bool:
+def _in_range(answers: Summands) -> bool:
     values = answers.summands[..., 0]
     return bool(np.all((values >= 0) & (values <= 1)))
 
 
-def _told(sheet: Sheet) -> tuple[Floats, Floats]:
+def _told(sheet: PairedItems) -> tuple[Floats, Floats]:
     """(items, sums) of the first model, by name, that answered an item; and whether any did."""
     rows = np.zeros(next(iter(sheet.answers.values())).summands.shape[1:])
     known = np.zeros(len(rows), dtype=bool)

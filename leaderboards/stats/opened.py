@@ -10,18 +10,18 @@ import numpy as np
 
 from harness.suites.metrics import Unit
 from harness.types import UNSCORED, Record
-from leaderboards.board import ByDraw, Cell, Column, RawColumn, Way
+from leaderboards.board import ByDraw, Cell, Column, RecordColumn, Way
 from leaderboards.claims.answers import one_answer
 from leaderboards.claims.floors import floors_of
 from leaderboards.gather import resampled
 from leaderboards.records.rows import leaked_ids
 from leaderboards.spec import MOST_MISSING
 from leaderboards.stats.missing import bounds, missing_share
-from leaderboards.stats.scores import by_level, by_way, documents_of, estimate, item_weight
+from leaderboards.stats.scores import by_level, by_way, documents_of, item_weight, score_of
 from leaderboards.stats.sheet import (
-    Answers,
-    Sheet,
-    View,
+    PairedItems,
+    Selection,
+    Summands,
     mask_of,
     paired_views,
     sheet,
@@ -44,10 +44,10 @@ class OpenColumn:
         ranked: the rows that may be put in an order.
     """
 
-    raw: RawColumn
-    table: Sheet | None
+    raw: RecordColumn
+    table: PairedItems | None
     cells: Mapping[str, Cell]
-    whole: Mapping[str, View]
+    whole: Mapping[str, Selection]
     scores: Mapping[str, float]
     ranked: tuple[str, ...]
 
@@ -76,7 +76,7 @@ class OpenColumn:
         return float(np.square(first - second).sum())
 
 
-def open_column(raw: RawColumn, most_missing: float = MOST_MISSING) -> OpenColumn:
+def open_column(raw: RecordColumn, most_missing: float = MOST_MISSING) -> OpenColumn:
     """Align a column's answers; say what has a score and what may be ranked."""
     column = raw.column
     counts = {label: _cell(draws, column) for label, draws in raw.cells.items()}
@@ -98,7 +98,7 @@ def open_column(raw: RawColumn, most_missing: float = MOST_MISSING) -> OpenColum
             continue
         if not _agrees(table, view, raw):
             continue  # the record's own score stands, without an interval
-        whole[label], scores[label] = view, estimate(table, view)
+        whole[label], scores[label] = view, score_of(table, view)
         cells[label] = replace(
             cell,
             score=scores[label],
@@ -113,7 +113,7 @@ def open_column(raw: RawColumn, most_missing: float = MOST_MISSING) -> OpenColum
     return OpenColumn(raw, table, cells, whole, scores, tuple(ranked))
 
 
-def _levels(table: Sheet, view: View) -> dict[str, Any]:
+def _levels(table: PairedItems, view: Selection) -> dict[str, Any]:
     """Wordings and makes of a score, with the score in each where there are several."""
     found: dict[str, Any] = {}
     for factor in ("wording", "make"):
@@ -128,7 +128,7 @@ def _distinct(draws: ByDraw) -> bool:
     return all(len({i["id"] for i in r.items}) == len(r.items) for r in draws.values())
 
 
-def _agrees(table: Sheet, view: View, raw: RawColumn) -> bool:
+def _agrees(table: PairedItems, view: Selection, raw: RecordColumn) -> bool:
     """Whether the sheet gives the score that each whole record of a row states.
 
     Records name an aggregation; one that another function of that name made must
@@ -153,10 +153,10 @@ def _own_score(record: Record, way: Way, metric: str, otherwise: float) -> float
     name = record.manifest["model"]
     table = sheet({name: {way: record}}, metric, "")
     view = whole_view(table, name) if table else None
-    return estimate(table, view) if table and view else otherwise
+    return score_of(table, view) if table and view else otherwise
 
 
-def bounds_of(unit: Unit, *models: Answers) -> tuple[float, float]:
+def bounds_of(unit: Unit, *models: Summands) -> tuple[float, float]:
     """The least and greatest value that a score of these models can have.
 
     A share's are 0 and 1. Of a mean of other numbers, those of the items; no other

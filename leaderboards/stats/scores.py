@@ -25,9 +25,9 @@ from leaderboards.stats.sheet import (
     NOWHERE,
     Factor,
     Mask,
+    PairedItems,
     Places,
-    Sheet,
-    View,
+    Selection,
     mask_of,
     places_of,
     summands_of,
@@ -37,35 +37,37 @@ from tasks.resample import gold_counts, one_more, score_of_sums
 _BLOCK = 300_000  # numbers of a matrix held at once: 2.4 MB stay in a processor's cache
 
 
-def by_way(sheet: Sheet, view: View) -> Floats:
+def by_way(sheet: PairedItems, view: Selection) -> Floats:
     """The score in each way of a view: (ways,)."""
     scores: Floats = score_of_sums(sheet.aggregation, summands_of(sheet, view).sum(axis=1))
     return scores
 
 
-def by_level(sheet: Sheet, view: View, factor: Factor) -> tuple[float, ...]:
+def by_level(sheet: PairedItems, view: Selection, factor: Factor) -> tuple[float, ...]:
     """The score with each draw, in each wording, or of each make."""
     return tuple(float(v) for v in by_way(sheet, view) @ shares_of(view, factor))
 
 
-def estimate(sheet: Sheet, view: View) -> float:
+def score_of(sheet: PairedItems, view: Selection) -> float:
     """The score, averaged over draws, wordings and makes."""
     return float(np.mean(by_way(sheet, view)))
 
 
-def documents_of(view: View) -> int:
+def documents_of(view: Selection) -> int:
     """Number of documents behind a view's score."""
     return len(np.unique(places_of(view)[mask_of(view)]))
 
 
-def resample(sheet: Sheet, views: Iterable[View], resamples: int) -> dict[View, Floats]:
+def resample(
+    sheet: PairedItems, views: Iterable[Selection], resamples: int
+) -> dict[Selection, Floats]:
     """Each view's score on each of `resamples` resamples of documents and draws.
 
     Views of the same documents share their resamples, whichever of the items are
     missing in each. A resample that holds none of a view's items has no score: the
     next that has one stands in for it.
     """
-    result: dict[View, Floats] = {}
+    result: dict[Selection, Floats] = {}
     for group in groups_of(views):
         drawn = [_taken(sheet, view, resamples) for view in group]
         out = np.empty((resamples, len(group)))
@@ -73,15 +75,15 @@ def resample(sheet: Sheet, views: Iterable[View], resamples: int) -> dict[View, 
             for index in range(len(group)):
                 out[start:stop, index] = (scores[:, index] * drawn[index][start:stop]).sum(axis=-1)
         for index, view in enumerate(group):
-            result[view] = _filled(out[:, index].copy(), estimate(sheet, view))
+            result[view] = _filled(out[:, index].copy(), score_of(sheet, view))
     return result
 
 
 def resample_levels(
-    sheet: Sheet, views: Iterable[View], factor: Factor, resamples: int
-) -> dict[View, Floats]:
+    sheet: PairedItems, views: Iterable[Selection], factor: Factor, resamples: int
+) -> dict[Selection, Floats]:
     """Each view's score in each wording, or of each make, on each resample: (R, levels)."""
-    result: dict[View, Floats] = {}
+    result: dict[Selection, Floats] = {}
     for group in groups_of(views):
         shares = [shares_of(view, factor) for view in group]
         out = [np.empty((resamples, share.shape[1])) for share in shares]
@@ -92,7 +94,7 @@ def resample_levels(
     return result
 
 
-def shares_of(view: View, factor: Factor) -> Floats:
+def shares_of(view: Selection, factor: Factor) -> Floats:
     """How much each way counts in the score at each level of a factor: (ways, levels)."""
     held = np.array([getattr(way, factor) for way in view.ways])
     at = (held[:, None] == np.array(view.levels(factor))).astype(np.float64)
@@ -100,7 +102,7 @@ def shares_of(view: View, factor: Factor) -> Floats:
     return shares
 
 
-def _taken(sheet: Sheet, view: View, resamples: int) -> Floats:
+def _taken(sheet: PairedItems, view: Selection, resamples: int) -> Floats:
     """How much each way counts on each resample: draws of demonstrations are drawn anew."""
     draws = view.levels("draw")
     weights = bootstrap_weights(f"{sheet.seed}|draws", len(draws), 0, resamples)
@@ -109,7 +111,9 @@ def _taken(sheet: Sheet, view: View, resamples: int) -> Floats:
     return taken
 
 
-def _scores(sheet: Sheet, group: list[View], resamples: int) -> Iterator[tuple[int, int, Floats]]:
+def _scores(
+    sheet: PairedItems, group: list[Selection], resamples: int
+) -> Iterator[tuple[int, int, Floats]]:
     """Blocks of resamples: first, last, and the score of each in each way: (r, views, ways)."""
     covered, sums = by_document(sheet, group)  # sums: (documents, views, ways, sums)
     count = len(sums)
@@ -144,7 +148,7 @@ class _Further:
         return added
 
 
-def _further(sheet: Sheet, view: View) -> _Further | None:
+def _further(sheet: PairedItems, view: Selection) -> _Further | None:
     """None for a score that is no mean over labels.
 
     Seeded from the answers: two models have documents of their own, and one model has the
@@ -160,7 +164,7 @@ def _further(sheet: Sheet, view: View) -> _Further | None:
     return _Further(f"{sheet.seed}|{sha256(told.tobytes()).hexdigest()}", *found)
 
 
-def looseness(sheet: Sheet, view: View) -> float:
+def looseness(sheet: PairedItems, view: Selection) -> float:
     """How much longer the resamples' spread must be in a mean over tasks; 1 for most scores.
 
     Further documents make resamples of a mean over labels hold the truth by drawing them to
@@ -176,7 +180,7 @@ def looseness(sheet: Sheet, view: View) -> float:
     return math.sqrt((min(held) + 1) / min(held))
 
 
-def item_weight(sheet: Sheet, view: View) -> float:
+def item_weight(sheet: PairedItems, view: Selection) -> float:
     """How much one item of the rarest label can move a mean over labels; 0.0 for other scores.
 
     It is the whole of a label's share where that label has one item.
@@ -199,8 +203,8 @@ def _filled(samples: Floats, otherwise: float) -> Floats:
 
 
 def levels_of(
-    sheet: Sheet, views: Iterable[View], factor: Factor, resamples: int
-) -> dict[View, Levels]:
+    sheet: PairedItems, views: Iterable[Selection], factor: Factor, resamples: int
+) -> dict[Selection, Levels]:
     """Of the views that have several levels of a factor; makes are those of their own model."""
     several = [view for view in dict.fromkeys(views) if len(view.levels(factor)) > 1]
     samples = resample_levels(sheet, several, factor, resamples)
@@ -217,14 +221,14 @@ def levels_of(
 class Crossed:
     """The levels of wordings and makes behind each view of a sheet."""
 
-    wordings: dict[View, Levels]
-    makes: dict[View, Levels]
+    wordings: dict[Selection, Levels]
+    makes: dict[Selection, Levels]
 
-    def of(self, view: View) -> tuple[Levels, ...]:
+    def of(self, view: Selection) -> tuple[Levels, ...]:
         """The score in each wording, and of each make."""
         return tuple(levels[view] for levels in (self.wordings, self.makes) if view in levels)
 
-    def gaps(self, first: View, second: View) -> list[Levels]:
+    def gaps(self, first: Selection, second: Selection) -> list[Levels]:
         """The difference in each wording, which two models share, and each one's own makes."""
         found = [self.makes[view] for view in (first, second) if view in self.makes]
         if first in self.wordings:
@@ -232,7 +236,7 @@ class Crossed:
         return found
 
 
-def crossed(sheet: Sheet, views: Iterable[View], resamples: int) -> Crossed:
+def crossed(sheet: PairedItems, views: Iterable[Selection], resamples: int) -> Crossed:
     """The levels behind views; a pair's views have the same wordings."""
     listed = list(views)
     return Crossed(
@@ -241,15 +245,15 @@ def crossed(sheet: Sheet, views: Iterable[View], resamples: int) -> Crossed:
     )
 
 
-def groups_of(views: Iterable[View]) -> list[list[View]]:
+def groups_of(views: Iterable[Selection]) -> list[list[Selection]]:
     """Views of the same documents and as many ways together."""
-    groups: dict[tuple[bytes, int], dict[View, None]] = {}
+    groups: dict[tuple[bytes, int], dict[Selection, None]] = {}
     for view in views:
         groups.setdefault((view.documents, len(view.ways)), {})[view] = None
     return [list(group) for group in groups.values()]
 
 
-def by_document(sheet: Sheet, views: list[View]) -> tuple[Floats, Floats]:
+def by_document(sheet: PairedItems, views: list[Selection]) -> tuple[Floats, Floats]:
     """What each document adds to the sums of each view; all views of the same documents.
 
     Returns:

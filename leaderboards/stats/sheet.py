@@ -23,7 +23,7 @@ NOWHERE = -1  # the document of an item that is not asked
 
 
 @dataclass(frozen=True)
-class Answers:
+class Summands:
     """One model on a sheet's items.
 
     Attributes:
@@ -50,7 +50,7 @@ class Answers:
 
 
 @dataclass(frozen=True)
-class Sheet:
+class PairedItems:
     """All models on one task.
 
     Attributes:
@@ -62,11 +62,11 @@ class Sheet:
     seed: str
     aggregation: str
     ids: tuple[str, ...]
-    answers: Mapping[str, Answers]
+    answers: Mapping[str, Summands]
 
 
 @dataclass(frozen=True)
-class View:
+class Selection:
     """A model on some of a sheet's items and ways.
 
     `documents` are those resampled: of all items asked, so that a failed call changes
@@ -84,7 +84,7 @@ class View:
         return tuple(sorted({getattr(way, factor) for way in self.ways}))
 
 
-def sheet(cells: Mapping[str, ByDraw], metric: str, seed: str) -> Sheet | None:
+def sheet(cells: Mapping[str, ByDraw], metric: str, seed: str) -> PairedItems | None:
     """The items of all models on one metric, aligned by id; None if none has a score."""
     aggregation = next(
         str(record.manifest["metrics"][metric]["aggregation"])
@@ -131,14 +131,14 @@ def sheet(cells: Mapping[str, ByDraw], metric: str, seed: str) -> Sheet | None:
             for way in order
         ]
         own = documents[label]
-        answers[label] = Answers(
+        answers[label] = Summands(
             ways=tuple(order),
             summands=np.stack(table),
             documents=np.array([numbers[own[i]] if i in own else NOWHERE for i in ids]),
             present=present,
             leaked=np.array([i in leaked[label] for i in ids]),
         )
-    return Sheet(seed=seed, aggregation=aggregation, ids=tuple(ids), answers=answers)
+    return PairedItems(seed=seed, aggregation=aggregation, ids=tuple(ids), answers=answers)
 
 
 def _asked_of_all(ways: Iterable[Way]) -> list[Way]:
@@ -152,17 +152,17 @@ def _asked_of_all(ways: Iterable[Way]) -> list[Way]:
     return [way for way in ordered if way.make == min(makes)]
 
 
-def whole_view(sheet: Sheet, model: str) -> View | None:
+def whole_view(sheet: PairedItems, model: str) -> Selection | None:
     """Every item and way the model was scored on; None if there is none."""
     answers = sheet.answers[model]
     if not answers.present.any():
         return None
-    return View(model, answers.present.tobytes(), answers.documents.tobytes(), answers.ways)
+    return Selection(model, answers.present.tobytes(), answers.documents.tobytes(), answers.ways)
 
 
 def paired_views(
-    sheet: Sheet, first: str, second: str, only: Mask | None = None
-) -> tuple[View, View] | None:
+    sheet: PairedItems, first: str, second: str, only: Mask | None = None
+) -> tuple[Selection, Selection] | None:
     """Two models on the items, draws and wordings both answered, or None if there are none.
 
     Each make of the one stands beside each make of the other.
@@ -183,26 +183,26 @@ def paired_views(
         return None
     mask, places = common.tobytes(), documents.tobytes()
     ours, theirs = (tuple(ways) for ways in zip(*pairs, strict=True))
-    return View(first, mask, places, ours), View(second, mask, places, theirs)
+    return Selection(first, mask, places, ours), Selection(second, mask, places, theirs)
 
 
-def leaked_to(sheet: Sheet, first: str, second: str) -> Mask:
+def leaked_to(sheet: PairedItems, first: str, second: str) -> Mask:
     """(items,) which items either of two models was made from."""
     leaked: Mask = sheet.answers[first].leaked | sheet.answers[second].leaked
     return leaked
 
 
-def mask_of(view: View) -> Mask:
+def mask_of(view: Selection) -> Mask:
     """(items,) which items a view's score is of."""
     return np.frombuffer(view.mask, dtype=np.bool_)
 
 
-def places_of(view: View) -> Places:
+def places_of(view: Selection) -> Places:
     """(items,) the documents a view resamples."""
     return np.frombuffer(view.documents, dtype=np.int64)
 
 
-def summands_of(sheet: Sheet, view: View) -> Floats:
+def summands_of(sheet: PairedItems, view: Selection) -> Floats:
     """(ways, items, sums) of the ways and items behind a view's score."""
     answers = sheet.answers[view.model]
     kept = [answers.ways.index(way) for way in view.ways]

@@ -9,8 +9,8 @@ import numpy as np
 
 from leaderboards.stats.opened import OpenColumn
 from leaderboards.stats.resampling import Floats, total
-from leaderboards.stats.scores import crossed, documents_of, estimate, looseness, resample
-from leaderboards.stats.sheet import Sheet, View, paired_views
+from leaderboards.stats.scores import crossed, documents_of, looseness, resample, score_of
+from leaderboards.stats.sheet import PairedItems, Selection, paired_views
 
 # Pairs resampled at once: 2 x 80 MB at 10,000 resamples.
 _AT_ONCE = 1_000
@@ -33,7 +33,7 @@ NO_SPREAD = Spread((), np.zeros((0, 0)), np.zeros((0, 0)), 0)
 
 
 def spread_of(
-    opened: OpenColumn, table: Sheet, samples: Mapping[View, Floats], resamples: int
+    opened: OpenColumn, table: PairedItems, samples: Mapping[Selection, Floats], resamples: int
 ) -> Spread:
     """The ranked rows' differences, pair by pair where two did not answer the same."""
     labels, whole = opened.ranked, opened.whole
@@ -48,7 +48,7 @@ def spread_of(
     gaps = scores[:, None] - scores[None, :]
     variances = own[:, None] + own[None, :] - 2 * covariance
     documents = min(opened.cells[label].documents for label in labels)
-    special: dict[tuple[int, int], tuple[View, View]] = {}
+    special: dict[tuple[int, int], tuple[Selection, Selection]] = {}
     for i in range(len(labels)):
         for j in range(i):
             one, two = whole[labels[i]], whole[labels[j]]
@@ -67,7 +67,7 @@ def spread_of(
         drawn = resample(table, [view for place in some for view in special[place]], count)
         for i, j in some:
             one, two = special[i, j]
-            value = estimate(table, one) - estimate(table, two)
+            value = score_of(table, one) - score_of(table, two)
             gaps[i, j], gaps[j, i] = value, -value
             wide = loose[i] * loose[j]
             variances[i, j] = variances[j, i] = wide * float(
@@ -80,8 +80,8 @@ def spread_of(
 def _add_levels(
     variances: Floats,
     opened: OpenColumn,
-    table: Sheet,
-    special: Mapping[tuple[int, int], tuple[View, View]],
+    table: PairedItems,
+    special: Mapping[tuple[int, int], tuple[Selection, Selection]],
     resamples: int,
 ) -> None:
     """What other wordings and makes add to the pairs' variances, if any row has several."""

@@ -14,7 +14,7 @@ from harness.errors import UserError
 from harness.files import digest
 from harness.record import read_records
 from harness.types import Json, Record
-from leaderboards.board import Difference, RawSection, Row, Section
+from leaderboards.board import Difference, RecordTable, Row, Section
 from leaderboards.build import build
 from leaderboards.folder import own_spec
 from leaderboards.gather import gather
@@ -35,7 +35,7 @@ class Table:
     board: str
     suite: str
     section: Section
-    raw: RawSection
+    raw: RecordTable
     contrasts: Mapping[tuple[str, str], Difference]
 
     @property
@@ -131,7 +131,7 @@ def _tables(
 
 
 def _contrasts(
-    section: Section, raw: RawSection, method: str, resamples: int
+    section: Section, raw: RecordTable, method: str, resamples: int
 ) -> dict[tuple[str, str], Difference]:
     rows = section.rows
     pairs = [
@@ -145,7 +145,7 @@ def _contrasts(
     return average_contrasts(raw, pairs, resamples)
 
 
-def _suite(raw: RawSection) -> str:
+def _suite(raw: RecordTable) -> str:
     """The suite of the tasks that count, which a ranking twin's may differ from."""
     names = {
         str(record.manifest["suite"])

@@ -17,7 +17,7 @@ from specializers.corpus.unpack import Advance, kind_of, silent
 
 
 @dataclass(frozen=True)
-class Source:
+class CorpusReader:
     """How files of one kind are read.
 
     `versioned`: a later document takes the place of an earlier one of the same
@@ -29,14 +29,14 @@ class Source:
 
 
 SOURCES = {
-    ".xml": Source(read_xml, versioned=True),
-    ".nxml": Source(read_xml, versioned=True),
-    ".nbib": Source(read_nbib, versioned=True),
-    ".txt": Source(read_text),
-    ".md": Source(read_markdown),
-    ".html": Source(read_html),
-    ".htm": Source(read_html),
-    ".pdf": Source(read_pdf),
+    ".xml": CorpusReader(read_xml, versioned=True),
+    ".nxml": CorpusReader(read_xml, versioned=True),
+    ".nbib": CorpusReader(read_nbib, versioned=True),
+    ".txt": CorpusReader(read_text),
+    ".md": CorpusReader(read_markdown),
+    ".html": CorpusReader(read_html),
+    ".htm": CorpusReader(read_html),
+    ".pdf": CorpusReader(read_pdf),
 }
 KINDS = (*TABLES, *SOURCES)
 

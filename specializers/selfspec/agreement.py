@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from harness.types import Decoding
 from specializers.rouge import rouge_l
 from specializers.selfspec.answer_filters import LABEL_WORDS
-from specializers.selfspec.draws import number
+from specializers.selfspec.draws import seed_for
 from specializers.selfspec.filters import Refusal
 from specializers.selfspec.wording import plain
 
@@ -53,7 +53,7 @@ def sampled(greedy: Decoding, task: str, params: AgreementParams) -> list[Decodi
             max_tokens=greedy.max_tokens,
             stop=greedy.stop,
             temperature=params.agreement_temperature,
-            seed=number("agreement", params.seed, task, sample),
+            seed=seed_for("agreement", params.seed, task, sample),
         )
         for sample in range(params.agreement_samples)
     ]

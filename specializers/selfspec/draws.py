@@ -9,12 +9,12 @@ from harness.files import digest
 from harness.types import Seed
 
 
-def number(*what: object) -> int:
+def seed_for(*what: object) -> int:
     """A number of 31 bits that belongs to `what`: the same on every machine."""
     return int(digest([str(part) for part in what])[:8], 16) >> 1
 
 
-def deal(
+def draw_demonstrations(
     seeds: Sequence[Seed], count: int, *what: object, one_kind: bool = False
 ) -> Iterator[tuple[Seed, ...]]:
     """Yield hands of `count` demonstrations, for ever.
@@ -25,7 +25,7 @@ def deal(
     `one_kind` they are the same as far as the seeds allow, so that it does.
     """
     count = min(count, len(seeds))
-    rng = random.Random(number(*what))
+    rng = random.Random(seed_for(*what))
     deck: list[Seed] = []
     while True:
         if len(deck) < len(seeds):

@@ -13,8 +13,8 @@ from itertools import islice
 from typing import Any
 
 from harness.types import Domain
-from specializers.selfspec.draws import deal
-from specializers.selfspec.prompts import Wish, brainstorm_prompt, respond_prompt
+from specializers.selfspec.draws import draw_demonstrations
+from specializers.selfspec.prompts import TaskRequest, brainstorm_prompt, respond_prompt
 
 # Measured with smollm2 at budget tiny: 18 to 22 accepted tasks of 32 calls for two tasks each;
 # calls wrote 0.85 of what they may, answers 0.36; 0.6 of the answers were kept.
@@ -31,7 +31,7 @@ WRITTEN_OF_VOTES = 0.15
 
 
 @dataclass(frozen=True)
-class Ask:
+class StageRequests:
     """Generations of one stage.
 
     Attributes:
@@ -57,7 +57,7 @@ class Making:
         texts: texts like them, whose mean length is taken for theirs.
     """
 
-    asks: tuple[Ask, ...]
+    asks: tuple[StageRequests, ...]
     examples: int
     texts: tuple[str, ...]
 
@@ -85,9 +85,9 @@ def _written(domain: Domain, params: Mapping[str, Any], seeds: tuple[str, ...]) 
     tasks = params["tasks_per_call"] or max(1, params["instruction_tokens"] // TASK_TOKENS)
     calls = min(most, math.ceil(wanted / (tasks * ACCEPTED_OF_TASK)))
     accepted = min(wanted, round(calls * tasks * ACCEPTED_OF_TASK))
-    hands = deal(domain.seeds, params["demonstrations"], "plan")
-    shown = deal(domain.seeds, params["response_demonstrations"], "plan")
-    wish = Wish() if params["wish"] == "none" else Wish("kind", domain.topics[0])
+    hands = draw_demonstrations(domain.seeds, params["demonstrations"], "plan")
+    shown = draw_demonstrations(domain.seeds, params["response_demonstrations"], "plan")
+    wish = TaskRequest() if params["wish"] == "none" else TaskRequest("kind", domain.topics[0])
     # A passage's place is kept by a text of its length.
     passages = ["word " * params["passage_words"]] * params["passages"]
     tasks_asked = tuple(brainstorm_prompt(domain, hand, wish) for hand in islice(hands, calls))
@@ -97,7 +97,7 @@ def _written(domain: Domain, params: Mapping[str, Any], seeds: tuple[str, ...]) 
     )
     return Making(
         (
-            Ask(
+            StageRequests(
                 "tasks",
                 tasks_asked,
                 params["instruction_tokens"],
@@ -105,7 +105,7 @@ def _written(domain: Domain, params: Mapping[str, Any], seeds: tuple[str, ...]) 
                 most,
                 params["calls_per_round"],
             ),
-            Ask(
+            StageRequests(
                 "answers",
                 answers_asked,
                 params["response_tokens"],
@@ -130,7 +130,7 @@ def _grounded(domain: Domain, params: Mapping[str, Any], seeds: tuple[str, ...])
     written = min(examples, round(asked * KEPT_OF_ASKED))
     return Making(
         (
-            Ask(
+            StageRequests(
                 "tasks",
                 tasks,
                 params["task_tokens"],
@@ -138,7 +138,7 @@ def _grounded(domain: Domain, params: Mapping[str, Any], seeds: tuple[str, ...])
                 most,
                 params["calls_per_round"],
             ),
-            Ask(
+            StageRequests(
                 "answers",
                 answers,
                 params["response_tokens"],

@@ -16,11 +16,11 @@ from typing import Any
 from harness.errors import UserError
 from harness.files import digest
 from harness.types import BaseModel, Decoding, Domain, Json, Progress, Response, Seed
-from specializers.selfspec.draws import deal, number
+from specializers.selfspec.draws import draw_demonstrations, seed_for
 from specializers.selfspec.filters import InstructionFilters
 from specializers.selfspec.prompts import (
     Block,
-    Wish,
+    TaskRequest,
     brainstorm_prompt,
     brainstorm_stop,
     read_tasks,
@@ -62,7 +62,7 @@ class InstructionParams:
             stop=brainstorm_stop(self.demonstrations, self.tasks_per_call),
             temperature=own.get("temperature", self.temperature),
             top_p=own.get("top_p", self.top_p),
-            seed=number("instructions", self.seed, call),
+            seed=seed_for("instructions", self.seed, call),
         )
 
 
@@ -105,7 +105,7 @@ def write_instructions(
         meaning=semantics.judge if semantics else None,
     )
     wanted = -int(-params.examples * (1 + params.surplus) // 1)
-    hands = deal(
+    hands = draw_demonstrations(
         domain.seeds,
         params.demonstrations,
         "instructions",
@@ -153,12 +153,14 @@ def write_instructions(
     return rows, {"calls": calls, "failed_calls": errors, "tokens": tokens, "accepted": accepted}
 
 
-def _wish(domain: Domain, params: InstructionParams, hand: Sequence[Seed], call: int) -> Wish:
+def _wish(
+    domain: Domain, params: InstructionParams, hand: Sequence[Seed], call: int
+) -> TaskRequest:
     """The kind of the last demonstration, which the model has just read, and any topic."""
     if params.wish == "none":
-        return Wish()
-    topic = domain.topics[number("topic", params.seed, call) % len(domain.topics)]
-    return Wish(hand[-1].task_type if params.wish == "kind+topic" else "", topic)
+        return TaskRequest()
+    topic = domain.topics[seed_for("topic", params.seed, call) % len(domain.topics)]
+    return TaskRequest(hand[-1].task_type if params.wish == "kind+topic" else "", topic)
 
 
 def _candidates(response: Response, origin: Json) -> list[Json]:

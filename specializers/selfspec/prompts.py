@@ -36,14 +36,14 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Wish:
+class TaskRequest:
     """What the next task is to be about; "" leaves it to the model."""
 
     kind: str = ""
     topic: str = ""
 
 
-def brainstorm_prompt(domain: Domain, demonstrations: Sequence[Seed], wish: Wish) -> str:
+def brainstorm_prompt(domain: Domain, demonstrations: Sequence[Seed], wish: TaskRequest) -> str:
     """Ask for further tasks of the domain, continuing a numbered list of demonstrations.
 
     With a wish, each demonstration is headed by what it is about, and so is
@@ -73,7 +73,7 @@ def brainstorm_prompt(domain: Domain, demonstrations: Sequence[Seed], wish: Wish
     return "\n".join(lines)
 
 
-def _kinds(wish: Wish) -> str:
+def _kinds(wish: TaskRequest) -> str:
     if wish.kind:
         return "- It is of the kind its heading names, in a wording and over a text of its own."
     return (
@@ -82,7 +82,7 @@ def _kinds(wish: Wish) -> str:
     )
 
 
-def _heading(kind: str, topic: str, wish: Wish) -> str:
+def _heading(kind: str, topic: str, wish: TaskRequest) -> str:
     told = [text for text, wanted in ((kind, wish.kind), (topic, wish.topic)) if wanted]
     return f" ({', '.join(told).replace('_', ' ')})" if told else ""
 

@@ -21,7 +21,7 @@ from specializers.retrieval.open import Passage, Retriever
 from specializers.rouge import rouge_l
 from specializers.selfspec.agreement import AgreementParams, judge_agreement, sampled
 from specializers.selfspec.answer_filters import LABEL_WORDS, LabelBalance, judge_answer
-from specializers.selfspec.draws import deal
+from specializers.selfspec.draws import draw_demonstrations
 from specializers.selfspec.filters import Refusal, speaks_of_a_text
 from specializers.selfspec.prompts import RESPOND_STOP, respond_prompt
 from specializers.selfspec.wording import plain
@@ -46,7 +46,7 @@ class ResponseParams:
 
 
 @dataclass(frozen=True)
-class Ask:
+class PromptedTask:
     """One task as it is put to the model: what is shown with it, and the whole prompt."""
 
     task: Json
@@ -77,7 +77,9 @@ def write_responses(
         UserError: no answer was kept.
     """
     balance = LabelBalance(label_share=params.label_share, label_floor=params.label_floor)
-    hands = deal(domain.seeds, params.response_demonstrations, "responses", params.seed)
+    hands = draw_demonstrations(
+        domain.seeds, params.response_demonstrations, "responses", params.seed
+    )
     decoding = Decoding(max_tokens=params.response_tokens, stop=RESPOND_STOP)
     rows: list[Json] = []
     kept = asked = samples = tokens = errors = 0
@@ -132,7 +134,7 @@ def _ask(
     hands: Iterator[tuple[Seed, ...]],
     retriever: Retriever | None,
     params: ResponseParams,
-) -> Ask:
+) -> PromptedTask:
     seeds = (
         _nearest(domain.seeds, task["instruction"], params.response_demonstrations)
         if params.demonstration_choice == "nearest"
@@ -141,10 +143,10 @@ def _ask(
     passages = tuple(_look_up(task, retriever, params))
     texts = [" ".join(passage.text.split()[: params.passage_words]) for passage in passages]
     prompt = respond_prompt(domain, seeds, task["instruction"], task["input"], texts)
-    return Ask(task, seeds, passages, prompt)
+    return PromptedTask(task, seeds, passages, prompt)
 
 
-def _form(ask: Ask, response: Response) -> Refusal | None:
+def _form(ask: PromptedTask, response: Response) -> Refusal | None:
     output = _output(response)
     return judge_answer(
         ask.task["instruction"],
@@ -167,7 +169,7 @@ def _output(response: Response) -> str:
 
 def _sample(
     base: BaseModel,
-    asks: Sequence[Ask],
+    asks: Sequence[PromptedTask],
     refusals: Sequence[Refusal | None],
     greedy: Decoding,
     params: AgreementParams,
@@ -189,7 +191,7 @@ def _sample(
     return {place: list(islice(drawn, params.agreement_samples)) for place in places}
 
 
-def _row(ask: Ask, output: str, decoding: Decoding, refusal: Refusal | None) -> Json:
+def _row(ask: PromptedTask, output: str, decoding: Decoding, refusal: Refusal | None) -> Json:
     return {
         "id": ask.task["id"],
         "output": output,

@@ -16,7 +16,7 @@ from harness.files import sync, write_json
 from specializers.training.loss import asked, keeps_logits, summed_loss
 from specializers.training.packing import collate
 from specializers.training.params import TrainParams
-from specializers.training.targets import Tokens
+from specializers.training.targets import EncodedExample
 
 FEWEST = 4  # examples whose mean loss tells anything
 _MEASURED = "heldout.json"
@@ -44,7 +44,7 @@ class HeldOut:
     def __init__(
         self,
         model: Any,
-        examples: Sequence[Tokens],
+        examples: Sequence[EncodedExample],
         params: TrainParams,
         row_tokens: int,
         folder: Path,

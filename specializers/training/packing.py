@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from specializers.training.targets import Tokens
+from specializers.training.targets import EncodedExample
 
 IGNORED = -100  # the label that torch's cross-entropy leaves out
 
@@ -46,7 +46,7 @@ def arrange(lengths: Sequence[int], row_tokens: int) -> list[list[int]]:
     return best
 
 
-def collate(batch: Sequence[Tokens], row_tokens: int = 0) -> dict[str, Any]:
+def collate(batch: Sequence[EncodedExample], row_tokens: int = 0) -> dict[str, Any]:
     """Tensors of a micro-batch; padding and prompts carry no label.
 
     Args:
@@ -95,7 +95,7 @@ def collate(batch: Sequence[Tokens], row_tokens: int = 0) -> dict[str, Any]:
     return {"input_ids": ids, "attention_mask": mask, **learnt}
 
 
-def _expected(tokens: Tokens) -> Iterable[tuple[Sequence[int], Sequence[float]]]:
+def _expected(tokens: EncodedExample) -> Iterable[tuple[Sequence[int], Sequence[float]]]:
     return tokens.teacher or [((token,), (0.0,)) for token in tokens.ids[tokens.response_start :]]
 
 
@@ -111,7 +111,8 @@ def packs_exactly(model: Any) -> bool:
     lengths = (9, 16)
     generator = torch.Generator().manual_seed(0)
     examples = [
-        Tokens(tuple(torch.randint(size, (n,), generator=generator).tolist()), 1) for n in lengths
+        EncodedExample(tuple(torch.randint(size, (n,), generator=generator).tolist()), 1)
+        for n in lengths
     ]
     was_training = model.training
     model.eval()

@@ -17,7 +17,7 @@ from specializers.training.examples import TrainingExample
 
 
 @dataclass(frozen=True)
-class Tokens:
+class EncodedExample:
     """Token ids of one example; the loss is on `ids[response_start:]`, and that is 1 or more.
 
     `teacher`: for each place of the response what a teacher expected there, (token ids, their
@@ -29,7 +29,9 @@ class Tokens:
     teacher: tuple[tuple[tuple[int, ...], tuple[float, ...]], ...] = ()
 
 
-def encode(tokens: HFTokens, example: TrainingExample, max_length: int) -> tuple[Tokens, bool]:
+def encode(
+    tokens: HFTokens, example: TrainingExample, max_length: int
+) -> tuple[EncodedExample, bool]:
     """Token ids of prompt, response and end; and whether anything was cut to `max_length`.
 
     The prompt's tokens are the very ones the model is asked with (`HFTokens`: BOS where the
@@ -48,7 +50,7 @@ def encode(tokens: HFTokens, example: TrainingExample, max_length: int) -> tuple
     answer_room = max(1, max_length - 1)
     kept_answer = answer[:answer_room]
     kept_prompt = prompt[-max(1, max_length - len(kept_answer)) :]
-    return Tokens((*kept_prompt, *kept_answer), len(kept_prompt)), room < 0
+    return EncodedExample((*kept_prompt, *kept_answer), len(kept_prompt)), room < 0
 
 
 def _both(tokens: HFTokens, example: TrainingExample) -> tuple[list[int], list[int]]:
@@ -110,7 +112,9 @@ def _chat_turns(tokens: HFTokens, example: TrainingExample) -> tuple[str, str, b
     return asked, closing, closing != example.response.rstrip()
 
 
-def in_order(examples: Sequence[Tokens], epochs: int, seed: int, most: int = 0) -> list[Tokens]:
+def in_order(
+    examples: Sequence[EncodedExample], epochs: int, seed: int, most: int = 0
+) -> list[EncodedExample]:
     """All epochs in a row, each shuffled on its own: the order the trainer follows.
 
     Args:
@@ -119,7 +123,7 @@ def in_order(examples: Sequence[Tokens], epochs: int, seed: int, most: int = 0) 
     if most:
         epochs = -(-most // len(examples))
     rng = random.Random(seed)
-    ordered: list[Tokens] = []
+    ordered: list[EncodedExample] = []
     for _ in range(epochs):
         epoch = list(examples)
         rng.shuffle(epoch)

@@ -14,7 +14,7 @@ from harness.engines.tokens import HFTokens
 from specializers.training.examples import TrainingExample
 from specializers.training.loss import asked, keeps_logits
 from specializers.training.packing import collate
-from specializers.training.targets import Tokens, encode
+from specializers.training.targets import EncodedExample, encode
 
 # Where a model's configuration names no window.
 WINDOW = 2048
@@ -24,9 +24,9 @@ def with_teachers(
     model: Any,
     tokenizer: HFTokens,
     examples: Sequence[TrainingExample],
-    encoded: Sequence[Tokens],
+    encoded: Sequence[EncodedExample],
     top_k: int,
-) -> list[Tokens]:
+) -> list[EncodedExample]:
     """`encoded` with what the teacher of each example, if it has one, expects at its answer.
 
     Args:
@@ -47,7 +47,7 @@ def with_teachers(
                 continue
             answer = tokens.ids[tokens.response_start :]
             prompt = _prompt(tokenizer, example.teacher, window - len(answer))
-            batch = collate([Tokens((*prompt, *answer), len(prompt))])
+            batch = collate([EncodedExample((*prompt, *answer), len(prompt))])
             arguments, expected = asked({k: t.to(model.device) for k, t in batch.items()}, keeps)
             logits = model(**arguments).logits[expected.places].float()
             logs, ids = logits.log_softmax(-1).topk(min(top_k, logits.shape[-1]))

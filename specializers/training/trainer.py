@@ -27,7 +27,7 @@ from specializers.training.heldout import HeldOut, split
 from specializers.training.loss import answer_loss, asked, keeps_logits
 from specializers.training.packing import collate, packs_exactly
 from specializers.training.params import TrainParams
-from specializers.training.targets import Tokens, encode, in_order
+from specializers.training.targets import EncodedExample, encode, in_order
 from specializers.training.teacher import with_teachers
 
 WHOLE = "whole"  # the file that marks a checkpoint as written to its end
@@ -159,7 +159,7 @@ def _packing(params: TrainParams, packed: bool) -> str:
 
 def _trainer(
     model: Any,
-    ordered: Sequence[Tokens],
+    ordered: Sequence[EncodedExample],
     folder: Path,
     params: TrainParams,
     row_tokens: int,
@@ -267,14 +267,16 @@ def _micro_batch(params: TrainParams, processes: int) -> int:
     return micro
 
 
-def _shareable(ordered: Sequence[Tokens], micro: int, processes: int) -> list[Tokens]:
+def _shareable(
+    ordered: Sequence[EncodedExample], micro: int, processes: int
+) -> list[EncodedExample]:
     """The examples, filled up for the last round of forward passes of all processes.
 
     A filler is one token without a label: it adds nothing to the loss or to its divisor,
     where accelerate would take examples from the beginning a second time.
     """
     missing = -len(ordered) % (micro * processes) if processes > 1 else 0
-    return [*ordered, *[Tokens(ordered[0].ids[:1], 1)] * missing]
+    return [*ordered, *[EncodedExample(ordered[0].ids[:1], 1)] * missing]
 
 
 def last_whole_checkpoint(folder: Path, progress: Progress) -> Path | None:
@@ -301,7 +303,7 @@ def _digests(checkpoint: Path) -> dict[str, str]:
 
 def _curve(
     history: Sequence[Json],
-    ordered: Sequence[Tokens],
+    ordered: Sequence[EncodedExample],
     params: TrainParams,
     steps: int,
     held: Mapping[int, float],

@@ -13,7 +13,7 @@ import pytest
 import harness
 
 TABLE = tomllib.loads(Path(harness.__file__).with_name("moved.toml").read_text(encoding="utf-8"))
-MODULES, NAMES = TABLE["modules"], TABLE["names"]
+MODULES, NAMES, RENAMED = TABLE["modules"], TABLE["names"], TABLE["renamed"]
 
 
 @pytest.mark.parametrize("old", MODULES)
@@ -31,6 +31,14 @@ def test_a_name_that_moved_is_still_there_or_names_its_new_place(old: str) -> No
     assert hasattr(new, name)
     taken = told(f"from {module} import {name}")
     assert taken in ("", f"{old} is in {NAMES[old]} since 0.2")
+
+
+@pytest.mark.parametrize("old", RENAMED)
+def test_a_name_that_became_another_names_it(old: str) -> None:
+    module, _, name = old.rpartition(".")
+    new_module, _, new = RENAMED[old].rpartition(".")
+    assert hasattr(importlib.import_module(new_module), new)
+    assert told(f"from {module} import {name}") == f"{old} is {RENAMED[old]} since 0.2"
 
 
 def told(statement: str) -> str:

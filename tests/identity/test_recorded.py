@@ -10,7 +10,7 @@ from harness.identity.recorded import is_base_of, task_differences
 from harness.identity.task import identity_of
 from harness.suites.index import SuiteIndex
 from harness.types import Record
-from leaderboards.board import RawSection
+from leaderboards.board import RecordTable
 from leaderboards.gate import compare_with
 from leaderboards.gather import gather
 from leaderboards.notes.records import board_notes
@@ -84,7 +84,7 @@ def test_a_task_is_what_it_asks_and_scores(
     assert {key for key in after if after[key] != before[key]} == expected
 
 
-def gathered(*records: Record) -> RawSection:
+def gathered(*records: Record) -> RecordTable:
     (section,) = gather(records, BoardSpec(name="b", resamples=100))
     return section
 

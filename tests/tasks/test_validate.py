@@ -12,7 +12,7 @@ from harness.errors import UserError
 from harness.files import write_json, write_jsonl
 from tasks.cards import Card, Origin
 from tasks.show import render
-from tasks.validate import Finding, validate
+from tasks.validate import TaskFinding, validate
 
 TEMPLATES = Path(__file__).parents[2] / "tasks" / "templates"
 LABELS = ["yes", "no"]
@@ -79,7 +79,7 @@ metadata: {{version: 1.0}}
         )
         return manager.load("t")["tasks"]["t"]
 
-    def findings(self, the_card: Card | None = None) -> list[Finding]:
+    def findings(self, the_card: Card | None = None) -> list[TaskFinding]:
         return validate({"t": self.task()}, {"t": the_card or card()})
 
 
@@ -88,7 +88,7 @@ def suite(tmp_path: Path) -> Suite:
     return Suite(tmp_path)
 
 
-def told(findings: list[Finding], level: str) -> str:
+def told(findings: list[TaskFinding], level: str) -> str:
     return "\n".join(finding.message for finding in findings if finding.level == level)
 
 
@@ -98,7 +98,7 @@ def test_nothing_is_found_in_a_right_task(suite: Suite) -> None:
 
 def test_a_task_needs_a_card(suite: Suite) -> None:
     findings = validate({"t": suite.task()}, {})
-    assert findings == [Finding("error", "t", "has no card; add t.card.toml.")]
+    assert findings == [TaskFinding("error", "t", "has no card; add t.card.toml.")]
 
 
 def test_a_stand_in_is_said(suite: Suite) -> None:

@@ -15,7 +15,7 @@ import pytest
 from harness.engines.base import EngineReport, GenerateRequest, ScoreRequest
 from harness.engines.hf.engine import HFEngine
 from harness.engines.vllm.engine import VLLMEngine
-from harness.engines.vllm.process import Ask, adapter_id
+from harness.engines.vllm.process import StepRequest, adapter_id
 from harness.errors import UserError
 from harness.identity.things import adapter_identity
 from harness.types import Decoding, Response
@@ -115,7 +115,7 @@ def test_base_and_adapters_answer_in_one_batch(engine, plain, adapters):
     prompts = [words(source, 50) for _ in range(2)]
     params = SamplingParams(max_tokens=1, temperature=0.0, logprob_token_ids=[8])
     asks = [
-        Ask((which, prompt), prompt, params, adapter)
+        StepRequest((which, prompt), prompt, params, adapter)
         for prompt in prompts
         for which, adapter in enumerate([None, *adapters])
     ]
@@ -166,7 +166,7 @@ def test_order_decides_what_the_cache_still_has(engine):
         return 1 - computed / tokens
 
     params = SamplingParams(max_tokens=1, temperature=0.0, logprob_token_ids=[5])
-    asks = [Ask(i, r.context + r.continuation[:1], params) for i, r in enumerate(asked)]
+    asks = [StepRequest(i, r.context + r.continuation[:1], params) for i, r in enumerate(asked)]
     given = [a for step in engine._process.run(iter(asks)) for a in step]
     before = rate(
         sum(a.prompt_tokens - a.cached_tokens for a in given), sum(a.prompt_tokens for a in given)

@@ -16,7 +16,7 @@ import numpy as np
 from harness.engines.base import EngineReport
 from harness.engines.hf.network import Network
 from harness.engines.hf.slots import Slots
-from harness.engines.prefix import Forest, Step, flatten, plan_packed
+from harness.engines.prefix import Forest, Pass, flatten, plan_packed
 from harness.engines.writing import Writing, choose
 
 # New prompts join a running batch when a quarter of its rows are free: a prefill of
@@ -74,7 +74,7 @@ def _prefill(
     forest = Forest(w.prompt for w in writings)
     first = np.full(len(forest), depth, dtype=np.int64)
     whole = (0, len(forest))
-    below = Step(depth, depth, whole, ranges=tuple(forest.children(*whole, depth)))
+    below = Pass(depth, depth, whole, ranges=tuple(forest.children(*whole, depth)))
     cache = network.rows(root, depth, 1)
     logits: Any = None
     for step in plan_packed(forest, budget, within=below):

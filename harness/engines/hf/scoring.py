@@ -20,7 +20,7 @@ from harness.engines.prefix import (
     Flat,
     Forest,
     Ints,
-    Step,
+    Pass,
     covered,
     flatten,
     plan_packed,
@@ -32,7 +32,7 @@ from harness.types import Response
 # One predicted token: (sorted place of its sequence, row of the logits, token).
 Want = tuple[int, int, int]
 # One predicted token's log-probability, and whether it is the most likely.
-Score = tuple[int, float, bool]
+TokenScore = tuple[int, float, bool]
 
 
 class Scoring:
@@ -89,12 +89,12 @@ class Scoring:
         for step in self._plan():
             yield from self._run(step, waiting)
 
-    def _plan(self) -> Iterator[Step]:
+    def _plan(self) -> Iterator[Pass]:
         if self.path == "packed":
             return plan_packed(self.forest, self.budget)
         return plan_rows(self.forest, self.budget, share=self.path == "branched")
 
-    def _split(self, step: Step) -> Iterator[Step]:
+    def _split(self, step: Pass) -> Iterator[Pass]:
         """The same work in smaller passes."""
         if not step.rows:
             yield from plan_packed(self.forest, self.budget, within=step)
@@ -103,9 +103,9 @@ class Scoring:
         count = max(1, self.budget // width)
         for start in range(0, len(step.rows), count):
             rows = step.rows[start : start + count]
-            yield Step(step.depth, step.keep, step.cover, rows=rows, size=width * len(rows))
+            yield Pass(step.depth, step.keep, step.cover, rows=rows, size=width * len(rows))
 
-    def _run(self, step: Step, waiting: Bools) -> Iterator[Call]:
+    def _run(self, step: Pass, waiting: Bools) -> Iterator[Call]:
         if step.rows:
             needed = any(waiting[s] for row in step.rows for s in covered(self.forest, row))
         else:
@@ -131,7 +131,7 @@ class Scoring:
         if call:
             yield call
 
-    def _packed(self, step: Step) -> list[Score]:
+    def _packed(self, step: Pass) -> list[TokenScore]:
         network = self.network
         flat = flatten(self.forest, step, self.first)
         network.crop(self.cache, step.depth)
@@ -162,7 +162,7 @@ class Scoring:
                 at += 1
         return wants, columns
 
-    def _rows(self, step: Step) -> list[Score]:
+    def _rows(self, step: Pass) -> list[TokenScore]:
         network, forest, depth = self.network, self.forest, step.depth
         width = step.size // len(step.rows)
         ids = np.zeros((len(step.rows), width), dtype=np.int64)
@@ -186,13 +186,13 @@ class Scoring:
                 wants.append((s, row, continuation[d - int(self.first[s])]))
         return self._scores(logits.flatten(0, 1), wants)
 
-    def _scores(self, logits: Any, wants: list[Want]) -> list[Score]:
+    def _scores(self, logits: Any, wants: list[Want]) -> list[TokenScore]:
         if not wants:
             return []
         read = self.network.read(logits, [w[1] for w in wants], [w[2] for w in wants])
         return [(s, value, best) for (s, _, _), (value, best) in zip(wants, read, strict=True)]
 
-    def _finish(self, scores: list[Score]) -> Iterator[tuple[int, Response]]:
+    def _finish(self, scores: list[TokenScore]) -> Iterator[tuple[int, Response]]:
         """Add up; a request whose tokens are all in is done."""
         state = self.partial
         touched: dict[int, None] = {}

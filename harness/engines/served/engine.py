@@ -15,19 +15,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from harness.engines.base import Call, EngineReport, GenerateRequest, ScoreRequest, Tokens
+from harness.engines.base import Call, EngineReport, GenerateRequest, ScoreRequest, Tokenizer
 from harness.engines.prefix import Forest
 from harness.engines.served.asking import ask_each
 from harness.engines.served.characters import TextTokens, messages_of
 from harness.engines.served.client import Broken, Client, Refused
 from harness.engines.served.echo import alignment_fault, read_echo
-from harness.engines.served.probe import Way, find_way
+from harness.engines.served.probe import ServerProtocol, find_way
 from harness.engines.served.reply import Usage, Written, read_usage, read_written, unfinished
 from harness.engines.served.response import response_of, unended
 from harness.engines.thoughts import opens_thoughts
 from harness.engines.tokens import HFTokens
 from harness.errors import UserError
-from harness.models.served import Served
+from harness.models.served import ServerSpec
 from harness.types import Json, LocalModel, Response
 
 # The server counts in its tokens, without a tokenizer the harness in characters. English has
@@ -53,7 +53,7 @@ class OpenAIEngine:
     # OpenAI's own interface has none of these.
     special: frozenset[str] = frozenset()
 
-    def __init__(self, local: LocalModel, how: Served, say: Callable[[str], None]) -> None:
+    def __init__(self, local: LocalModel, how: ServerSpec, say: Callable[[str], None]) -> None:
         self.how = how
         self.report = EngineReport(path=how.url)
         self._folder = local.folder
@@ -82,7 +82,7 @@ class OpenAIEngine:
         return HFTokens(Path(self.how.tokenizer)) if self.how.tokenizer else None
 
     @cached_property
-    def _way(self) -> Way:
+    def _way(self) -> ServerProtocol:
         ids = self._tokenizer.encode(KNOWN[0]) if self._tokenizer else None
         way = find_way(self._client, self.how, ids, self._folder, self._say)
         if self._tokenizer and way.prompts == "text":
@@ -99,13 +99,13 @@ class OpenAIEngine:
             )
         return way
 
-    def _room_of(self, way: Way) -> int:
+    def _room_of(self, way: ServerProtocol) -> int:
         """Tokens a request may take for thoughts, beside those of its answer."""
         wanted = self.how.reasoning_tokens or (REASONING_ROOM if way.reasons else 0)
         return min(wanted, way.max_length // 2)
 
     @cached_property
-    def tokens(self) -> Tokens:
+    def tokens(self) -> Tokenizer:
         """The model's own where ids can be sent, else one token per character."""
         if self._way.prompts == "ids" and self._tokenizer:
             return self._tokenizer

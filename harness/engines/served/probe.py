@@ -22,7 +22,7 @@ from harness.engines.served.reply import Written, read_written, unfinished
 from harness.engines.thoughts import part
 from harness.errors import Unreachable
 from harness.files import write_json
-from harness.models.served import Served
+from harness.models.served import ServerSpec
 from harness.types import Json
 
 KEPT = "server.json"
@@ -40,7 +40,7 @@ TRIES = 2
 
 
 @dataclass(frozen=True)
-class Way:
+class ServerProtocol:
     """How a server is asked; part of the key of every answer.
 
     endpoint: "completions" or "chat". prompts: "ids" or "text".
@@ -68,11 +68,11 @@ class Way:
 
 def find_way(
     client: Client,
-    how: Served,
+    how: ServerSpec,
     ids: Sequence[int] | None,
     folder: Path,
     say: Callable[[str], None],
-) -> Way:
+) -> ServerProtocol:
     """How this server takes prompts, and what it says of itself, found out by asking.
 
     Args:
@@ -107,7 +107,7 @@ def find_way(
     )
 
 
-def _asked(how: Served, ids: Sequence[int] | None) -> Json:
+def _asked(how: ServerSpec, ids: Sequence[int] | None) -> Json:
     """What was asked for, of which what was found out depends."""
     return {
         "endpoint": how.endpoint,
@@ -117,13 +117,13 @@ def _asked(how: Served, ids: Sequence[int] | None) -> Json:
     }
 
 
-def _kept(path: Path, asked: Json) -> Way | None:
+def _kept(path: Path, asked: Json) -> ServerProtocol | None:
     """What was last found out by asking for the same; None where nothing that is understood."""
     try:
         content = parse_json(path.read_bytes())
         known = content["way"]
         same = content["asked"] == asked
-        return Way(**{**known, "without": tuple(known["without"])}) if same else None
+        return ServerProtocol(**{**known, "without": tuple(known["without"])}) if same else None
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
 
@@ -136,7 +136,7 @@ _SIZES = ("n_vocab", "n_embd", "n_params", "size", "vocab_type")
 _OF_ALL = ("vllm", "llamacpp", "library", "openai", "system", "organization", "user")
 
 
-def _says(listed: Json, said: Written, how: Served) -> Json:
+def _says(listed: Json, said: Written, how: ServerSpec) -> Json:
     """What a server says of its model that could be another's, where it says it."""
     meta = listed.get("meta")
     found = {key: listed.get(key) for key in _SAID}
@@ -149,17 +149,19 @@ def _says(listed: Json, said: Written, how: Served) -> Json:
     }
 
 
-def _ways(how: Served, has_tokenizer: bool, length: int) -> list[Way]:
+def _ways(how: ServerSpec, has_tokenizer: bool, length: int) -> list[ServerProtocol]:
     ways = []
     if how.endpoint != "chat":
         prompts = ("ids", "text") if has_tokenizer else ("text",)
-        ways += [Way("completions", kind, "max_tokens", length) for kind in prompts]
+        ways += [ServerProtocol("completions", kind, "max_tokens", length) for kind in prompts]
     if how.endpoint != "completions":
-        ways.append(Way("chat", "text", "max_tokens", length))
+        ways.append(ServerProtocol("chat", "text", "max_tokens", length))
     return ways
 
 
-def _tried(client: Client, how: Served, way: Way, ids: Sequence[int] | None) -> tuple[Way, Written]:
+def _tried(
+    client: Client, how: ServerSpec, way: ServerProtocol, ids: Sequence[int] | None
+) -> tuple[ServerProtocol, Written]:
     """The way as this server takes it, without the fields it refuses; and its first answer.
 
     Raises:
@@ -181,7 +183,9 @@ def _tried(client: Client, how: Served, way: Way, ids: Sequence[int] | None) -> 
         return replace(way, without=(*way.without, *more)), said
 
 
-def _taken(client: Client, way: Way, body: Json, optional: Json) -> tuple[Way, Written]:
+def _taken(
+    client: Client, way: ServerProtocol, body: Json, optional: Json
+) -> tuple[ServerProtocol, Written]:
     """The way without those of the optional fields that are refused, and what was written.
 
     Raises:
@@ -213,7 +217,7 @@ def _taken(client: Client, way: Way, body: Json, optional: Json) -> tuple[Way, W
             return way, said
 
 
-def _question(way: Way, ids: Sequence[int] | None) -> Json:
+def _question(way: ServerProtocol, ids: Sequence[int] | None) -> Json:
     if way.endpoint == "chat":
         return {"messages": [{"role": "user", "content": QUESTION}]}
     return {"prompt": list(ids or ()) if way.prompts == "ids" else "Hello"}
@@ -247,7 +251,7 @@ def refused_field(fault: Fault, sent: Sequence[str]) -> str:
     return ""
 
 
-def _listed(client: Client, how: Served) -> Json:
+def _listed(client: Client, how: ServerSpec) -> Json:
     """The server's own entry for the model; {} where it keeps no list, or not of this one."""
     try:
         rows = client.ask("models", None, dict, tries=1, first=True).get("data")

@@ -24,7 +24,7 @@ from harness.engines.device import resolve_device, resolve_dtype
 from harness.engines.fastest import fastest_dtype
 from harness.engines.prefix import Forest
 from harness.engines.tokens import HFTokens, end_tokens, longest_input
-from harness.engines.vllm.process import Answer, Ask, VLLMProcess, vllm_version
+from harness.engines.vllm.process import Answer, StepRequest, VLLMProcess, vllm_version
 from harness.engines.writing import Writing
 from harness.errors import UserError
 from harness.files import cache_folder
@@ -208,7 +208,9 @@ class VLLMEngine:
         if failed:
             yield failed
         order = self._sorted(list(writings), [w.prompt for w in writings.values()])
-        asks = (Ask(i, writings[i].prompt, self._sampling(requests[i]), adapter) for i in order)
+        asks = (
+            StepRequest(i, writings[i].prompt, self._sampling(requests[i]), adapter) for i in order
+        )
         for answers, seconds in self._answers(asks):
             self.report.seconds_decode += seconds
             call: Call = []
@@ -230,7 +232,7 @@ class VLLMEngine:
         self.report.distinct_nodes += forest.nodes
         return [indices[place] for place in forest.order.tolist()]
 
-    def _answers(self, asks: Iterator[Ask]) -> Iterator[tuple[list[Answer], float]]:
+    def _answers(self, asks: Iterator[StepRequest]) -> Iterator[tuple[list[Answer], float]]:
         """What vLLM finished, and the seconds it took; counted in the report."""
         first = next(asks, None)
         if first is None:
@@ -242,7 +244,7 @@ class VLLMEngine:
             yield answers, time.perf_counter() - began
             began = time.perf_counter()
 
-    def _steps(self, nodes: Iterable[Node], adapter: Path | None) -> Iterator[Ask]:
+    def _steps(self, nodes: Iterable[Node], adapter: Path | None) -> Iterator[StepRequest]:
         """An output step a node; several where more tokens wait than one reports on."""
         from vllm import SamplingParams
 
@@ -252,7 +254,7 @@ class VLLMEngine:
                 params = SamplingParams(
                     max_tokens=1, temperature=0.0, logprob_token_ids=part, detokenize=False
                 )
-                yield Ask((node, part), node.prompt, params, adapter)
+                yield StepRequest((node, part), node.prompt, params, adapter)
 
     def _sampling(self, request: GenerateRequest) -> Any:
         from vllm import SamplingParams

@@ -48,7 +48,7 @@ END = 60
 
 
 @dataclass(frozen=True)
-class Ask:
+class StepRequest:
     """One request to vLLM. `key` is the asker's own, to recognise the answer by."""
 
     key: Any
@@ -100,10 +100,10 @@ class VLLMProcess:
         self._children: list[Any] = []
         self._ids = count()
 
-    def run(self, asks: Iterator[Ask]) -> Iterator[list[Answer]]:
+    def run(self, asks: Iterator[StepRequest]) -> Iterator[list[Answer]]:
         """Keep vLLM supplied in the order given; yield what each of its steps finished."""
         engine = self._started()
-        running: dict[str, Ask] = {}
+        running: dict[str, StepRequest] = {}
         # Looked at once a run: its files are read to name it.
         adapter = cache(self._lora)
         try:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Set
 from harness.doors.files import read_jsonl
 from harness.types import Domain, Json
 from specializers.corpus.sentences import sentences
-from specializers.selfspec.draws import number
+from specializers.selfspec.draws import seed_for
 from specializers.selfspec.grounded.quotas import LONG
 
 _WORDINGS = (
@@ -38,7 +38,7 @@ def mined_rows(
         for row, _ in zip(read_jsonl(domain.corpus), range(_POOL), strict=False)
         if row["title"] and len((answer := _opening(row["text"])).split()) > LONG
     ]
-    random.Random(number("mined", seed)).shuffle(found)
+    random.Random(seed_for("mined", seed)).shuffle(found)
     rows = []
     for place, (kind, (passage, title, answer)) in enumerate(zip(wanted, found, strict=False)):
         name = f"mined-{kind}-{place:04d}"

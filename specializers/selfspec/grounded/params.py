@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.types import Decoding
-from specializers.selfspec.draws import number
+from specializers.selfspec.draws import seed_for
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class GroundedParams:
             stop=stop,
             temperature=self.task_temperature,
             top_p=self.task_top_p,
-            seed=number("grounded", self.seed, task),
+            seed=seed_for("grounded", self.seed, task),
         )
 
     def vote(self, task: str, sample: int, tokens: int, stop: tuple[str, ...]) -> Decoding:
@@ -54,5 +54,5 @@ class GroundedParams:
             max_tokens=min(tokens, self.response_tokens),
             stop=stop,
             temperature=self.vote_temperature,
-            seed=number("vote", self.seed, task, sample),
+            seed=seed_for("vote", self.seed, task, sample),
         )

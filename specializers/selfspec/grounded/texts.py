@@ -15,7 +15,7 @@ from pathlib import Path
 
 from specializers.corpus.sentences import sentences
 from specializers.sample import drawn
-from specializers.selfspec.draws import number
+from specializers.selfspec.draws import seed_for
 from specializers.selfspec.grounded.frames import Frame
 
 # Passages that are looked through: more change no rule, and a corpus may hold millions.
@@ -70,7 +70,7 @@ class Suited:
 
 def passages(corpus: Path, seed: int) -> list[tuple[str, str]]:
     """(id, text) of at most 2,000 passages drawn evenly in one pass, in a drawn order."""
-    rng = random.Random(number("passages", seed))
+    rng = random.Random(seed_for("passages", seed))
     kept = [(row["id"], row["text"]) for row in drawn(corpus, _POOL, rng)]
     rng.shuffle(kept)
     return kept
@@ -91,7 +91,7 @@ def suited(
         if shown and sum(bool(rule.search(text)) for text in shown) >= _NEARLY_ALL * len(shown)
     )
     lengths = [len(text.split()) for text in shown] or [60]
-    rng = random.Random(number("texts", seed, kind))
+    rng = random.Random(seed_for("texts", seed, kind))
     order = list(pool)
     rng.shuffle(order)
     longest = min(max(lengths) * _LONGEST, most)

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 
 from harness.files import digest
 from harness.types import BaseModel, Decoding, Domain, Json, Response
-from specializers.selfspec.draws import number
+from specializers.selfspec.draws import seed_for
 from specializers.selfspec.filters import InstructionFilters, Refusal, speaks_of_a_text
 from specializers.selfspec.grounded.asking import (
     INVENT_STOP,
@@ -36,7 +36,7 @@ _POLAR = "Answer {0} or {1}."
 
 
 @dataclass(frozen=True)
-class Ask:
+class TextRequest:
     """A task that is to be written. label: what its answer is to be, "" for any."""
 
     id: str
@@ -66,12 +66,12 @@ class Plan:
         self._decks: dict[str, list[Frame]] = {}
         for kind in quotas.wanted:
             deck = [one for one in frames[kind] if texts[kind].texts or self._mode(one, kind)]
-            random.Random(number("moulds", params.seed, kind)).shuffle(deck)
+            random.Random(seed_for("moulds", params.seed, kind)).shuffle(deck)
             self._decks[kind] = deck
 
-    def next(self, size: int) -> list[Ask]:
+    def next(self, size: int) -> list[TextRequest]:
         """At most `size` asks; [] where nothing is missing that could be written."""
-        asks: list[Ask] = []
+        asks: list[TextRequest] = []
         room = {kind: self._wished(kind) for kind in self._decks}
         while len(asks) < size and any(room.values()):
             kind = max(room, key=lambda name: room[name] / max(1, self._quotas.wanted[name]))
@@ -89,7 +89,7 @@ class Plan:
         spent = self._asked[kind] >= 8 * wanted + 8
         return 0 if spent or not self._decks[kind] or not missing else missing + missing // 2 + 1
 
-    def _ask(self, kind: str) -> Ask | None:
+    def _ask(self, kind: str) -> TextRequest | None:
         deck, texts = self._decks[kind], self._texts[kind]
         for _ in deck:
             turn = self._asked[kind]
@@ -113,7 +113,9 @@ class Plan:
                     continue
                 label = free[0]
             text = texts[turn] if mode and mode != "invented" else Text("", "")
-            return Ask(f"task-{kind}-{turn:04d}", kind, frame, mode or frame.mode, text, label)
+            return TextRequest(
+                f"task-{kind}-{turn:04d}", kind, frame, mode or frame.mode, text, label
+            )
         return None
 
     def _mode(self, frame: Frame, kind: str) -> Mode | None:
@@ -123,7 +125,7 @@ class Plan:
         return "invented" if frame.form == "label" and frame.slot >= 0 else None
 
 
-def shown_in(frames: Sequence[Frame], ask: Ask, count: int) -> tuple[Frame, ...]:
+def shown_in(frames: Sequence[Frame], ask: TextRequest, count: int) -> tuple[Frame, ...]:
     """The moulds that are shown before an ask."""
     if ask.mode == "closed":  # what is shown has a text, where some mould of the type has one
         texts = [one for one in frames if one.text and one.names == ask.frame.names]
@@ -132,7 +134,7 @@ def shown_in(frames: Sequence[Frame], ask: Ask, count: int) -> tuple[Frame, ...]
     return shown_for(frames, ask.frame, count)
 
 
-def prompt_of(domain: Domain, frames: Sequence[Frame], ask: Ask, count: int) -> str:
+def prompt_of(domain: Domain, frames: Sequence[Frame], ask: TextRequest, count: int) -> str:
     """The prompt that asks for a task; see `shown_in`."""
     shown = shown_in(frames, ask, count)
     if ask.mode == "invented":
@@ -140,7 +142,7 @@ def prompt_of(domain: Domain, frames: Sequence[Frame], ask: Ask, count: int) -> 
     return write_prompt(domain, shown, ask.frame, ask.text.text, ask.label)
 
 
-def _read(ask: Ask, response: Response | None) -> tuple[str, ...]:
+def _read(ask: TextRequest, response: Response | None) -> tuple[str, ...]:
     return read_written(ask.frame, response.text or "") if response is not None else ()
 
 
@@ -173,7 +175,7 @@ class Writer:
         self._pools: dict[str, NearDuplicates] = {}
         self.calls = self.tokens = self.errors = 0
 
-    def write(self, asks: Sequence[Ask]) -> list[Json]:
+    def write(self, asks: Sequence[TextRequest]) -> list[Json]:
         """A row for each ask, dropped or not."""
         called = [ask for ask in asks if ask.mode != "kept"]
         count = self._params.demonstrations
@@ -201,7 +203,7 @@ class Writer:
 
     def _row(
         self,
-        ask: Ask,
+        ask: TextRequest,
         response: Response | None,
         prompts: Mapping[str, str],
         decodings: Mapping[str, Decoding],
@@ -242,10 +244,10 @@ class Writer:
             "dropped": asdict(refusal) if refusal else None,
         }
 
-    def _shown(self, ask: Ask) -> tuple[Frame, ...]:
+    def _shown(self, ask: TextRequest) -> tuple[Frame, ...]:
         return shown_in(self._frames[ask.kind], ask, self._params.demonstrations)
 
-    def _task(self, ask: Ask, text: str, written: Sequence[str]) -> tuple[str, str]:
+    def _task(self, ask: TextRequest, text: str, written: Sequence[str]) -> tuple[str, str]:
         if ask.mode == "kept":
             return ask.frame.task(text, ())
         instruction, input_text = ask.frame.task(text, [one_line(part) for part in written])
@@ -258,7 +260,7 @@ class Writer:
         return instruction, input_text
 
     def _judge(
-        self, ask: Ask, instruction: str, input_text: str, text: str, written: Sequence[str]
+        self, ask: TextRequest, instruction: str, input_text: str, text: str, written: Sequence[str]
     ) -> Refusal | None:
         refusal = self._filters.form(instruction, input_text)
         refusal = refusal or (self._judge_parts(ask, text, written) if written else None)
@@ -280,7 +282,7 @@ class Writer:
                 pool.add(seed.id, f"{seed.instruction} {seed.input}")
         return pool
 
-    def _judge_parts(self, ask: Ask, text: str, written: Sequence[str]) -> Refusal | None:
+    def _judge_parts(self, ask: TextRequest, text: str, written: Sequence[str]) -> Refusal | None:
         if len({plain(part) for part in written}) < len(written):
             return Refusal("copy", "two parts are the same")
         for name, part, own in zip(ask.frame.names, written, ask.frame.values, strict=True):
@@ -288,7 +290,9 @@ class Writer:
                 return refusal
         return None
 
-    def _judge_part(self, ask: Ask, name: str, part: str, own: str, text: str) -> Refusal | None:
+    def _judge_part(
+        self, ask: TextRequest, name: str, part: str, own: str, text: str
+    ) -> Refusal | None:
         copies = {plain(value) for one in self._shown(ask) for value in one.values}
         asks = name in ("Instruction", "Question")
         if plain(part) in copies and not (asks and ask.frame.form in ("mentions", "free")):
@@ -299,7 +303,7 @@ class Writer:
             return self._judge_question(ask, name, part, text)
         return _judge_field(name, part, own, text, self._params.min_words)
 
-    def _judge_question(self, ask: Ask, name: str, part: str, text: str) -> Refusal | None:
+    def _judge_question(self, ask: TextRequest, name: str, part: str, text: str) -> Refusal | None:
         if refusal := self._filters.form(part, text if ask.frame.slot >= 0 else ""):
             return refusal
         if name == "Question" and not part.endswith("?"):

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.engines.prefix import Forest, Step, covered, flatten, plan_packed, plan_rows
+from harness.engines.prefix import Forest, Pass, covered, flatten, plan_packed, plan_rows
 
 # Few different tokens, so that random sequences share beginnings.
 SEQUENCES = st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=12), min_size=1, max_size=12)
@@ -116,7 +116,7 @@ def test_an_evaluation_is_planned_as_a_person_would() -> None:
     forest = Forest(sequences)
     assert forest.nodes == 60 + 20 * (5 + 3 * 2)
     steps = list(plan_packed(forest, 80))
-    assert steps[0] == Step(0, 60, (0, 60), ranges=((0, 3),), size=60 + 11)
+    assert steps[0] == Pass(0, 60, (0, 60), ranges=((0, 3),), size=60 + 11)
     assert all(step.depth == step.keep == 60 for step in steps[1:])
     assert len(steps) == 1 + 3  # 19 documents of 11 tokens, 7 to a pass
 

@@ -9,7 +9,7 @@ import pytest
 
 from harness.errors import UserError
 from harness.forecast.footprint import (
-    Shape,
+    ModelShape,
     inference,
     lora_parameters,
     shape_of,
@@ -22,7 +22,7 @@ from harness.types import ModelSpec
 from tests.harness.engines.tiny import configurations, write_model
 
 
-def mpt30b() -> Shape:
+def mpt30b() -> ModelShape:
     return shape_of(builtin_models()["mpt30b"], None)
 
 

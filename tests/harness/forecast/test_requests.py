@@ -8,7 +8,7 @@ from harness.ask import Asker
 from harness.engines.base import GenerateRequest, ScoreRequest
 from harness.errors import UserError
 from harness.forecast.requests import (
-    Counting,
+    CountingEngine,
     RoughTokens,
     Throughput,
     Work,
@@ -23,7 +23,7 @@ from tests.harness.fakes import CharTokens, ScriptedEngine
 
 
 def test_scores_and_generations_are_counted_with_what_they_share():
-    engine = Counting(CharTokens(), 100, {})
+    engine = CountingEngine(CharTokens(), 100, {})
     list(engine.score([ScoreRequest((1, 2, 3), (4,)), ScoreRequest((1, 2, 3), (5, 6))]))
     # 1 2 3 and 1 2 3 5: the last token of a score is never an input.
     assert engine.take() == Work(requests=2, asked=7, computed=4)
@@ -42,7 +42,7 @@ def test_what_the_store_has_is_not_counted_and_nothing_is_stored(tmp_path):
     space = {"model": "m"}
     real = Asker(ScriptedEngine(), ResponseStore(tmp_path, space), None, NullProgress())
     real.generate(requests[:2], "")
-    counting = Counting(CharTokens(), 100, {})
+    counting = CountingEngine(CharTokens(), 100, {})
     Asker(counting, ResponseStore(tmp_path, space), None, NullProgress()).generate(requests, "")
     work = counting.take()
     assert (work.requests, work.stored, work.asked, work.bound) == (3, 2, 2, 4)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.leaks import ngrams as shared_runs
-from harness.leaks.ngrams import RunIndex, unbroken, window_hashes
+from harness.leaks.ngrams import NgramIndex, unbroken, window_hashes
 
 SYMBOLS = st.lists(st.integers(0, 3), max_size=60).map(lambda s: np.array([0, *s, 0], np.int64))
 
@@ -32,7 +32,7 @@ def indexed(symbols, width, stride):
     breaks = np.flatnonzero(symbols == 0)
     piece = breaks[np.searchsorted(breaks, starts) - 1]
     starts = starts[(starts - piece - 1) % stride == 0]
-    return RunIndex(symbols, starts, width, stride, 2 * width - 1 if stride > 1 else width)
+    return NgramIndex(symbols, starts, width, stride, 2 * width - 1 if stride > 1 else width)
 
 
 def found(index, symbols):

@@ -16,7 +16,7 @@ from lm_eval.api.task import TaskConfig
 
 from harness.errors import UserError
 from harness.identity import content
-from harness.models.served import Served
+from harness.models.served import ServerSpec
 from harness.types import Domain, ModelSpec, Record, Seed
 from tasks.cards import Card
 from tests.identity.change import made, models, servers, tasks
@@ -146,7 +146,7 @@ def test_every_field_stands_on_a_side() -> None:
     stated |= made.COMPUTED
     fields = {
         f"{kind.__name__}.{field.name}"
-        for kind in (ModelSpec, TaskConfig, Card, Domain, Seed, Served)
+        for kind in (ModelSpec, TaskConfig, Card, Domain, Seed, ServerSpec)
         for field in dataclasses.fields(kind)
     }
     assert stated == fields

@@ -10,8 +10,8 @@ import numpy as np
 
 from leaderboards.stats.compare import contrast
 from leaderboards.stats.resampling import interval, total
-from leaderboards.stats.scores import crossed, documents_of, estimate, resample
-from leaderboards.stats.sheet import Answers, Sheet, paired_views, whole_view
+from leaderboards.stats.scores import crossed, documents_of, resample, score_of
+from leaderboards.stats.sheet import PairedItems, Summands, paired_views, whole_view
 from tasks.resample import summands
 
 TIMES = int(os.environ.get("SIMULATED", "1"))
@@ -31,8 +31,8 @@ def sheet_of(name, aggregation, data):
         n = len(next(iter(ways.values())))
         table = np.stack([_summands(aggregation, values) for values in ways.values()])
         nothing = np.zeros(n, bool)
-        answers[label] = Answers(tuple(ways), table, np.arange(n), ~nothing, nothing)
-    return Sheet(name, aggregation, tuple(f"{i:05}" for i in range(n)), answers)
+        answers[label] = Summands(tuple(ways), table, np.arange(n), ~nothing, nothing)
+    return PairedItems(name, aggregation, tuple(f"{i:05}" for i in range(n)), answers)
 
 
 def _summands(aggregation, values):
@@ -82,7 +82,7 @@ def scored(sheet):
     samples = resample(sheet, views.values(), RESAMPLES)
     held_at = crossed(sheet, views.values(), RESAMPLES)
     for label, view in views.items():
-        value = estimate(sheet, view)
+        value = score_of(sheet, view)
         found = interval(samples[view], value, documents_of(view))
         extra = total(levels.extra() for levels in held_at.of(view))
         yield label, value, extra.widened(found, value, 0.0, 1.0)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from leaderboards.board import Column, RawColumn, Way
+from leaderboards.board import Column, RecordColumn, Way
 from leaderboards.stats.averages import Averages
 from leaderboards.stats.columns import score_column
 from leaderboards.stats.opened import open_column
@@ -114,7 +114,7 @@ def test_an_average_over_rare_labels_covers_the_truth():
             column = Column(
                 f"{number} {place}", "1", "f1", {}, "", "", True, "", "", 40, True, True
             )
-            opened.append(open_column(RawColumn(column, cells)))
+            opened.append(open_column(RecordColumn(column, cells)))
         means = Averages(opened, {"b": "a"}, RESAMPLES)
         for column in opened:
             means.add(score_column(column, {"b": "a"}, RESAMPLES, means.pairs))

@@ -8,14 +8,14 @@ docs/statistics.md are these.
 import numpy as np
 import pytest
 
-from leaderboards.board import Column, RawColumn, Way
+from leaderboards.board import Column, RecordColumn, Way
 from leaderboards.stats.averages import Averages
 from leaderboards.stats.columns import score_column
 from leaderboards.stats.compare import contrast
 from leaderboards.stats.opened import open_column
 from leaderboards.stats.resampling import interval
-from leaderboards.stats.scores import documents_of, estimate, resample
-from leaderboards.stats.sheet import Answers, Sheet, paired_views, whole_view
+from leaderboards.stats.scores import documents_of, resample, score_of
+from leaderboards.stats.sheet import PairedItems, Summands, paired_views, whole_view
 from leaderboards.stats.significance import holm
 from tasks.resample import summands
 from tests.leaderboards.records import record
@@ -28,7 +28,7 @@ def sheet_of(name, aggregation, data, documents=None):
     """`data`: label -> values, one per item."""
     n = len(next(iter(data.values())))
     answers = {
-        label: Answers(
+        label: Summands(
             (Way(),),
             summands(aggregation, np.asarray(values))[None],
             np.arange(n) if documents is None else documents,
@@ -37,7 +37,7 @@ def sheet_of(name, aggregation, data, documents=None):
         )
         for label, values in data.items()
     }
-    return Sheet(name, aggregation, tuple(f"{i:05}" for i in range(n)), answers)
+    return PairedItems(name, aggregation, tuple(f"{i:05}" for i in range(n)), answers)
 
 
 def accuracy(rng, abilities):
@@ -98,7 +98,7 @@ def test_intervals_of_scores_cover_the_truth(kind):
         views = [whole_view(sheet, label) for label in sheet.answers]
         samples = resample(sheet, views, RESAMPLES)
         for view in views:
-            found = interval(samples[view], estimate(sheet, view), documents_of(view))
+            found = interval(samples[view], score_of(sheet, view), documents_of(view))
             covered.append(found.low <= truth(0.4) <= found.high)
     print(kind, "coverage of a score", np.mean(covered))
     assert 0.93 <= np.mean(covered) <= 0.97
@@ -156,7 +156,7 @@ def averaged(name, answers):
         column = Column(
             f"{name} {task}", "1", "accuracy", {}, "", "", True, "", "", ITEMS, True, True
         )
-        opened.append(open_column(RawColumn(column, cells)))
+        opened.append(open_column(RecordColumn(column, cells)))
     others = {"b": "a"} if "b" in answers else {}
     means = Averages(opened, others, RESAMPLES)
     for column in opened:

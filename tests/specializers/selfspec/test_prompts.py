@@ -8,7 +8,7 @@ import pytest
 
 from specializers.domain import load_domain
 from specializers.selfspec.prompts import (
-    Wish,
+    TaskRequest,
     brainstorm_prompt,
     brainstorm_stop,
     read_tasks,
@@ -19,7 +19,7 @@ from tests.specializers.tiny import save_domain
 
 def test_a_prompt_reads_back_as_its_own_demonstrations(tmp_path: Path) -> None:
     domain = load_domain(save_domain(tmp_path))
-    for wish in (Wish(), Wish("yesno", "balms")):
+    for wish in (TaskRequest(), TaskRequest("yesno", "balms")):
         prompt = brainstorm_prompt(domain, domain.seeds[:3], wish)
         _, _, tasks = prompt.partition("###")
         blocks = read_tasks(tasks, whole=False)
@@ -32,11 +32,11 @@ def test_a_prompt_reads_back_as_its_own_demonstrations(tmp_path: Path) -> None:
 
 def test_a_wish_heads_each_demonstration_and_the_place_to_go_on(tmp_path: Path) -> None:
     domain = load_domain(save_domain(tmp_path))
-    prompt = brainstorm_prompt(domain, domain.seeds[:1], Wish("long_answer", "balms"))
+    prompt = brainstorm_prompt(domain, domain.seeds[:1], TaskRequest("long_answer", "balms"))
     assert "Task 1 (ner, teas)\n" in prompt
     assert "the kind its heading names" in prompt
     assert prompt.endswith("###\nTask 2 (long answer, balms)")
-    assert brainstorm_prompt(domain, domain.seeds[:1], Wish()).endswith("###\nTask 2")
+    assert brainstorm_prompt(domain, domain.seeds[:1], TaskRequest()).endswith("###\nTask 2")
 
 
 def test_a_stop_string_is_where_one_task_too_many_begins() -> None:

@@ -21,7 +21,7 @@ from specializers.domain import load_domain
 from specializers.parameters import take
 from specializers.retrieval.open import open_retriever
 from specializers.selfspec.agreement import AgreementParams, agrees
-from specializers.selfspec.draws import deal
+from specializers.selfspec.draws import draw_demonstrations
 from specializers.selfspec.instructions import InstructionParams, write_instructions
 from specializers.selfspec.responses import ResponseParams, _nearest, write_responses
 from specializers.selfspec.specializer import SelfSpec, make_data
@@ -360,18 +360,18 @@ def test_every_budget_names_every_parameter() -> None:
 
 
 def test_the_deck_shows_all_seeds_and_mixes_their_kinds(domain: Domain) -> None:
-    hands = deal(domain.seeds, 3, "x")
+    hands = draw_demonstrations(domain.seeds, 3, "x")
     shown = Counter(seed.id for _ in range(80) for seed in next(hands))
     assert len(shown) == 8
     assert max(shown.values()) - min(shown.values()) <= 2
-    again = deal(domain.seeds, 3, "x")
+    again = draw_demonstrations(domain.seeds, 3, "x")
     for _ in range(50):
         hand = next(again)
         assert len({seed.id for seed in hand}) == 3
         assert len({seed.task_type for seed in hand}) == 3
-    alike = deal(domain.seeds, 2, "x", one_kind=True)
+    alike = draw_demonstrations(domain.seeds, 2, "x", one_kind=True)
     assert all(len({seed.task_type for seed in next(alike)}) == 1 for _ in range(50))
-    few = next(deal(domain.seeds[:2], 5, "x"))
+    few = next(draw_demonstrations(domain.seeds[:2], 5, "x"))
     assert len(few) == 2
 
 

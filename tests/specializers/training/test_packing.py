@@ -17,7 +17,7 @@ from harness.progress import NullProgress
 from specializers.training.adapter import with_adapter
 from specializers.training.loss import answer_loss, asked
 from specializers.training.packing import IGNORED, arrange, collate, packs_exactly
-from specializers.training.targets import Tokens
+from specializers.training.targets import EncodedExample
 from specializers.training.trainer import train_lora
 from tests.specializers.tiny import ARCHITECTURES, save_model
 from tests.specializers.training.test_trainer import EXAMPLES, PARAMS
@@ -26,7 +26,10 @@ from tests.specializers.training.test_trainer import EXAMPLES, PARAMS
 UNPACKED = ("mpt", "falcon")
 STILL = replace(PARAMS, lora_dropout=0.0)
 # Longer than the tiny Gemma's window of 8, and a row that does not come out even.
-BATCH = [Tokens(tuple(range(5, 5 + length)), start) for length, start in ((13, 4), (5, 1), (9, 8))]
+BATCH = [
+    EncodedExample(tuple(range(5, 5 + length)), start)
+    for length, start in ((13, 4), (5, 1), (9, 8))
+]
 
 
 @given(st.lists(st.integers(2, 60), min_size=1, max_size=9), st.integers(1, 120))

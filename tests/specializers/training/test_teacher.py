@@ -16,7 +16,7 @@ from specializers.training.adapter import with_adapter
 from specializers.training.examples import TrainingExample, render
 from specializers.training.loss import asked, divergence, summed_loss
 from specializers.training.packing import collate
-from specializers.training.targets import Tokens, encode
+from specializers.training.targets import EncodedExample, encode
 from specializers.training.teacher import with_teachers
 from specializers.training.trainer import train_lora
 from tests.specializers.tiny import save_model
@@ -112,8 +112,8 @@ def test_training_approaches_the_teacher(llama: Path, tmp_path: Path) -> None:
 
 
 def test_a_places_teacher_lies_where_its_token_does() -> None:
-    first = Tokens((1, 2, 3, 4), 2, (((7, 8), (-0.1, -3.0)), ((9,), (-0.2,))))
-    batch = collate([first, Tokens((5, 6), 1)], row_tokens=8)
+    first = EncodedExample((1, 2, 3, 4), 2, (((7, 8), (-0.1, -3.0)), ((9,), (-0.2,))))
+    batch = collate([first, EncodedExample((5, 6), 1)], row_tokens=8)
     assert batch["teacher_ids"][0].tolist() == [[0, 0], [0, 0], [7, 8], [9, 0], [0, 0], [6, 0]]
     logs = batch["teacher_logs"][0]
     assert logs[3].tolist() == pytest.approx([-0.2, -torch.inf])

@@ -29,7 +29,7 @@ from specializers.training.examples import TrainingExample
 from specializers.training.loss import answer_loss, asked
 from specializers.training.packing import IGNORED, collate
 from specializers.training.params import TrainParams
-from specializers.training.targets import Tokens, encode, in_order
+from specializers.training.targets import EncodedExample, encode, in_order
 from specializers.training.trainer import _micro_batch, train_lora
 from tests.specializers.tiny import save_model
 
@@ -119,7 +119,7 @@ def test_an_overlong_example_loses_the_beginning_of_its_prompt(
 
 
 def test_every_epoch_holds_every_example_once() -> None:
-    examples = [Tokens((n,), 0) for n in range(10)]
+    examples = [EncodedExample((n,), 0) for n in range(10)]
     ordered = in_order(examples, epochs=3, seed=1)
     epochs = [ordered[start : start + 10] for start in (0, 10, 20)]
     assert all(sorted(epoch, key=lambda t: t.ids) == examples for epoch in epochs)
