@@ -47,7 +47,7 @@ from harness.suites.ways.gold import FACTS, GOLD_BPB, gold_bits, with_bits
 from harness.suites.ways.sample import weighed
 from harness.suites.ways.told import example_of, is_copied
 from harness.suites.ways.wordings import Wording
-from harness.suites.window import fit_demonstrations, fit_prompt
+from harness.suites.window import fit_prompt
 from harness.types import Artifact, Job, Json, LocalModel, ModelSpec, Record, Response
 
 
@@ -98,7 +98,9 @@ def run_job(
         if GOLD_BPB in facts:
             values[GOLD_BPB] = fmean
         summary = summarise(items, values, len(task.eval_docs))
-        found = corrections_of(task, put.asked.replaced, lm.certain - certain)
+        found = corrections_of(
+            task, put.asked.replaced, lm.certain - certain, sum(put.cut.values())
+        )
         manifest = _manifest(job, task, card, local, artifact, lm, put, facts, found)
         if choice:
             manifest["wording_scores"] = dict(choice)
@@ -225,7 +227,6 @@ def _fit_window(task: Any, asked: Asked, lm: StoredLM, own: Sequence[str]) -> di
     """
     count = lm.count_tokens
     cut: dict[int, int] = defaultdict(int)
-    shortened: dict[tuple[tuple[str, ...], int], dict[str, str]] = {}
     for instance, text in zip(task.instances, own, strict=True):
         if instance.request_type == "loglikelihood_rolling":
             continue  # scored in windows of the model's length
@@ -235,11 +236,8 @@ def _fit_window(task: Any, asked: Asked, lm: StoredLM, own: Sequence[str]) -> di
             raise no_room(task, lm.max_length)
         if room <= 0 or count(prompt) <= room:
             continue  # a continuation longer than the window is the engine's to cut
-        shown = asked.shown.get(instance.doc_id, ())
-        inputs = tuple(filter(None, map(input_of, shown)))
-        if (inputs, room) not in shortened:
-            shortened[inputs, room] = fit_demonstrations(inputs, room, count)
-        fitted = fit_prompt(prompt, text, shortened[inputs, room], room, count)
+        shown = list(filter(None, map(input_of, asked.shown.get(instance.doc_id, ()))))
+        fitted = fit_prompt(prompt, text, shown, room, count)
         instance.arguments = (fitted, rest)
         cut[instance.doc_id] = count(prompt) - count(fitted)
     return cut

@@ -64,17 +64,21 @@ def correct(task: Any) -> None:
     setattr(task, _NAMES, tuple(found))
 
 
-def corrections_of(task: Any, own_demonstrations: int, without_tokens: int) -> list[str]:
+def corrections_of(
+    task: Any, own_demonstrations: int, without_tokens: int, cut_inside: int
+) -> list[str]:
     """What was put right for a record of this task.
 
     Args:
         own_demonstrations: items that lm-eval would have shown among their own examples.
         without_tokens: continuations without a token of their own, at which lm-eval's
             transformers backend ends with an assertion.
+        cut_inside: tokens cut from contexts within prompts; lm-eval cuts prompts at their start.
     """
     found = list(getattr(task, _NAMES, ()))
     found += ["own_demonstration"] if own_demonstrations else []
-    return [*found, *(["continuation_without_tokens"] if without_tokens else [])]
+    found += ["continuation_without_tokens"] if without_tokens else []
+    return [*found, *(["prompt_cut_inside"] if cut_inside else [])]
 
 
 def _replace(task: Any, scoring: Any) -> None:

@@ -4,16 +4,15 @@ lm-eval cuts over-long prompts on the left, which throws away the instruction
 and the first demonstrations' questions but keeps their answers. Here only the
 *context* of an input is shortened, from its end, at a word: the longest line of
 the input (the abstract, the snippets), so that instruction, questions and the
-demonstrations' labels stay.
+demonstrations' labels stay. No more is cut than does not fit.
 
-1. Demonstrations may fill half of the window. If they need more, the context of
-   each is cut to an equal share. This depends on task, shots and model alone, so
-   every item still sees the same demonstrations.
-2. An item whose prompt is still too long has its own context cut to fit.
+1. Demonstrations may fill half of the window. What they have beyond that goes first,
+   from the longest ones, down to one length for all.
+2. If that is not enough, the item's own context is cut to fit.
 
-The tokens cut are counted in the item's row (`cut_tokens`). What no rule can
-save (an input without a long line) is left to the engine's left cut, counted
-the same way.
+The tokens cut are counted in the item's row (`cut_tokens`), and the record names the
+difference to lm-eval (`corrections`). What no rule can save (an input without a long
+line) is left to the engine's left cut, which is lm-eval's, counted the same way.
 """
 
 from __future__ import annotations
@@ -45,36 +44,48 @@ def shorten(text: str, excess: int, count: CountTokens) -> str:
     return "\n".join(lines)
 
 
-def fit_demonstrations(inputs: Sequence[str], room: int, count: CountTokens) -> dict[str, str]:
+def fit_demonstrations(
+    inputs: Sequence[str], excess: int, room: int, count: CountTokens
+) -> dict[str, str]:
     """Shortened inputs for demonstrations that fill more than half of `room` tokens.
 
+    Args:
+        excess: tokens to be rid of; the longest inputs are cut down to one length.
     Returns:
         input -> shortened input, for those that change.
     """
-    if not inputs or sum(map(count, inputs)) <= room // 2:
+    lengths = {text: count(text) for text in inputs}
+    if not inputs or sum(lengths[text] for text in inputs) <= room // 2:
         return {}
-    share = room // 2 // len(inputs)
-    return {
-        text: shorten(text, count(text) - share, count) for text in inputs if count(text) > share
-    }
+    # The greatest length that is enough, but never less than an equal share of the half.
+    low, high = room // 2 // len(inputs), max(lengths.values())
+    while low < high:
+        middle = (low + high + 1) // 2
+        if sum(max(0, lengths[text] - middle) for text in inputs) >= excess:
+            low = middle
+        else:
+            high = middle - 1
+    return {text: shorten(text, n - low, count) for text, n in lengths.items() if n > low}
 
 
 def fit_prompt(
-    prompt: str, own_input: str, shortened: dict[str, str], room: int, count: CountTokens
+    prompt: str, own_input: str, shown: Sequence[str], room: int, count: CountTokens
 ) -> str:
-    """The prompt with its demonstrations' and, if needed, its own context cut.
+    """The prompt with its demonstrations' and, if needed, its own context cut to fit.
 
     Args:
         prompt: as lm-eval built it; inputs stand in it verbatim.
         own_input: the item's input, the last thing in the prompt that can be cut.
-        shortened: from `fit_demonstrations`.
+        shown: the inputs of its demonstrations.
         room: tokens the prompt may have.
     """
-    head, mark, tail = prompt.rpartition(own_input) if own_input else (prompt, "", "")
-    for text, short in shortened.items():
-        head = head.replace(text, short)
-    prompt = head + mark + tail
     excess = count(prompt) - room
-    if excess <= 0 or not mark:
+    if excess <= 0:
         return prompt
-    return head + shorten(own_input, excess, count) + tail
+    head, mark, tail = prompt.rpartition(own_input) if own_input else (prompt, "", "")
+    for text, short in fit_demonstrations(shown, excess, room, count).items():
+        head = head.replace(text, short)
+    excess = count(head + mark + tail) - room
+    if excess > 0 and mark:
+        mark = shorten(own_input, excess, count)
+    return head + mark + tail

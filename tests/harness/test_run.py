@@ -57,6 +57,8 @@ def test_the_record_counts_cut_items_and_no_question_is_cut(tmp_path):
     assert record.summary["n_cut"] == len(cut) == sum(length > room for length in lengths) > 0
     assert record.summary["n"] == len(record.items)
     assert read_prompts(record) == tuple(engine.prompts)  # as they were sent, cut
+    assert record.manifest["corrections"] == ["prompt_cut_inside"]
+    assert "corrections" not in whole.manifest
     for doc, prompt in zip(task.eval_docs, engine.prompts, strict=True):
         assert len(prompt) <= room
         assert prompt.startswith(task.config.description)

@@ -117,6 +117,7 @@ def _features() -> Iterator[Feature]:
     yield one("doc_to_text filter", asked, "text", doc_to_text="{{q | upper}} {{n + 1}}:")
     yield one("doc_to_text regex_replace", asked, "text",
               doc_to_text="{{q | regex_replace('[aeiou]', '_')}}:")  # fmt: skip
+    yield one("prompt over the window", asked, "text", doc_to_text="{{q * 80}}:")
     yield one("process_docs", every, "docs", process_docs=F("docs"))
     yield one("validation split", every, "splits", test_split=None, validation_split="test")
     yield one("task_alias", every, "alias", task_alias="another name")
