@@ -94,7 +94,7 @@ test-lowest: $(LOWEST_READY)
 ## Nightly: known faults of the pinned versions, asked of the package index.
 audit: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip-audit>=2.10'
-	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip
+	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip --strict
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

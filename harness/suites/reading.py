@@ -23,10 +23,6 @@ from harness.doors.text import plain
 from harness.errors import UserError
 
 
-class Unbounded(UserError):
-    """A YAML so deep or large that a parser that recurses could end the process."""
-
-
 @dataclass(frozen=True)
 class Function:
     """What stands after `!function`, and where."""
@@ -60,6 +56,17 @@ def read_task(path: Path, root: Path | None, shared: Path | None = None) -> Read
     reading = Reading({})
     reading.config = _merged(path, root, shared, reading)
     return reading
+
+
+def names_in(path: Path) -> list[str]:
+    """The task or group that a refused file defines, by itself; the file's name where that is
+    not to be known."""
+    try:
+        content = {} if path.is_symlink() else _read(path, [])
+    except UserError:
+        content = {}
+    found = [name for key in ("task", "group") if isinstance(name := content.get(key), str)]
+    return found or [path.stem]
 
 
 def _merged(path: Path, root: Path | None, shared: Path | None, reading: Reading) -> dict[str, Any]:
@@ -172,7 +179,7 @@ def _bounded(path: Path, data: bytes) -> None:
             total += sizes.get(anchor or "", limits.YAML_VALUES)
         total += 1
         if len(open_) > limits.DEPTH or total > limits.YAML_VALUES:
-            raise Unbounded(
+            raise UserError(
                 f"{plain(path)}: nested deeper than {limits.DEPTH}, or more than "
                 f"{limits.YAML_VALUES} values with its aliases written out; expected a task's "
                 f"keys. Put rows into a file of rows (docs/suites.md)."

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 import zlib
 from array import array
 from collections.abc import Callable
@@ -19,12 +20,15 @@ from typing import Any
 
 from filelock import FileLock
 
-from harness.doors.files import parse_json
+from harness.doors import limits
+from harness.doors.files import parse_json, read_bytes
+from harness.errors import UserError
 from harness.files import write_bytes, write_json
 
 OFFSETS = "offsets.npy"
 LAYOUT = "layout.json"
 _FORMAT = 1
+_DIGEST = re.compile(r"[0-9a-f]{32}")
 # Positions in a chunk fit 16 bits; its words, 8 bytes each, about 60 MB.
 LEAST_ROWS, MOST_ROWS = 16_384, 65_535
 _ENDS_IN = 8_192  # lines, on average, from `LEAST_ROWS` on
@@ -121,7 +125,7 @@ def _read(root: Path, corpus: str) -> tuple[Any, tuple[Chunk, ...]] | str:
     if not (root / OFFSETS).is_file() and not (root / LAYOUT).is_file():
         return ""
     try:
-        kept = parse_json((root / LAYOUT).read_bytes())
+        kept = parse_json(read_bytes(root / LAYOUT, limits.RECORD_BYTES))
         if kept["format"] != _FORMAT or kept["corpus"] != corpus:
             return "of other passages"
         content = (root / OFFSETS).read_bytes()
@@ -129,7 +133,8 @@ def _read(root: Path, corpus: str) -> tuple[Any, tuple[Chunk, ...]] | str:
             return "damaged"
         chunks, start = list[Chunk](), 0
         for count, digest in kept["chunks"]:
-            if type(count) is not int or count < 1 or not isinstance(digest, str):
+            # Files are named by it.
+            if type(count) is not int or count < 1 or not _DIGEST.fullmatch(digest):
                 raise ValueError("chunks")
             chunks.append(Chunk(start, count, digest))
             start += count
@@ -137,5 +142,5 @@ def _read(root: Path, corpus: str) -> tuple[Any, tuple[Chunk, ...]] | str:
         if offsets.dtype != numpy.int64 or offsets.shape != (start,) or (offsets < 0).any():
             raise ValueError("offsets")
         return offsets, tuple(chunks)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, UserError):
         return "damaged"

@@ -14,10 +14,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from harness.errors import UserError
 from harness.executors.processes import cores, in_processes
 from harness.files import digest
 from harness.progress import Step
 from harness.types import Json, Progress
+from specializers.corpus.layout import Chunk
 from specializers.corpus.open import Corpus, read_texts
 from specializers.retrieval.ranking import Reusable, ensure_index, top
 from specializers.retrieval.segment import Segment, read_segment, word_key, write_segment
@@ -67,6 +69,11 @@ class Bm25:
         passages = numpy.concatenate([segment.passages[part] for part in slices])
         counts = numpy.concatenate([segment.counts[part] for part in slices]).astype(float)
         weights = numpy.repeat(idf[there], (stops - starts)[there])
+        if not (passages < len(segment.lengths)).all():
+            raise UserError(
+                "the corpus's index of words names passages that are not there. Delete the "
+                "corpus's folders bm25-*; they are made again."
+            )
         norms = K1 * (1 - B + B * segment.lengths / self._mean)
         weights *= counts / (counts + norms[passages])
         return numpy.bincount(passages, weights, len(segment.lengths))
@@ -84,18 +91,44 @@ def open_bm25(corpus: Corpus, root: Path, progress: Progress) -> Bm25:
     def build(work: Path, kept: Reusable) -> Json:
         return {**facts, "passages": len(corpus), "segments": _build(corpus, work, kept, progress)}
 
+    def read(folder: Path, _: Json) -> list[Segment]:
+        return [_segment(folder / name, chunk.count) for name, chunk in _named(corpus)]
+
     folder = root / f"bm25-{digest(facts)[:12]}"
-    made = ensure_index(folder, corpus.digest, build, progress)
-    return Bm25([read_segment(folder / name) for name in made["segments"]])
+    made = ensure_index(folder, corpus.digest, build, read, progress)
+    return Bm25(read(folder, made))
+
+
+def _named(corpus: Corpus) -> list[tuple[str, Chunk]]:
+    return [(f"{chunk.digest}.seg", chunk) for chunk in corpus.chunks]
+
+
+def _segment(path: Path, count: int) -> Segment:
+    """The segment of so many passages.
+
+    Raises:
+        ValueError, OSError: it is not.
+    """
+    found = read_segment(path)
+    if len(found.lengths) != count:
+        raise ValueError(f"{path.name}: of {len(found.lengths)} passages, not {count}")
+    return found
+
+
+def _is_segment(path: Path, count: int) -> bool:
+    try:
+        return bool(_segment(path, count))
+    except (OSError, ValueError):
+        return False
 
 
 def _build(corpus: Corpus, work: Path, kept: Reusable, progress: Progress) -> list[str]:
     """A segment for each chunk, those that are there taken over; their names in order."""
-    names = [f"{chunk.digest}.seg" for chunk in corpus.chunks]
     missing = {}
     with Step(progress, "indexing words", len(corpus), "passages") as step:
-        for name, chunk in zip(names, corpus.chunks, strict=True):
-            if (work / name).is_file() or kept.take(name, work):
+        for name, chunk in _named(corpus):
+            there = (work / name).is_file() or kept.take(name, work)
+            if there and _is_segment(work / name, chunk.count):
                 step.advance(chunk.count)
             elif name not in missing:
                 missing[name] = chunk
@@ -105,7 +138,7 @@ def _build(corpus: Corpus, work: Path, kept: Reusable, progress: Progress) -> li
         ]
         for count in in_processes(_index_chunk, jobs, min(cores(), len(jobs))):
             step.advance(count)
-    return names
+    return [name for name, _ in _named(corpus)]
 
 
 def _index_chunk(job: tuple[Path, int, int, Path]) -> int:

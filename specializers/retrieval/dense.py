@@ -27,6 +27,7 @@ from specializers.corpus.layout import Chunk
 from specializers.corpus.open import Corpus
 from specializers.retrieval.embedding import Embedder
 from specializers.retrieval.ranking import INDEX, Reusable, ensure_index
+from specializers.retrieval.vectors import check_vectors
 
 SHARD = 2048  # passages: some minutes of work on two cores, so that little is lost
 FLAT_LIMIT = 200_000
@@ -49,10 +50,17 @@ class Dense:
         k = min(k, self._index.ntotal)
         if k <= 0 or not query.strip():
             return []
-        scores, positions = self._index.search(self._embedder.query(query), k)
+        vector, total = self._embedder.query(query), self._index.ntotal
+        if vector.shape[1] != self._index.d:
+            raise UserError(
+                f"the corpus's vectors are of {self._index.d} numbers; expected {vector.shape[1]}, "
+                f"as the embedding model '{self._embedder.name}' gives. Delete the corpus's "
+                "folders dense-*; they are made again."
+            )
+        scores, positions = self._index.search(vector, k)
         pairs = zip(positions[0].tolist(), scores[0].tolist(), strict=True)
         return sorted(
-            (pair for pair in pairs if pair[0] >= 0), key=lambda pair: (-pair[1], pair[0])
+            (pair for pair in pairs if 0 <= pair[0] < total), key=lambda pair: (-pair[1], pair[0])
         )
 
 
@@ -77,7 +85,14 @@ def open_dense(corpus: Corpus, root: Path, embedder: Embedder, progress: Progres
         more = {"embedding": embedder.name, "passages": len(corpus), "faiss": faiss.__version__}
         return {**facts, **more, "dimension": index.d, **why}
 
-    ensure_index(folder, corpus.digest, build, progress)
+    def check(folder: Path, made: Json) -> None:
+        if any(made.get(key) != value for key, value in facts.items()):
+            raise ValueError("vectors of another embedding model")
+        if list(made["files"]) != [VECTORS]:
+            raise ValueError(f"{len(made['files'])} files; expected {VECTORS} alone")
+        check_vectors(folder / VECTORS, len(corpus))
+
+    ensure_index(folder, corpus.digest, build, check, progress)
     # Only inverted files can be mapped; a flat index is read whole (its limit bounds it).
     return Dense(embedder, faiss.read_index(str(folder / VECTORS), faiss.IO_FLAG_MMAP))
 
@@ -118,13 +133,23 @@ def _embed(corpus: Corpus, embedder: Embedder, work: Path, progress: Progress) -
         for chunk, start, stop in _shards(corpus):
             # By content: what an interrupted build of other passages left is not taken for these.
             path = work / f"{chunk.digest}-{start - chunk.start:05}-{stop - start}.npy"
-            if not path.is_file():
+            if not _is_shard(path, stop - start):
                 buffer = io.BytesIO()
                 numpy.save(buffer, embedder.passages(list(corpus.texts(start, stop))))
                 write_bytes(path, buffer.getvalue())
             shards.append(path)
             step.advance(stop - start)
     return shards
+
+
+def _is_shard(path: Path, count: int) -> bool:
+    """Whether a shard is there and of the form of one; a build that went on elsewhere left it."""
+    try:
+        found = _vectors(path)
+    except (OSError, ValueError, EOFError):
+        return False
+    shape = found.shape
+    return found.dtype == "float32" and len(shape) == 2 and shape[0] == count and shape[1] > 0
 
 
 def _shards(corpus: Corpus) -> Iterator[tuple[Chunk, int, int]]:

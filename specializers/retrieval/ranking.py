@@ -11,7 +11,10 @@ from typing import Any, Protocol
 
 from filelock import FileLock
 
-from harness.doors.files import parse_json
+from harness.doors import limits
+from harness.doors.files import parse_json, read_bytes
+from harness.doors.text import plain
+from harness.errors import UserError
 from harness.files import cache_folder, sha256_file, sync, write_bytes, write_json
 from harness.identity.content import file_digests
 from harness.types import Json, Progress
@@ -95,7 +98,11 @@ class Reusable:
 
 
 def ensure_index(
-    folder: Path, corpus: str, build: Callable[[Path, Reusable], Json], progress: Progress
+    folder: Path,
+    corpus: str,
+    build: Callable[[Path, Reusable], Json],
+    check: Callable[[Path, Json], object],
+    progress: Progress,
 ) -> Json:
     """Have `build` fill a folder beside `folder` and rename it, unless it is there; its facts.
 
@@ -107,13 +114,16 @@ def ensure_index(
         corpus: digest of the passages.
         build: writes the files; what it returns is kept in `INDEX`, beside the
             corpus and the digest of every file.
+        check: of a folder whose digests fit and its facts: whether the files have the form
+            and sizes that reading them takes for granted; raises ValueError. A digest in a
+            folder is as much its maker's as the files are.
     """
-    made, _ = _kept(folder, corpus)
+    made, _ = _kept(folder, corpus, check)
     if not isinstance(made, str):
         return made
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.parent / ".lock"):
-        made, sound = _kept(folder, corpus)
+        made, sound = _kept(folder, corpus, check)
         if not isinstance(made, str):
             return made
         if made:
@@ -131,13 +141,17 @@ def ensure_index(
         return made
 
 
-def _kept(folder: Path, corpus: str) -> tuple[Json | str, dict[str, str]]:
+def _kept(
+    folder: Path, corpus: str, check: Callable[[Path, Json], object]
+) -> tuple[Json | str, dict[str, str]]:
     """The facts of a sound index, or what is wrong ("": nothing there); and its sound files."""
     if not folder.is_dir():
         return "", {}
     try:
-        made = parse_json((folder / INDEX).read_bytes())
+        made = parse_json(read_bytes(folder / INDEX, limits.RECORD_BYTES))
         listed = dict(made["files"])
+        if any(Path(name).name != name for name in listed):
+            raise ValueError("a file that is not of this folder")
         there = [name for name in listed if (folder / name).is_file()]
         found = file_digests(folder, there, cache_folder())
         sound = {name: found[name] for name in there if found[name] == listed[name]}
@@ -145,6 +159,10 @@ def _kept(folder: Path, corpus: str) -> tuple[Json | str, dict[str, str]]:
             return "an index of other passages", sound
         if wrong := sorted(listed.keys() - sound.keys()):
             return f"the index is damaged ({', '.join(wrong[:3])})", sound
-        return made, sound
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, UserError):
         return f"the index is damaged ({INDEX})", {}
+    try:
+        check(folder, made)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return f"the index is damaged ({plain(error):.200})", {}
+    return made, sound

@@ -89,12 +89,22 @@ def write_segment(texts: Iterable[str], path: Path, words: Words) -> None:
 
 
 def read_segment(path: Path) -> Segment:
-    """Map a file that `write_segment` wrote and a digest vouches for."""
+    """Map a file that `write_segment` wrote.
+
+    Raises:
+        ValueError: its header states other sizes than it has.
+        OSError: it cannot be read.
+    """
     import numpy
 
     with path.open("rb") as file:
         data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    if data[: len(_MAGIC)] != _MAGIC or len(data) < _HEADER:
+        raise ValueError(f"{path.name}: no index of words")
     words, postings, passages, size = map(int, numpy.frombuffer(data, "<u8", 4, len(_MAGIC)))
+    blocks = (8 * words, 4 * (words + 1), 4 * passages, size * postings, 2 * postings)
+    if size not in (1, 4) or len(data) != _HEADER + sum(block + -block % 8 for block in blocks):
+        raise ValueError(f"{path.name}: states other sizes than it has")
     at = _HEADER
 
     def column(kind: str, count: int) -> Any:

@@ -227,3 +227,31 @@ def test_a_file_nested_too_deeply_is_never_read_by_lm_eval(tmp_path: Path, brack
     assert done.returncode == 0, done.stderr[-500:]
     assert done.stdout.startswith("['sound'] ")
     assert "nested deeper than" in done.stdout
+
+
+DEEP = {
+    "lists": "[" * 100_000,
+    "a file longer than a task's": '{"a":' * 100_000,
+    "a longer one, closed": "a: " + "[" * 200_000 + "]" * 200_000,
+    "what is included after what is refused": "include: [../away.yaml, deep.inc]\ntask: t\n",
+}
+
+
+@pytest.mark.parametrize("how", DEEP)
+def test_no_other_parser_reads_a_file_that_was_refused(tmp_path: Path, how: str) -> None:
+    """lm-eval's own ends the process: so another one is asked."""
+    suite = tmp_path / "suite"
+    suite.mkdir()
+    (tmp_path / "away.yaml").write_text("description: away\n")
+    (suite / "deep.inc").write_text("[" * 300_000)
+    (suite / "x.yaml").write_text(DEEP[how])
+    (suite / "sound.yaml").write_text("task: sound\n")
+    code = (
+        "import sys; from pathlib import Path; from harness.suites.index import SuiteIndex\n"
+        "index = SuiteIndex({'mine': Path(sys.argv[1])}, ['mine'], [], frozenset())\n"
+        "print(index.task_names, len(index.left_out['mine']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(suite)], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "['sound'] 1\n"), done.stderr[-300:]

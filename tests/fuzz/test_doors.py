@@ -43,6 +43,7 @@ from leaderboards.pages.provenance import copy_kept, read_kept
 from leaderboards.spec import BoardSpec
 from specializers.corpus.build import Wanted, build_corpus
 from specializers.corpus.open import checked_passages, index_root, open_corpus
+from specializers.retrieval.open import open_retriever
 from tests.doors.test_models import LORA
 from tests.doors.test_records import WRONG, altered, places, seal, whole
 from tests.harness.tiny_models import write_gguf
@@ -144,6 +145,7 @@ def make_corpus(folder: Path) -> None:
     build_corpus([source], folder, Wanted(words=20), NullProgress())
     passages = checked_passages(folder)
     open_corpus(passages, index_root(passages, folder), NullProgress())
+    open_retriever("bm25", passages, folder, NullProgress())
 
 
 def read_corpus(folder: Path) -> None:
@@ -151,6 +153,7 @@ def read_corpus(folder: Path) -> None:
     corpus = open_corpus(passages, index_root(passages, folder), NullProgress())
     assert list(corpus.texts())
     corpus.row(0)
+    open_retriever("bm25", passages, folder, NullProgress()).search("words of a cell", 3)
 
 
 SUITE = """task: t

@@ -18,7 +18,7 @@ from harness.doors.paths import check_tree
 from harness.doors.text import plain
 from harness.errors import UserError, UserErrors
 from harness.suites.named.groups import Found, Group, Known, Member, members
-from harness.suites.reading import Reading, Unbounded, read_task
+from harness.suites.reading import Reading, names_in, read_task
 from harness.types import Json
 
 # Between a group and a task that it asks with keys of its own, or that is written inside it.
@@ -49,8 +49,8 @@ class TaskPlace:
 
 @contextmanager
 def _without(files: Collection[Path]) -> Iterator[None]:
-    """Let lm-eval's index pass over files that were refused: the parser it reads them with ends
-    the process where a file is nested deeply enough."""
+    """Let lm-eval's index pass over files that were not read whole here: it follows what they
+    include out of their folder, and its parser ends the process where one is nested deeply."""
     from lm_eval.tasks._index import TaskIndex
 
     found = TaskIndex._iter_yaml_files
@@ -91,16 +91,18 @@ class Catalogue:
         self._folders = frozenset(folders)
         self._trusted = frozenset(trusted)
         self._shared = shared
-        self._unbounded: set[Path] = set()
+        self._unread: set[Path] = set()
+        self._gone: dict[str, str] = {}
         self.left_out = self._check_yaml()
-        with _without(self._unbounded):
+        with _without(self._unread):
             self._check_duplicates()
             self._index = self._of_folders()
         self._with_defaults = False
         self._found: dict[str, Found] = {}
         self._groups: tuple[bool, dict[str, dict[str, Json]]] | None = None
         self._tags: tuple[bool, dict[str, list[str]]] | None = None
-        self._gone: dict[str, str] = {}
+        for name in self._gone.keys() & self._index.keys():
+            del self._gone[name]  # another file defines it, and is sound
         for faults in self.left_out.values():
             for path, message in faults.items():
                 self._forget(path, message)
@@ -123,8 +125,9 @@ class Catalogue:
                     content = read_task(path, self._root(suite), self._shared).config
                 except UserError as error:
                     faults.setdefault(suite, {})[path] = str(error)
-                    if isinstance(error, Unbounded):
-                        self._unbounded.add(path)
+                    self._unread.add(path)
+                    for defined in names_in(path):
+                        self._gone[defined] = str(error)
                     continue
                 key = "group" if "group" in content else "task"
                 name = content.get(key)
