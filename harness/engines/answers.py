@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence, Set
 
-from harness.engines.base import GenerateRequest, ScoreRequest
+from harness.engines.base import Call, Request, ScoreRequest
 from harness.engines.writing import NOT_NUMBERS
 from harness.types import Response
 
@@ -28,21 +29,30 @@ def scored(request: ScoreRequest, total: float, greedy: bool, max_length: int) -
     )
 
 
-def too_long(request: ScoreRequest, max_length: int) -> Response:
-    """The failed response to a request that no model of `max_length` tokens can score."""
-    return Response(
-        kind="loglikelihood",
-        status="error",
-        error=f"a continuation of {len(request.continuation)} tokens; "
-        f"1 to {max_length} (the model's longest input) can be scored",
-    )
-
-
-def impossible(request: GenerateRequest, max_length: int) -> Response:
-    """The failed response to a request that leaves a model of `max_length` tokens no prompt."""
-    found = "an empty prompt" if not request.prompt else f"{request.decoding.max_tokens} new tokens"
+def refusal(request: Request, max_length: int) -> Response | None:
+    """Why a model of `max_length` tokens cannot answer a request; None if it can."""
+    if isinstance(request, ScoreRequest):
+        count = len(request.continuation)
+        if 0 < count <= max_length:
+            return None
+        return Response(
+            kind="loglikelihood",
+            status="error",
+            error=f"a continuation of {count} tokens; "
+            f"1 to {max_length} (the model's longest input) can be scored",
+        )
+    most = request.decoding.max_tokens
+    if request.prompt and most < max_length:
+        return None
+    found = f"{most} new tokens" if request.prompt else "an empty prompt"
     return Response(
         kind="generation",
         status="error",
         error=f"{found}; a model of at most {max_length} tokens needs room for a prompt",
     )
+
+
+def refused(requests: Sequence[Request], max_length: int, answered: Set[int]) -> Call:
+    """The requests without an answer that no model of `max_length` tokens can give."""
+    said = ((i, refusal(r, max_length)) for i, r in enumerate(requests) if i not in answered)
+    return [(i, response) for i, response in said if response is not None]

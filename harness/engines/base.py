@@ -34,6 +34,15 @@ class ScoreRequest:
         """Context and continuation as they fit: the last token is never an input."""
         return (self.context + self.continuation)[-(max_length + 1) :]
 
+    def input(self, max_length: int) -> tuple[int, ...]:
+        """What a model is shown of it."""
+        return self.sequence(max_length)[:-1]
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the whole sequence."""
+        return len(self.context) + len(self.continuation)
+
 
 @dataclass(frozen=True, slots=True)
 class GenerateRequest:
@@ -49,6 +58,14 @@ class GenerateRequest:
         """The prompt as it fits; () where the decoding's tokens leave no room for one."""
         room = max_length - self.decoding.max_tokens
         return self.prompt[-room:] if room > 0 else ()
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the whole sequence, at most."""
+        return len(self.prompt) + self.decoding.max_tokens
+
+
+Request = ScoreRequest | GenerateRequest
 
 
 @dataclass

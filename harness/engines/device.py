@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from harness.errors import MissingExtra, UserError
+from harness.types import Json
 
 DTYPES = ("float32", "bfloat16", "float16")
 
@@ -36,6 +37,16 @@ def resolve_dtype(dtype: str, device: str) -> str:
             f"dtype: found '{dtype}', expected 'auto', 'fastest' or one of {', '.join(DTYPES)}."
         )
     return dtype
+
+
+def numerics(engine: str, dtype: str, device: str, max_length: int, own: Json) -> Json:
+    """What the key of a response computed here says about how it was.
+
+    Args:
+        own: what that engine alone has to say.
+    """
+    kind = device.partition(":")[0]
+    return {"engine": engine, "dtype": dtype, "device": kind, "max_length": max_length, **own}
 
 
 def total_memory(device: str) -> int:

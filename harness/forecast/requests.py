@@ -113,9 +113,7 @@ class CountingEngine:
         answered: Set[int] = frozenset(),
     ) -> Iterator[Call]:
         """Count the scores that are not answered."""
-        inputs = [
-            r.sequence(self.max_length)[:-1] for i, r in enumerate(requests) if i not in answered
-        ]
+        inputs = [r.input(self.max_length) for i, r in enumerate(requests) if i not in answered]
         self._add(len(requests), len(answered), inputs)
         yield _unanswered(len(requests), answered, "loglikelihood")
 

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from harness.engines.base import Call, EngineReport, GenerateRequest, ScoreRequest
-from harness.engines.device import import_torch, resolve_device, resolve_dtype
+from harness.engines.device import import_torch, numerics, resolve_device, resolve_dtype
 from harness.engines.fastest import fastest_dtype
 from harness.engines.hf.adapters import Adapters
 from harness.engines.hf.generation import Generation
+from harness.engines.hf.job import Job
 from harness.engines.hf.network import Network
 from harness.engines.hf.probe import check, choose_path
 from harness.engines.hf.scoring import Scoring
@@ -104,14 +105,8 @@ class HFEngine:
     @property
     def numerics(self) -> dict[str, Any]:
         """What a response's key says about how it was computed."""
-        return {
-            "engine": "hf",
-            "dtype": self.dtype,
-            "quantisation": self.quantisation,
-            "attention": self.attention,
-            "device": self.device.split(":")[0],
-            "max_length": self.max_length,
-        }
+        own = {"quantisation": self.quantisation, "attention": self.attention}
+        return numerics("hf", self.dtype, self.device, self.max_length, own)
 
     def score(
         self,
@@ -120,20 +115,7 @@ class HFEngine:
         answered: Set[int] = frozenset(),
     ) -> Iterator[Call]:
         """Yield the log-likelihoods each forward pass completes."""
-        if len(answered) >= len(requests):
-            return
-        network = self._network(adapter)
-        longest = max(len(r.context) + len(r.continuation) for r in requests)
-        job = Scoring(
-            network,
-            requests,
-            path=self._choose_path(network, longest, decode=False),
-            budget=self.token_budget,
-            max_length=self.max_length,
-            report=self.report,
-        )
-        yield from job.run(answered)
-        self._measure_memory()
+        return self._run(Scoring, requests, adapter, answered)
 
     def generate(
         self,
@@ -142,15 +124,21 @@ class HFEngine:
         answered: Set[int] = frozenset(),
     ) -> Iterator[Call]:
         """Yield the generations of each group of prompts."""
+        return self._run(Generation, requests, adapter, answered)
+
+    def _run(
+        self, kind: type[Job[Any]], requests: Sequence[Any], adapter: Path | None,
+        answered: Set[int],
+    ) -> Iterator[Call]:  # fmt: skip
         if len(answered) >= len(requests):
             return
         network = self._network(adapter)
-        longest = max(len(r.prompt) + r.decoding.max_tokens for r in requests)
-        job = Generation(
+        longest = max(request.longest for request in requests)
+        job = kind(
             network,
             self.tokens,
             requests,
-            path=self._choose_path(network, longest, decode=True),
+            path=self._choose_path(network, longest, decode=kind.writes),
             budget=self.token_budget,
             max_length=self.max_length,
             report=self.report,

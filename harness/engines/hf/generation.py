@@ -6,17 +6,15 @@ writes the groups an undisturbed one writes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
-
-from harness.engines.answers import impossible
-from harness.engines.base import Call, EngineReport, GenerateRequest
+from harness.engines.base import Call, GenerateRequest
 from harness.engines.device import total_memory
 from harness.engines.hf.decode import by_itself, over_rows, over_slots
+from harness.engines.hf.job import Job
 from harness.engines.hf.network import Network
-from harness.engines.prefix import Forest
+from harness.engines.prefix import Bools, Forest
 from harness.engines.tokens import HFTokens
 from harness.engines.writing import Writing
 from harness.errors import out_of_memory
@@ -33,31 +31,17 @@ ROWS_SHARE = 0.25
 LEAST_ROOT = 16
 
 
-class Generation:
+class Generation(Job[GenerateRequest]):
     """One job of generate requests over a network, along one path."""
 
+    writes = True
+
     def __init__(
-        self,
-        network: Network,
-        tokens: HFTokens,
-        requests: Sequence[GenerateRequest],
-        *,
-        path: str,
-        budget: int,
-        max_length: int,
-        report: EngineReport,
+        self, network: Network, tokens: HFTokens, requests: Sequence[GenerateRequest], **how: Any
     ) -> None:
-        self.network = network
-        self.tokens = tokens
-        self.requests = requests
-        self.path = path
-        self.budget = budget
-        self.max_length = max_length
-        self.report = report
+        super().__init__(network, tokens, requests, **how)
         self.ends = network.eos_ids | ({tokens.eos_id} if tokens.eos_id >= 0 else set())
-        self.usable = [i for i, r in enumerate(requests) if self._room(r) > 0 and r.prompt]
-        self.forest = Forest(self._prompt(requests[i]) for i in self.usable)
-        longest = max((self.most(i) for i in self.usable), default=1)
+        longest = max((self.most(i) for i in self.index.tolist()), default=1)
         space = ROWS_SHARE * total_memory(str(network.device))
         self.rows = max(1, min(ROWS, int(space / (longest * network.bytes_per_token))))
         self._root: tuple[tuple[int, ...], Any] = ((), network.cache())
@@ -65,41 +49,23 @@ class Generation:
     def most(self, index: int) -> int:
         """Tokens a request's prompt and continuation may come to."""
         request = self.requests[index]
-        return len(self._prompt(request)) + request.decoding.max_tokens
-
-    def _room(self, request: GenerateRequest) -> int:
-        return self.max_length - request.decoding.max_tokens
-
-    def _prompt(self, request: GenerateRequest) -> tuple[int, ...]:
-        return request.input(self.max_length)
+        return len(request.input(self.max_length)) + request.decoding.max_tokens
 
     def _writing(self, index: int) -> Writing:
         request = self.requests[index]
-        prompt = self._prompt(request)
+        prompt = request.input(self.max_length)
         cut = len(request.prompt) - len(prompt)
         return Writing(index, prompt, cut, request.decoding, self.tokens, self.ends)
 
-    def run(self, answered: Set[int] = frozenset()) -> Iterator[Call]:
-        """Yield each group when it is written; groups nobody waits for are left out."""
-        usable = set(self.usable)
-        failed = [
-            (i, impossible(r, self.max_length))
-            for i, r in enumerate(self.requests)
-            if i not in usable and i not in answered
-        ]
-        if failed:
-            yield failed
-        waiting = np.array([i not in answered for i in self.usable], dtype=np.bool_)
-        asked, distinct = self.forest.count(waiting[self.forest.order])
-        self.report.tokens_asked += asked
-        self.report.distinct_nodes += distinct
+    def calls(self, waiting: Bools) -> Iterator[Call]:
+        """Each group when it is written."""
         for depth, places in groups(self.forest):
-            indices = [self.usable[int(self.forest.order[s])] for s in places]
-            if all(i in answered for i in indices):
+            if not waiting[places].any():
                 continue
-            writings = self._write(indices, depth)
+            writings = self._write([int(self.index[s]) for s in places], depth)
             self.report.calls += 1
-            yield [(w.index, w.response()) for w in writings if w.index not in answered]
+            asked = {int(self.index[s]) for s in places if waiting[s]}
+            yield [(w.index, w.response()) for w in writings if w.index in asked]
 
     def _write(self, indices: list[int], depth: int) -> list[Writing]:
         writings = [self._writing(i) for i in indices]

@@ -7,18 +7,18 @@ one row, rows that branch off a cached root, whole rows.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from harness.engines.answers import scored, too_long
-from harness.engines.base import Call, EngineReport, ScoreRequest
+from harness.engines.answers import scored
+from harness.engines.base import Call, ScoreRequest
+from harness.engines.hf.job import Job
 from harness.engines.hf.network import Network
 from harness.engines.prefix import (
     Bools,
     Flat,
-    Forest,
     Ints,
     Pass,
     covered,
@@ -26,6 +26,7 @@ from harness.engines.prefix import (
     plan_packed,
     plan_rows,
 )
+from harness.engines.tokens import HFTokens
 from harness.errors import out_of_memory
 from harness.types import Response
 
@@ -35,57 +36,24 @@ Want = tuple[int, int, int]
 TokenScore = tuple[int, float, bool]
 
 
-class Scoring:
-    """One job of score requests over a network, along one path.
+class Scoring(Job[ScoreRequest]):
+    """One job of score requests over a network, along one path."""
 
-    Args:
-        path: "packed", "branched" or "plain".
-        budget: tokens a pass.
-        report: added to as passes are made.
-    """
+    writes = False
 
     def __init__(
-        self,
-        network: Network,
-        requests: Sequence[ScoreRequest],
-        *,
-        path: str,
-        budget: int,
-        max_length: int,
-        report: EngineReport,
+        self, network: Network, tokens: HFTokens, requests: Sequence[ScoreRequest], **how: Any
     ) -> None:
-        self.network = network
-        self.path = path
-        self.budget = budget
-        self.report = report
-        self.requests = requests
-        self.max_length = max_length
-        self.usable = [i for i, r in enumerate(requests) if 0 < len(r.continuation) <= max_length]
-        self.forest = Forest(self._inputs(requests[i]) for i in self.usable)
-        self.index: Ints = np.array(self.usable, dtype=np.int64)[self.forest.order]
+        if not all(request.context for request in requests):
+            raise ValueError("a score request needs a context (at least the prefix token)")
+        super().__init__(network, tokens, requests, **how)
         counts = np.array([len(requests[i].continuation) for i in self.index.tolist()], np.int64)
         self.first: Ints = self.forest.length - counts
         self.cache: Any = network.cache()
         self.partial: dict[int, tuple[float, bool, int]] = {}
 
-    def _inputs(self, request: ScoreRequest) -> tuple[int, ...]:
-        if not request.context:
-            raise ValueError("a score request needs a context (at least the prefix token)")
-        return request.sequence(self.max_length)[:-1]
-
-    def run(self, answered: Set[int] = frozenset()) -> Iterator[Call]:
-        """Yield the finished requests of each pass; passes nobody waits for are not made."""
-        failed = [
-            (i, too_long(r, self.max_length))
-            for i, r in enumerate(self.requests)
-            if not 0 < len(r.continuation) <= self.max_length and i not in answered
-        ]
-        if failed:
-            yield failed
-        waiting = np.array([i not in answered for i in self.index.tolist()], dtype=np.bool_)
-        asked, distinct = self.forest.count(waiting)
-        self.report.tokens_asked += asked
-        self.report.distinct_nodes += distinct
+    def calls(self, waiting: Bools) -> Iterator[Call]:
+        """The finished requests of each pass."""
         for step in self._plan():
             yield from self._run(step, waiting)
 

@@ -16,11 +16,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from harness.engines.answers import impossible, scored, too_long
+from harness.engines.answers import refusal, refused, scored
 from harness.engines.base import Call, EngineReport, GenerateRequest, ScoreRequest
-from harness.engines.device import resolve_device, resolve_dtype
+from harness.engines.device import numerics, resolve_device, resolve_dtype
 from harness.engines.fastest import fastest_dtype
 from harness.engines.prefix import Forest
 from harness.engines.tokens import HFTokens, end_tokens, longest_input
@@ -30,6 +30,7 @@ from harness.errors import UserError
 from harness.files import cache_folder
 from harness.types import Response
 
+Asked = TypeVar("Asked", ScoreRequest, GenerateRequest)
 # Token ids one output step may report on: vLLM's own bound.
 MOST_TOKENS = 128
 # Arguments that say where answers are computed and how many at a time, not by which arithmetic.
@@ -153,13 +154,7 @@ class VLLMEngine:
     @property
     def numerics(self) -> dict[str, Any]:
         """What a response's key says about how it was computed."""
-        return {
-            "engine": "vllm",
-            "dtype": self.dtype,
-            "device": self.device,
-            "max_length": self.max_length,
-            **self._arithmetic,
-        }
+        return numerics("vllm", self.dtype, self.device, self.max_length, self._arithmetic)
 
     def score(
         self,
@@ -168,17 +163,9 @@ class VLLMEngine:
         answered: Set[int] = frozenset(),
     ) -> Iterator[Call]:
         """Yield log-likelihoods as soon as the last of their tokens is in."""
-        usable: dict[int, ScoreRequest] = {}
-        failed: Call = []
-        for i, request in enumerate(requests):
-            if i in answered:
-                continue
-            if 0 < len(request.continuation) <= self.max_length:
-                usable[i] = request
-            else:
-                failed.append((i, too_long(request, self.max_length)))
-        if failed:
+        if failed := refused(requests, self.max_length, answered):
             yield failed
+        usable = dict(self._usable(requests, answered))
         tally = Tally(usable, self.max_length)
         order = self._sorted(list(usable), tally.inputs())
         for answers, seconds in self._answers(self._steps(tally.nodes(order), adapter)):
@@ -193,20 +180,13 @@ class VLLMEngine:
         answered: Set[int] = frozenset(),
     ) -> Iterator[Call]:
         """Yield each generation as soon as it is written."""
+        if failed := refused(requests, self.max_length, answered):
+            yield failed
         writings: dict[int, Writing] = {}
-        failed: Call = []
-        for i, request in enumerate(requests):
-            room = self.max_length - request.decoding.max_tokens
-            if i in answered:
-                continue
-            if room <= 0 or not request.prompt:
-                failed.append((i, impossible(request, self.max_length)))
-                continue
-            prompt = request.prompt[-room:]
+        for i, request in self._usable(requests, answered):
+            prompt = request.input(self.max_length)
             cut = len(request.prompt) - len(prompt)
             writings[i] = Writing(i, prompt, cut, request.decoding, self.tokens, self._ends)
-        if failed:
-            yield failed
         order = self._sorted(list(writings), [w.prompt for w in writings.values()])
         asks = (
             StepRequest(i, writings[i].prompt, self._sampling(requests[i]), adapter) for i in order
@@ -224,6 +204,11 @@ class VLLMEngine:
     def release(self) -> None:
         """End vLLM's processes, which frees all their memory; a later call starts them again."""
         self._process.end()
+
+    def _usable(self, requests: Sequence[Asked], answered: Set[int]) -> Iterator[tuple[int, Asked]]:
+        for i, request in enumerate(requests):
+            if i not in answered and refusal(request, self.max_length) is None:
+                yield i, request
 
     def _sorted(self, indices: list[int], inputs: list[tuple[int, ...]]) -> list[int]:
         """The requests in the order of their prefix tree, counted in the report."""
