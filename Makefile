@@ -115,7 +115,7 @@ faults: $(READY)
 
 ## Speed, as ratios measured in one run (minutes to hours; not part of the tests).
 bench: $(READY)
-	PYTHONPATH=. $(BIN)/python benchmarks/engine.py "$$($(BIN)/bench models path smollm2 --quiet)"
+	$(BIN)/python -m benchmarks.engine "$$($(BIN)/bench models path smollm2 --quiet)"
 
 ## docs/study.md and its plots from the published records; runs no model.
 study: $(READY)

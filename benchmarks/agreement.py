@@ -8,7 +8,6 @@ and the largest difference, and exits with 1 if it exceeds the tolerance.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 import time
@@ -17,6 +16,7 @@ from pathlib import Path
 from bench import cli
 from bench.config import load_config
 from bench.plugins import open_registry
+from benchmarks.options import options_of
 from harness.models.sources import fetch
 from harness.record import read_records
 
@@ -25,15 +25,10 @@ TOLERANCE = 1e-6  # a metric is a ratio of counts: equal answers give equal numb
 
 def main() -> int:
     """Run both; 0 if they agree."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default="smollm2")
-    parser.add_argument("--tasks", default="biomed-mini,biomed-mini-rank")
-    parser.add_argument("--shots", default="0")
-    parser.add_argument("--limit", type=int, default=10)
-    parser.add_argument("--chat", choices=["auto", "on", "off"], default="auto")
-    parser.add_argument("--batch", type=int, default=8, help="lm-eval's batch size")
-    parser.add_argument("--out", type=Path, help="keep the records here (and reuse answers)")
-    args = parser.parse_args()
+    args = options_of(
+        __doc__, model="smollm2", tasks="biomed-mini,biomed-mini-rank", shots="0", limit=10,
+        chat=("auto", "on", "off"), batch=8, out=None,
+    )  # fmt: skip
     out = args.out or Path(tempfile.mkdtemp())
     began = time.perf_counter()
     code = cli.main(

@@ -1,6 +1,6 @@
 """How long a large board takes to build, from made-up records.
 
-    python benchmarks/boards.py [--models 50] [--tasks 40] [--items 500]
+    python -m benchmarks.boards [--models 50] [--tasks 40] [--items 500]
 
 Half the models are specialised ones, compared with the other half; a third of
 the tasks is scored by accuracy, by micro-F1 and by per-label macro-F1 each, and
@@ -11,12 +11,12 @@ products of the same size, and peak memory.
 
 from __future__ import annotations
 
-import argparse
 import resource
 import time
 
 import numpy as np
 
+from benchmarks.options import options_of
 from harness.types import Record
 from leaderboards.build import build
 from leaderboards.spec import BoardSpec
@@ -77,12 +77,7 @@ def _record(
 
 def main() -> None:
     """Build one board and print what it took."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--models", type=int, default=50)
-    parser.add_argument("--tasks", type=int, default=40)
-    parser.add_argument("--items", type=int, default=500)
-    parser.add_argument("--resamples", type=int, default=10_000)
-    args = parser.parse_args()
+    args = options_of(__doc__, models=50, tasks=40, items=500, resamples=10_000)
     records = made_up(args.models, args.tasks, args.items)
     began, used = time.perf_counter(), time.process_time()
     board = build(records, BoardSpec("made_up", resamples=args.resamples))

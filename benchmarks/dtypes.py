@@ -1,6 +1,6 @@
 """Do bfloat16 and float32 give one answer? What `dtype = "auto"` on a CPU must know first.
 
-    python benchmarks/dtypes.py MODEL_FOLDER [--tasks biomed,biomed-rank] [--limit 20] [--shots 0]
+    python -m benchmarks.dtypes MODEL_FOLDER [--tasks biomed,biomed-rank] [--limit 20] [--shots 0]
 
 The requests are `bench run`'s own. Per task: items whose best choice is the same, the largest
 difference of a log-likelihood (nats), greedy texts that are equal; at the end which of both
@@ -10,7 +10,6 @@ instructions the answers can be compared, the speed says nothing. Data sets unde
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
 import tempfile
@@ -20,6 +19,7 @@ from typing import Any
 
 from bench.scoring import Asking, load_tasks, planned
 from bench.workspace import Workspace
+from benchmarks.options import options_of
 from harness.ask import Asker
 from harness.engines.hf.engine import HFEngine
 from harness.lm import StoredLM
@@ -50,12 +50,7 @@ def agreement(task: Any, given: dict[str, list[list[Response]]]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("model", type=Path)
-    parser.add_argument("--tasks", default="biomed-mini,biomed-mini-rank")
-    parser.add_argument("--limit", type=int, default=20)
-    parser.add_argument("--shots", type=int, default=0)
-    options = parser.parse_args()
+    options = options_of(__doc__, "model", tasks="biomed-mini,biomed-mini-rank", limit=20, shots=0)
     logging.disable(logging.WARNING)
     folder = options.model.absolute()
     lms = {
@@ -72,7 +67,7 @@ def main() -> None:
         built = load_tasks(workspace, jobs, tasks)
         print("| task | same choice | largest difference | texts equal |\n" + "|---" * 4 + "|")
         for job in jobs:
-            task = built[job.shots, job.draw][job.task]
+            task = built[job.shots, job.draw, job.wording][job.task]
             put_requests(job, task, lms["float32"], None)
             given = {}
             for dtype, lm in lms.items():

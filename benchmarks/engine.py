@@ -1,6 +1,6 @@
 """The prefix engine against lm-eval's transformers backend, and against the machine's bound.
 
-    python benchmarks/engine.py MODEL_FOLDER [--cases hoc5,ddi5,...] [--items 100]
+    python -m benchmarks.engine MODEL_FOLDER [--cases hoc5,ddi5,...] [--items 100]
                                 [--dtype float32] [--baseline-items 4]
                                 [--clock processor] [--scaling ddi0]
 
@@ -31,7 +31,6 @@ OMP_NUM_THREADS=1 and `--clock processor`.
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
 import platform
@@ -44,6 +43,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.options import options_of
 from harness.doors.files import read_jsonl
 from harness.engines.base import EngineReport, GenerateRequest, ScoreRequest
 from harness.engines.hf.engine import HFEngine
@@ -303,18 +303,10 @@ def scaling(name: str, case: Case, bench: Bench) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("model", type=Path)
-    parser.add_argument("--cases", default=",".join(CASES))
-    parser.add_argument("--items", type=int, default=100)
-    parser.add_argument("--baseline-items", type=int, default=4)
-    parser.add_argument("--dtype", default="float32")
-    parser.add_argument("--budget", type=int, default=None)
-    parser.add_argument("--clock", choices=list(CLOCKS), default="wall")
-    parser.add_argument(
-        "--scaling", choices=["ddi0", "qa0"], help="time this case at growing sizes"
-    )
-    options = parser.parse_args()
+    options = options_of(
+        __doc__, "model", cases=",".join(CASES), items=100, baseline_items=4, dtype="float32",
+        budget=0, clock=tuple(CLOCKS), scaling=("", "ddi0", "qa0"),
+    )  # fmt: skip
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     from lm_eval.models.huggingface import HFLM
 

@@ -1,6 +1,6 @@
 """How far the engine and lm-eval's transformers backend are from the model in float64.
 
-    PYTHONPATH=. python benchmarks/exactness.py MODEL_FOLDER [--cases hoc0] [--items 6]
+    python -m benchmarks.exactness MODEL_FOLDER [--cases hoc0] [--items 6]
 
 Two programs in float32 differ by the rounding of both; this says whose it is.
 Real text with BENCH_DATA, as in engine.py.
@@ -9,12 +9,11 @@ Prints a Markdown row per case: the largest difference of a log-likelihood, in n
 
 from __future__ import annotations
 
-import argparse
 import logging
 import time
-from pathlib import Path
 
 from benchmarks.engine import CASES, Bench, prompts
+from benchmarks.options import options_of
 from harness.engines.hf.engine import HFEngine
 
 
@@ -23,12 +22,7 @@ def largest(left: list[float], right: list[float]) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("model", type=Path)
-    parser.add_argument("--cases", default="hoc0")
-    parser.add_argument("--items", type=int, default=6)
-    parser.add_argument("--batch", type=int, default=8)
-    options = parser.parse_args()
+    options = options_of(__doc__, "model", cases="hoc0", items=6, batch=8)
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     from lm_eval.models.huggingface import HFLM
 

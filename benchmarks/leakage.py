@@ -11,13 +11,13 @@ check can do without.
 
 from __future__ import annotations
 
-import argparse
 import resource
 import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from benchmarks.options import options_of
 from harness.leaks.index import LeakIndex, normalised_words
 from harness.leaks.report import ItemText
 
@@ -54,11 +54,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--texts", type=int, default=200_000)
-    parser.add_argument("--items", type=int, default=20_000)
-    parser.add_argument("--planted", type=int, default=200)
-    options = parser.parse_args()
+    options = options_of(__doc__, texts=200_000, items=20_000, planted=200)
 
     words = made_up_words()
     inputs = made_up_texts(words, 1, options.items, ITEM_WORDS)

@@ -10,7 +10,6 @@ clock and, since the machine may be shared, of the processor.
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 import time
 from collections.abc import Iterator, Sequence, Set
@@ -20,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.boards import made_up
+from benchmarks.options import options_of
 from harness.ask import Asker
 from harness.engines.base import Call, EngineReport, GenerateRequest
 from harness.progress import NullProgress
@@ -161,10 +161,7 @@ def tiny_model(folder: Path) -> Path:
 
 def main() -> None:
     """Print the figures; see the module."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--items", type=int, default=100_000)
-    parser.add_argument("--real", type=int, default=2_000, help="items for the tiny model")
-    args = parser.parse_args()
+    args = options_of(__doc__, items=100_000, real=2_000)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         ask_all(Scripted(), root / "responses", args.items)

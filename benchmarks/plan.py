@@ -1,6 +1,6 @@
 """The plan's estimates against the run that follows it.
 
-    python benchmarks/plan.py [--clock processor] [--keep FOLDER]
+    python -m benchmarks.plan [--clock processor] [--keep FOLDER]
         --models smollm2,selfspec-smollm2 --tasks biomed-mini [--limit 8] ...
 
 Takes `bench plan`'s own options. Measures the machine, plans, runs the same
@@ -15,7 +15,6 @@ tells how busy the machine is at the moment, and that is no part of a plan.
 
 from __future__ import annotations
 
-import argparse
 import json
 import resource
 import subprocess
@@ -25,6 +24,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from benchmarks.options import parser_of
 
 # Every clock that a run reads becomes its process's own; imported first is what waits by a clock.
 PROCESSOR = """
@@ -98,10 +99,7 @@ def planned(plan: dict[str, Any]) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--clock", choices=list(CLOCKS), default="wall")
-    parser.add_argument("--keep", type=Path)
-    own, options = parser.parse_known_args()
+    own, options = parser_of(__doc__, clock=tuple(CLOCKS), keep=None).parse_known_args()
     now = CLOCKS[own.clock]
     with tempfile.TemporaryDirectory() as folder:
         out = own.keep or Path(folder) / "out"

@@ -1,6 +1,6 @@
 """Planner time and memory for large jobs of made-up requests; no model is run.
 
-    python benchmarks/planner.py [--requests 100000,1000000] [--root 200] [--document 60]
+    python -m benchmarks.planner [--requests 100000,1000000] [--root 200] [--document 60]
 
 Each request is a shared root, one of requests/4 documents, and one of four
 answers. Prints seconds to build the forest, to plan it, to lay the passes out,
@@ -9,12 +9,12 @@ and the peak memory beyond that of the requests.
 
 from __future__ import annotations
 
-import argparse
 import resource
 import time
 
 import numpy as np
 
+from benchmarks.options import options_of
 from harness.engines.prefix import Forest, flatten, plan_packed
 
 BUDGET = 512
@@ -52,11 +52,7 @@ def measure(requests: int, root: int, document: int) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--requests", default="10000,100000,1000000")
-    parser.add_argument("--root", type=int, default=200)
-    parser.add_argument("--document", type=int, default=60)
-    options = parser.parse_args()
+    options = options_of(__doc__, requests="10000,100000,1000000", root=200, document=60)
     print(
         "| requests | tokens asked | distinct nodes | passes | forest | plan | lay-out | memory |\n"
         + "|---" * 8

@@ -9,7 +9,6 @@ built over made-up passages with Zipf's frequencies.
 
 from __future__ import annotations
 
-import argparse
 import json
 import resource
 import tempfile
@@ -21,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.leakage import made_up_texts, made_up_words
+from benchmarks.options import options_of
 from harness.progress import NullProgress
 from specializers.retrieval.dense import make_index
 from specializers.retrieval.open import open_retriever
@@ -85,11 +85,7 @@ def words(count: int, folder: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--vectors", type=int, default=20_000)
-    parser.add_argument("--dimension", type=int, default=128)
-    parser.add_argument("--passages", type=int, default=20_000)
-    options = parser.parse_args()
+    options = options_of(__doc__, vectors=20_000, dimension=128, passages=20_000)
     with tempfile.TemporaryDirectory() as folder:
         words(options.passages, Path(folder))
         dense(options.vectors, options.dimension, Path(folder))

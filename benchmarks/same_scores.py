@@ -1,6 +1,6 @@
 """The vLLM engine against the transformers engine on a suite's own requests, in float32.
 
-    BENCH_DATA=... PYTHONPATH=. .venv-vllm/bin/python benchmarks/same_scores.py
+    BENCH_DATA=... .venv-vllm/bin/python -m benchmarks.same_scores
         --model smollm2 --tasks biomed,biomed-rank --limit 20 [--adapters 2]
 
 Takes `bench run`'s own options. The base and `--adapters` random LoRA adapters
@@ -29,6 +29,7 @@ from bench.commands.options import (
 )
 from bench.scoring import Asking, load_tasks, planned
 from bench.workspace import Workspace
+from benchmarks.options import parser_of
 from harness.ask import Asker
 from harness.engines.base import Call, EngineReport, ScoreRequest, Tokenizer
 from harness.engines.hf.engine import HFEngine
@@ -154,9 +155,7 @@ def compared(mine: list[Response], theirs: list[Response]) -> tuple[float, str]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", default="smollm2")
-    parser.add_argument("--adapters", type=int, default=2)
+    parser = parser_of(__doc__, model="smollm2", adapters=2)
     task_options(parser)
     model_options(parser)
     output_options(parser)

@@ -11,7 +11,6 @@ there are at 60 frames a second.
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import time
@@ -23,6 +22,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.boards import made_up
+from benchmarks.options import options_of
 from harness.types import Record
 from leaderboards.build import build
 from leaderboards.pages.write import write_pages
@@ -126,12 +126,7 @@ def main() -> None:
     """Write the site, print its size, look at it."""
     from playwright.sync_api import sync_playwright
 
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--models", type=int, default=200)
-    parser.add_argument("--tasks", type=int, default=40)
-    parser.add_argument("--items", type=int, default=100)
-    parser.add_argument("--to", type=Path, help="keep the site in this folder")
-    args = parser.parse_args()
+    args = options_of(__doc__, models=200, tasks=40, items=100, to=None)
     records = list(with_texts(made_up(args.models, args.tasks, args.items)))
     spec = BoardSpec("made_up", title="A large board", resamples=1000)
     with TemporaryDirectory() as temporary:

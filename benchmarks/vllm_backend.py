@@ -1,6 +1,6 @@
 """The vLLM engine against lm-eval's own vLLM backend, in vLLM's environment.
 
-    PYTHONPATH=. .venv-vllm/bin/python benchmarks/vllm_backend.py MODEL_FOLDER
+    .venv-vllm/bin/python -m benchmarks.vllm_backend MODEL_FOLDER
         [--cases ddi5,hoc5,ner5] [--items 60] [--dtype bfloat16] [--adapter FOLDER]
 
 One process, the same requests and the same vLLM options, the two programs one
@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.engine import CASES, instances, prompts, requests
+from benchmarks.options import options_of
 from harness.engines.base import EngineReport
 from harness.engines.vllm.engine import VLLMEngine
 from harness.engines.vllm.process import vllm_version
@@ -51,13 +52,9 @@ def ours(engine: VLLMEngine, asked: list[Any], adapter: Path | None) -> list[Any
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("model", type=Path)
-    parser.add_argument("--cases", default="ddi5,hoc5,ner5")
-    parser.add_argument("--items", type=int, default=60)
-    parser.add_argument("--dtype", default="float32")
-    parser.add_argument("--adapter", type=Path)
-    options = parser.parse_args()
+    options = options_of(
+        __doc__, "model", cases="ddi5,hoc5,ner5", items=60, dtype="float32", adapter=None
+    )
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     names = options.cases.split(",")
     texts = {name: prompts(CASES[name], options.items) for name in names}

@@ -1,6 +1,6 @@
 """What the order of requests is worth to vLLM's prefix cache, in vLLM's environment.
 
-    PYTHONPATH=. .venv-vllm/bin/python benchmarks/vllm_order.py MODEL_FOLDER
+    .venv-vllm/bin/python -m benchmarks.vllm_order MODEL_FOLDER
         [--cases hoc5,qa0] [--items 60] [--cache-tokens 2048] [--longest 1024]
 
 The same requests, one for each answer, in four orders over a cache of keys and
@@ -14,12 +14,11 @@ the cache had, the tokens that were computed, and seconds of the clock.
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from benchmarks.engine import CASES, prompts, requests
+from benchmarks.options import options_of
 from benchmarks.vllm_backend import Encoder, ours
 from harness.engines.base import EngineReport, ScoreRequest
 from harness.engines.vllm.engine import VLLMEngine
@@ -57,13 +56,9 @@ def row(case: str, order: str, asked: int, computed: int, seconds: float) -> str
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("model", type=Path)
-    parser.add_argument("--cases", default="hoc5,qa0")
-    parser.add_argument("--items", type=int, default=60)
-    parser.add_argument("--cache-tokens", type=int, default=2048)
-    parser.add_argument("--longest", type=int, default=1024)
-    options = parser.parse_args()
+    options = options_of(
+        __doc__, "model", cases="hoc5,qa0", items=60, cache_tokens=2048, longest=1024
+    )
     engine = VLLMEngine(
         options.model,
         dtype="float32",
