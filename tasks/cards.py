@@ -270,7 +270,7 @@ _EXPECTED: Mapping[str, tuple[type, str]] = {
     "tuple[SourceFile, ...]": (list, "a list of tables"),
     "Mapping[str, Any]": (dict, "a table"),
     "Origin": (dict, "a table"),
-    "Kind": (str, "a text"),
+    "TaskKind": (str, "a text"),
     "NFrom": (str, "a text"),
     "OriginKind": (str, "a text"),
 }
