@@ -274,7 +274,8 @@ class Scorer:
         spec = resolved.model
         lm = StoredLM(workspace.pool.asker(spec, artifact), label)
         card = self._card_facts(job.task)
-        choice = self._choose(job, lm, card) if job.wording_items else {}
+        rewrite = self._rewrites.get(made)
+        choice = self._choose(job, lm, card, rewrite) if job.wording_items else {}
         if choice:
             job = replace(job, wording=list(choice).index(max(choice, key=choice.__getitem__)))
         record = run_job(
@@ -285,7 +286,7 @@ class Scorer:
             workspace.pool.local(spec),
             artifact,
             self._leaks.get(made),
-            self._rewrites.get(made),
+            rewrite,
             self._runs,
             choice,
         )
@@ -308,7 +309,13 @@ class Scorer:
             folder = find(card.dataset, data, str(workspace.suites.place(task).yaml))
         return {**asdict(card), "rows_from": rows_from(folder, card, cache_folder())}
 
-    def _choose(self, job: Job, lm: StoredLM, card: Mapping[str, Any]) -> dict[str, float]:
+    def _choose(
+        self,
+        job: Job,
+        lm: StoredLM,
+        card: Mapping[str, Any],
+        rewrite: Callable[[str], str] | None,
+    ) -> dict[str, float]:
         """Wording -> the score of the job's model on training items, higher is better."""
         from harness.run import ask_job
         from harness.suites.scoring import score
@@ -323,7 +330,7 @@ class Scorer:
             )[job.task]  # fmt: skip
             training_items(task, job.shots, job.wording_items)
             asked = replace(job, wording=wording.number, limit=0)
-            put, answers = ask_job(asked, task, lm, self._rewrites.get(job.model))
+            put, answers = ask_job(asked, task, lm, rewrite)
             scored = score(task, answers, put.asked, put.cut, card)
             main = card.get("main_metric") or next(iter(scored.facts))
             value = scored.values[main] if scored.facts[main]["higher_is_better"] else -1.0

@@ -207,8 +207,9 @@ class Network:
         torch = self.torch
         total, best = [], []
         for part in logits.split(READ_ROWS):
-            total.append(part.float().logsumexp(-1))
-            best.append(part.argmax(-1))
+            wide = part.float()
+            total.append(wide.logsumexp(-1))
+            best.append(wide.argmax(-1))
         row, target = self.tensor(rows), self.tensor(targets)
         values = logits[row, target].float() - torch.cat(total)[row]
         likely = torch.cat(best)[row] == target

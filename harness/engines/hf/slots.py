@@ -157,7 +157,8 @@ def shared_root_attention(
     per = heads // groups
     scale = size**-0.5 if scaling is None else scaling
     query = query.reshape(batch, groups, per, size)
-    scores = torch.matmul(query, key.transpose(-1, -2))
+    # Keys first: the long side as rows is what the kernels for small products like best.
+    scores = torch.matmul(key, query.transpose(-1, -2)).transpose(-1, -2)
     root = _CURRENT["root"]
     if root is not None:
         flat = query.transpose(0, 1).reshape(groups, batch * per, size)
