@@ -33,8 +33,7 @@ def write_bytes(path: Path, data: bytes, *, synced: bool = True) -> None:
             loss such a file may be empty. Thousands of small files take a minute to sync.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.parent / f".{path.name[:150]}.{secrets.token_hex(8)}"
-    handle = os.open(temporary, _NEW, 0o666)
+    handle, temporary = open_beside(path)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -50,19 +49,31 @@ def write_bytes(path: Path, data: bytes, *, synced: bool = True) -> None:
         raise
 
 
-def umask() -> int:
-    """The user's umask; the system tells it only to whoever sets it."""
-    held = os.umask(0o077)
+def open_beside(path: Path) -> tuple[int, Path]:
+    """A new file beside `path`, to be filled and renamed to it; who may read it, the umask says."""
+    temporary = path.parent / f".{path.name[:150]}.{secrets.token_hex(8)}"
+    return os.open(temporary, _NEW, 0o666), temporary
+
+
+def share(folder: Path) -> None:
+    """Give the files of a folder that a library wrote the mode of the user's umask.
+
+    safetensors writes 0600, also where the folder is one for many.
+    """
+    held = os.umask(0o077)  # the system tells it only to whoever sets it
     os.umask(held)
-    return held
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            path.chmod(0o666 & ~held)
 
 
 def sync(folder: Path) -> None:
     """Bring a folder of files that a library wrote to the disk, before a name vouches for them.
 
     After a power loss a renamed folder or a marker may be there and the content not, unless
-    it was synced first.
+    it was synced first. Their modes are then the umask's.
     """
+    share(folder)
     for path in (*folder.rglob("*"), folder):
         handle = os.open(path, os.O_RDONLY)
         try:

@@ -22,7 +22,7 @@ from harness.doors.artifact import read_manifest
 from harness.doors.files import parse_json
 from harness.doors.seals import sealed, unsealed
 from harness.errors import UserError, did_you_mean
-from harness.files import digest, sha256_file, write_json
+from harness.files import digest, sha256_file, share, write_json
 from harness.identity.things import artifact_identity
 from harness.types import Artifact, BaseModel, Domain, Json, Progress, Specializer
 
@@ -139,6 +139,7 @@ def ensure(
             began = time.monotonic()
             facts = specializer.specialize(base, domain, params, folder, progress)
             write_sources(folder, domain)
+            share(folder)
             manifest: Json = {
                 "name": name,
                 "specializer": specializer.name,

@@ -19,7 +19,7 @@ from harness.doors.gguf import check_gguf
 from harness.doors.model import read_table
 from harness.doors.text import plain
 from harness.errors import MissingExtra, UserError
-from harness.files import umask, write_json
+from harness.files import share, write_json
 
 # Raised whenever the same GGUF would give another folder.
 CONVERSION = 1
@@ -50,8 +50,7 @@ def convert(gguf: Path, folder: Path) -> None:
         tokenizer.save_pretrained(folder)
     for name in ("config.json", "generation_config.json"):
         _forget_version(folder / name)
-    for file in folder.iterdir():
-        file.chmod(0o666 & ~umask())  # safetensors writes 0600; the cache may be shared
+    share(folder)
 
 
 def _read(gguf: Path) -> tuple[Any, Any]:

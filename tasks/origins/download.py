@@ -7,8 +7,6 @@ caller's to check.
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -17,7 +15,7 @@ from urllib.parse import quote, urlsplit
 from harness.doors import limits
 from harness.doors.packed import open_zip
 from harness.errors import UserError
-from harness.files import digest
+from harness.files import digest, open_beside
 from tasks.cards import Origin, SourceFile
 
 # Seconds without a byte before a connection counts as dead.
@@ -118,7 +116,7 @@ def _download(url: str, path: Path) -> None:
     import requests
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, temporary = open_beside(path)
     try:
         with (
             os.fdopen(handle, "wb") as out,
@@ -139,14 +137,14 @@ def _download(url: str, path: Path) -> None:
                         "Nothing was kept. Correct the card's origin."
                     )
                 out.write(block)
-        shutil.move(temporary, path)
+        os.replace(temporary, path)
     except requests.RequestException as error:
         raise UserError(
             f"{url} cannot be had: {_reason(error)}. Fetch it where there is a network, or name "
             "a local mirror with --data DIR or BENCH_DATA."
         ) from error
     finally:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def _reason(error: Exception) -> str:

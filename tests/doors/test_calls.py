@@ -110,7 +110,7 @@ WRITES: Mapping[str, tuple[str, ...]] = {
     ),
     "os.replace": (
         "harness/files.py", "harness/models/sources.py", "specializers/corpus/build.py",
-        "specializers/training/adapter.py",
+        "specializers/training/adapter.py", "tasks/origins/download.py",
     ),
     # A board's folder is filled aside, with what stays of the old one, and exchanged whole.
     ".symlink_to": ("leaderboards/writing/aside.py",),
@@ -119,7 +119,7 @@ WRITES: Mapping[str, tuple[str, ...]] = {
     "os.rename": (), "os.symlink": (), ".hardlink_to": (),
     "shutil.copyfile": ("harness/artifacts/given.py", "leaderboards/baseline.py"),
     "shutil.copy": (), "shutil.copy2": (), "shutil.copytree": (),
-    "shutil.move": ("tasks/origins/download.py",),
+    "shutil.move": (),
     "shutil.copyfileobj": ("harness/models/wheels.py",),
     "shutil.unpack_archive": (),
     ".extract": (), ".extractall": (),
@@ -127,7 +127,14 @@ WRITES: Mapping[str, tuple[str, ...]] = {
     ".to_csv": (), ".to_parquet": (), "json.dump": (), "pickle.dump": (),
     "torch.save": (), "save_file": ("specializers/training/heldout.py",),
     "numpy.save": ("specializers/corpus/layout.py", "specializers/retrieval/dense.py"),  # memory
-    "tempfile.mkstemp": ("tasks/origins/download.py",),
+    "tempfile.mkstemp": (), "tempfile.NamedTemporaryFile": (),
+    # The library follows no link from the lowest allowed version on (tests/doors/test_folders.py).
+    "FileLock": (
+        "harness/artifacts/given.py", "harness/artifacts/make.py", "harness/models/sources.py",
+        "harness/run.py", "specializers/corpus/build.py", "specializers/corpus/layout.py",
+        "specializers/retrieval/ranking.py", "tasks/origins/fetching.py", "tasks/origins/lock.py",
+    ),
+    "SoftFileLock": (),
 }  # fmt: skip
 
 # What reaches a person: the call -> the files that may.

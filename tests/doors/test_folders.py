@@ -11,14 +11,16 @@ import threading
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from bench import cli
-from harness.errors import UserError
+from harness.errors import UserError, mendable
 from harness.files import write_json
 from harness.record import read_record
 from leaderboards.baseline import baseline_records
 from leaderboards.pages.files import is_own_script, script
 from leaderboards.pages.serve import LOOPBACK, open_server
+from tests.identity.change.project import make_project
 from tests.leaderboards.records import record, store
 
 
@@ -145,6 +147,56 @@ def test_every_script_of_a_built_board_is_its_own(out: Path) -> None:
     scripts = list((out / "board").rglob("*.js"))
     assert len(scripts) > 3
     assert all(map(is_own_script, scripts))
+
+
+@pytest.mark.parametrize("lock", ["out/.lock", "out/runs/m/.t@1.0.lock", "out/artifacts/.a.lock"])
+@pytest.mark.parametrize("kind", ["link", "link to nothing"])
+def test_no_lock_is_taken_through_a_link(tmp_path: Path, lock: str, kind: str) -> None:
+    away, path = tmp_path / "away", tmp_path / lock
+    if kind == "link":
+        away.write_text("mine")
+    path.parent.mkdir(parents=True)
+    path.symlink_to(away)
+    with pytest.raises(OSError) as caught, FileLock(path):
+        pass
+    assert "cannot be used" in (mendable(caught.value, None) or "")
+    assert away.exists() == (kind == "link")
+    assert not away.exists() or away.read_text() == "mine"
+
+
+def test_a_corpus_is_not_built_through_a_linked_lock(tmp_path: Path, capsys) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"id": "a", "title": "", "text": "A cell."}\n')
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "mine").write_text("mine")
+    (tmp_path / "corpus/.lock").symlink_to(tmp_path / "mine")
+    command = ["corpus", "build", str(tmp_path / "rows.jsonl"), "--out", str(tmp_path / "corpus")]
+    assert cli.main(command) == 2
+    assert ".lock" in capsys.readouterr().err
+    assert (tmp_path / "mine").read_text() == "mine"
+
+
+@pytest.mark.parametrize("mask", [0o077, 0o022])
+def test_all_that_a_run_leaves_is_as_private_as_the_umask_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mask: int
+) -> None:
+    """Answers as they came are the user's alone; an adapter that a library wrote is not."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+    before = os.umask(mask)
+    try:
+        make_project(tmp_path).run(["m", "toy-m"])
+        for words in (["build"], ["publish", "--to", "to"], ["export", "--format", "lm-eval",
+                      "--to", "export"]):  # fmt: skip
+            assert cli.main(["board", *words, "--out", "out", "--quiet"]) == 0
+    finally:
+        os.umask(before)
+    made = [p for part in ("out", "to", "export", "cache") for p in (tmp_path / part).rglob("*")]
+    mode = {path: stat.S_IMODE(path.stat().st_mode) for path in made if path.is_file()}
+    answers = {path for path in mode if "responses" in path.parts and path.suffix == ".jsonl"}
+    assert len(answers) > 1
+    assert any(path.suffix == ".safetensors" for path in mode)
+    assert {mode[path] for path in answers} == {0o600}
+    assert {mode[path] for path in mode.keys() - answers} == {0o666 & ~mask}
 
 
 def test_files_are_as_private_as_the_umask_says(tmp_path: Path) -> None:
