@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import tomllib
 from collections.abc import Iterator
@@ -18,6 +19,9 @@ from harness.doors import limits
 from harness.doors.text import plain
 from harness.errors import UserError
 
+# A string, and its end if it has one.
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*("?)', re.DOTALL)
+_BRACKETS = re.compile(rb"[][{}]")
 _ANEW = "Get it anew from who gave it."
 
 
@@ -78,6 +82,51 @@ def _parts(held: Any) -> list[Any]:
 
 def _too_deep(deepest: int) -> ValueError:
     return ValueError(f"nested deeper than {deepest}")
+
+
+def is_deep(path: Path, deepest: int = limits.DEPTH) -> bool:
+    """Whether a file of JSON or JSON lines is nested deeper, by its brackets, read line by line.
+
+    For files that another library parses, which may end the process over one. It may begin
+    anew with any line or take the file as one text; both are counted.
+    """
+    anew, whole = _Depth(), _Depth()
+    with path.open("rb") as file:
+        while line := file.readline(limits.LINE_BYTES):
+            anew.quoted = False
+            if not (whole.quoted or whole.open or anew.open) and _is_json(
+                line, deepest
+            ):  # nearly every line of real rows
+                continue
+            if max(anew.add(line), whole.add(line)) > deepest:
+                return True
+    return False
+
+
+def _is_json(line: bytes, deepest: int) -> bool:
+    try:
+        parse_json(line, deepest=deepest)
+    except ValueError:
+        return False
+    return True
+
+
+class _Depth:
+    """How many brackets are `open`, outside of strings; `quoted`: the next line begins in one."""
+
+    def __init__(self) -> None:
+        self.quoted, self.open = False, 0
+
+    def add(self, line: bytes) -> int:
+        """The most that are open at once within a line."""
+        text = b'"' + line if self.quoted else line
+        ends = _STRING.findall(text)
+        self.quoted = bool(ends) and ends[-1] == b""
+        most = self.open
+        for sign in _BRACKETS.findall(_STRING.sub(b"", text)):
+            self.open = max(0, self.open + (1 if sign in b"[{" else -1))
+            most = max(most, self.open)
+        return most
 
 
 def read_json(path: Path, most: int = limits.CONFIG_BYTES, *, mend: str = _ANEW) -> Any:

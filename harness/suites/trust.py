@@ -16,6 +16,8 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from harness.doors import limits
+from harness.doors.files import is_deep
 from harness.doors.paths import inside
 from harness.doors.text import plain
 from harness.errors import UserError, UserErrors
@@ -212,9 +214,9 @@ def _loaded(config: Mapping[str, Any], kwargs: Mapping[str, Any], root: Path) ->
         return
     base = Path(str(folder or "."))
     if folder:
-        yield from _leaving("dataset_kwargs.data_dir", base, root, unpacked=True)
+        yield from _leaving("dataset_kwargs.data_dir", base, root, loader)
     for place, pattern in files:
-        yield from _leaving(place, base / str(pattern), root, unpacked=True)
+        yield from _leaving(place, base / str(pattern), root, loader)
 
 
 def _patterns(key: str, value: Any) -> Iterator[tuple[str, Any]]:
@@ -227,11 +229,12 @@ def _patterns(key: str, value: Any) -> Iterator[tuple[str, Any]]:
         yield key, value
 
 
-def _leaving(key: str, path: Path, root: Path, *, unpacked: bool = False) -> Found:
+def _leaving(key: str, path: Path, root: Path, loader: str = "") -> Found:
     """Whether a path, a pattern or a folder of rows holds what lies outside of the suite.
 
     Args:
-        unpacked: whether the reader would unpack a packed file, to any size.
+        loader: what reads them of `datasets`, which unpacks a packed file to any size and
+            ends the process over deep JSON; "" for the project's own reading.
     """
     name = str(path)
     if "\0" in name or "://" in name or "::" in name or re.match(r"\w+:/", name):
@@ -249,10 +252,12 @@ def _leaving(key: str, path: Path, root: Path, *, unpacked: bool = False) -> Fou
             end = inside(root, file)
             if end.exists() and not (end.is_file() or end.is_dir()):
                 yield key, f"{file}, which is no ordinary file"
-            if unpacked and end.is_file():
+            if loader and end.is_file():
                 with end.open("rb") as opened:
                     if opened.read(6).startswith(_PACKED):
                         yield key, f"the packed file {file}; unpack it"
+            if loader == "json" and end.is_file() and is_deep(end):
+                yield key, f"the file {file}, nested deeper than {limits.DEPTH}"
     except (UserError, OSError):
         yield key, f"rows outside of {root}: {name:.120}"
 

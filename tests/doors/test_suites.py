@@ -255,3 +255,27 @@ def test_no_other_parser_reads_a_file_that_was_refused(tmp_path: Path, how: str)
         [sys.executable, "-c", code, str(suite)], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout) == (0, "['sound'] 1\n"), done.stderr[-300:]
+
+
+@pytest.mark.parametrize(
+    "rows", ["[" * 300_000, '{"a": 1}\n{"a": ' + "[" * 300_000, '[{"a":' * 200_000]
+)
+def test_deep_rows_are_read_by_no_library(tmp_path: Path, monkeypatch, rows: str) -> None:
+    """The parsers of `datasets` end the process over them: so another one is asked."""
+    suite = tmp_path / "suite"
+    suite.mkdir()
+    (suite / "rows.jsonl").write_text(rows)
+    (suite / "t.yaml").write_text("\n".join(f"{key}: {value}" for key, value in BASE))
+    code = (
+        "import sys; from pathlib import Path; from harness.suites.index import SuiteIndex\n"
+        "from harness.errors import UserError\n"
+        "index = SuiteIndex({'mine': Path('suite')}, ['mine'])\n"
+        "try: index.load(['t'], shots=0, draw=0, data=None)\n"
+        "except UserError as error: print(error)"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, "HF_HOME": str(tmp_path)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert told.returncode == 0, told.stderr[-300:]
+    assert "rows.jsonl, nested deeper than 64" in told.stdout
