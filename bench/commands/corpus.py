@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from harness.doors.terminal import say, say_json
 from harness.errors import UserError
 
 if TYPE_CHECKING:
+    from harness.leaks.index import LeakIndex
     from harness.types import Progress
 
 NAME = "corpus"
@@ -23,7 +24,7 @@ EXAMPLES = (
 EXAMPLES_OF = {
     "build": (
         EXAMPLES[0],
-        "bench corpus build dump.parquet --out corpora/notes --text body --where 'year >= 2015'",
+        "bench corpus build dump.parquet --out corpora/notes --text body --without biomed",
     ),
     "search": (EXAMPLES[1], 'bench corpus search corpora/pubmed "garlic oil" --retrieval dense'),
     "check": (
@@ -31,8 +32,10 @@ EXAMPLES_OF = {
         "bench corpus check corpora/pubmed --against biomed-mini --write ids.txt",
     ),
     "list": ("bench corpus list", "bench corpus list --json"),
+    "remove": ("bench corpus remove 3f2a9c01", "bench corpus remove corpora/pubmed"),
 }
 _TEXT_WIDTH = 300
+_LEAST_DIGITS = 8
 
 
 def options(sub: argparse.ArgumentParser) -> None:
@@ -64,6 +67,15 @@ def options(sub: argparse.ArgumentParser) -> None:
         help="only documents that meet it: 'year >= 2015', 'mesh contains asthma'",
     )
     build.add_argument("--exclude", type=Path, metavar="FILE", help="ids to leave out, one a line")
+    build.add_argument(
+        "--without",
+        type=names,
+        default=(),
+        metavar="TASKS",
+        help="leave out the documents that hold test items of these tasks, groups or suites",
+    )
+    data_options(build)
+    trust_options(build)
     build.add_argument(
         "--skip-bad", default="0%", metavar="SHARE", help="unreadable rows that may be: 0.1%%"
     )
@@ -97,6 +109,12 @@ def options(sub: argparse.ArgumentParser) -> None:
         help="the corpora this machine has read, and what is kept of them",
         **examples(EXAMPLES_OF["list"]),
     )
+    remove = actions.add_parser(
+        "remove",
+        help="delete what is kept of a corpus: its indexes in the cache, and where it was",
+        **examples(EXAMPLES_OF["remove"]),
+    )
+    remove.add_argument("corpus", help="its SHA-256, or the beginning of it, or where it lies")
     for action in actions.choices.values():
         action.add_argument("--json", action="store_true", help="print JSON")
         action.add_argument("--quiet", action="store_true", help="no progress")
@@ -108,6 +126,8 @@ def call(args: argparse.Namespace) -> int:
     progress = open_progress(args.quiet)
     if args.action == "list":
         return _list(args)
+    if args.action == "remove":
+        return _remove(args)
     if args.action == "check":
         return _check(args, progress)
     return _build(args, progress) if args.action == "build" else _search(args, progress)
@@ -122,7 +142,8 @@ def _build(args: argparse.Namespace, progress: Progress) -> int:
         raise UserError(f"--words {args.words}: expected 1 or more.")
     excluded = read_ids(args.exclude) if args.exclude else frozenset()
     fields = Fields(args.id, args.text, args.title, parse_where(tuple(args.where)), excluded)
-    wanted = Wanted(args.words, fields, _share(args.skip_bad))
+    without = _items(args, args.without) if args.without else None
+    wanted = Wanted(args.words, fields, _share(args.skip_bad), without)
     manifest = build_corpus(args.inputs, args.out, wanted, progress)
     indexes = build_indexes(args.out, progress, args.dense)
     if args.json:
@@ -154,6 +175,10 @@ def _report(out: Path, manifest: dict[str, Any], indexes: list[dict[str, Any]]) 
     ]
     if left_out.get("not_wanted"):
         lines.append(f"not wanted: {left_out['not_wanted']} excluded or not what --where asks")
+    if holding := left_out.get("holding_items"):
+        lines.append(
+            f"holding test items: {holding} documents (such as {manifest['holding_items'][0]})"
+        )
     if left_out.get("unreadable"):
         lines.append(
             f"unreadable: {left_out['unreadable']} rows, the first {manifest['unreadable'][0]}"
@@ -195,14 +220,12 @@ def _check(args: argparse.Namespace, progress: Progress) -> int:
     """Exit code 1 where a passage holds an item, as `grep` and `diff` tell what they found."""
     from harness.doors.files import read_jsonl
     from harness.files import write_text
-    from harness.leaks.check import index_tasks, passage_texts
+    from harness.leaks.check import passage_texts
     from harness.progress import Step
     from specializers.corpus.open import checked_passages
 
     passages = checked_passages(args.corpus)
-    workspace = workspace_of(args)
-    tasks = workspace.suites.expand(args.against)
-    items = index_tasks(workspace.suites.load(tasks, shots=0, draw=0, data=workspace.data))
+    items = _items(args, args.against)
     documents: dict[str, str] = {}
     with Step(progress, "leak check", 0, "passages") as step:
 
@@ -222,18 +245,65 @@ def _check(args: argparse.Namespace, progress: Progress) -> int:
         for hit in hits:
             span = f"{hit.span[:_TEXT_WIDTH]}"
             say(f"{hit.source}: {hit.task} {hit.item} ({hit.kind}, {hit.share:.0%}): {span}")
-        say(f"{len(hits)} pairs of passage and item, {len(found)} documents, {len(tasks)} tasks")
+        say(f"{len(hits)} pairs of passage and item, {len(found)} documents")
     return 1 if hits else 0
 
 
-def _list(args: argparse.Namespace) -> int:
+def _items(args: argparse.Namespace, asked: Sequence[str]) -> LeakIndex:
+    from harness.leaks.check import index_tasks
+
+    workspace = workspace_of(args)
+    tasks = workspace.suites.expand(asked)
+    return index_tasks(workspace.suites.load(tasks, shots=0, draw=0, data=workspace.data))
+
+
+def _indexes(found: str) -> tuple[Path, int]:
+    """Where the indexes of a corpus are cached, and how many bytes they take."""
     from harness.files import cache_folder
+
+    folder = cache_folder() / "indexes" / found[:16]
+    return folder, sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _remove(args: argparse.Namespace) -> int:
+    import shutil
+
+    from specializers.corpus.known import forget, known_corpora
+
+    known = dict(known_corpora())
+    place = Path(args.corpus).absolute()
+    meant = [
+        found
+        for found, places in known.items()
+        if place in places
+        or place in [path.parent for path in places]
+        or (len(args.corpus) >= _LEAST_DIGITS and found.startswith(args.corpus))
+    ]
+    if len(meant) != 1:
+        raise UserError(
+            f"{args.corpus}: {len(meant) or 'none'} of the {len(known)} corpora that this machine "
+            f"has read; expected one, by its place or the first {_LEAST_DIGITS} digits or more of "
+            f"its SHA-256. 'bench corpus list' shows them."
+        )
+    folder, size = _indexes(meant[0])
+    shutil.rmtree(folder, ignore_errors=True)
+    forget(meant[0])
+    if args.json:
+        say_json({"sha256": meant[0], "removed": str(folder), "bytes": size})
+    else:
+        say(
+            f"{meant[0][:12]}: removed {size >> 20} MiB of indexes in {folder}; the corpus itself "
+            f"is where it was"
+        )
+    return 0
+
+
+def _list(args: argparse.Namespace) -> int:
     from specializers.corpus.known import known_corpora
 
     rows: list[dict[str, Any]] = []
     for found, places in known_corpora():
-        indexes = cache_folder() / "indexes" / found[:16]
-        size = sum(path.stat().st_size for path in indexes.rglob("*") if path.is_file())
+        indexes, size = _indexes(found)
         there = [str(place) for place in places if place.is_file()]
         rows.append({"sha256": found, "places": there, "cached": str(indexes), "bytes": size})
     if args.json:

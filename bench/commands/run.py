@@ -43,6 +43,11 @@ def options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--floors", action="store_true", help="beside the models: what scores without one"
     )
+    sub.add_argument(
+        "--fail-on-leaks",
+        action="store_true",
+        help="exit code 1 where what a model was made from holds test items",
+    )
     sub.add_argument("--executor", choices=["local", "ray"], default="local", help="where jobs run")
     sub.add_argument("--address", default="", help="of a running Ray cluster, such as auto")
     sub.add_argument("--storage", default="", help="s3://...: for nodes that do not see --out")
@@ -59,6 +64,9 @@ def call(args: argparse.Namespace) -> int:
     # The board is of all records there, as `bench board` would rebuild it.
     everything = workspace.records()
     code = write_board_of(args, everything, workspace.board_spec("", everything), workspace.out)
+    if args.fail_on_leaks and (leaked := _leaked(records)):
+        complain(f"bench: --fail-on-leaks: test items in what these were made from: {leaked}")
+        code = 1
     if unfinished is None:
         return code
     complain(f"bench: not everything could be run ({len(records)} records):")
@@ -80,6 +88,18 @@ def _records(args: argparse.Namespace, workspace: Workspace) -> Sequence[Record]
         storage=args.storage,
         workspace=workspace,
     ).records
+
+
+def _leaked(records: Sequence[Record]) -> str:
+    """ "selfspec-smollm2 (hoc 3 of 40, ...)" of each model with flagged items, else ""."""
+    from harness.leaks.report import LEAKED
+
+    counts: dict[str, list[str]] = {}
+    for record in records:
+        if flagged := sum(LEAKED in item.get("flags", ()) for item in record.items):
+            told = f"{record.manifest['task']} {flagged} of {len(record.items)}"
+            counts.setdefault(record.manifest["model"], []).append(told)
+    return "; ".join(f"{model} ({', '.join(of)})" for model, of in counts.items())
 
 
 def _work_line(records: Sequence[Record]) -> str:

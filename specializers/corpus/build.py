@@ -20,12 +20,14 @@ from typing import Any
 
 from filelock import FileLock
 
+from harness.artifacts.lineage import example_text
 from harness.doors import limits
 from harness.doors.files import read_object
 from harness.errors import UserError, UserErrors
 from harness.executors.processes import cores, in_processes
 from harness.files import cache_folder, digest, write_bytes, write_json, write_text
 from harness.identity.content import file_digests
+from harness.leaks.index import MATCHING_VERSION, LeakIndex
 from harness.progress import Step
 from harness.types import Json, Progress
 from specializers.corpus.cut import CUTTING_VERSION, Bad, Document, cut
@@ -50,11 +52,13 @@ class Wanted:
             budget shows of one, and about 200 word pieces of an embedding model's 256.
         fields: which keys hold a document, and which documents are left out.
         skip_bad: the share of rows, 0 to 1, that may be unreadable.
+        without: test items; a document with a passage that holds one is left out.
     """
 
     words: int = 120
     fields: Fields = field(default_factory=Fields)
     skip_bad: float = 0.0
+    without: LeakIndex | None = None
 
     def facts(self) -> Json:
         """What of it makes another corpus; only what is not the default."""
@@ -64,8 +68,9 @@ class Wanted:
             "where": [[c.key, c.operator, c.value] for c in fields.where],
             "exclude": digest(sorted(fields.exclude)) if fields.exclude else "",
             "skip_bad": self.skip_bad,
+            "without": [MATCHING_VERSION, self.without.digest] if self.without else [],
         }
-        plain = {"keys": ["", "", ""], "where": [], "exclude": "", "skip_bad": 0.0}
+        plain = {"keys": ["", "", ""], "where": [], "exclude": "", "skip_bad": 0.0, "without": []}
         return {"words": self.words, **{k: v for k, v in more.items() if v != plain[k]}}
 
 
@@ -174,19 +179,28 @@ def _build(
     keys, ordinals, withdrawn = _identities(parts, reports)
     _refuse_repeated(files, reports, keys, ordinals, wanted.fields)
     keep = _latest(keys, ordinals, withdrawn)
+    latest = len(numpy.unique(ordinals[keep]))
+    holding = list[str]()
+    if wanted.without is not None:
+        keep, holding = _without(wanted.without, parts, reports, keep, ordinals, progress)
     if not keep.any():
         empty = sum(report["without_text"] for report in reports)
+        told = f", {len(holding)} that hold test items" if holding else ""
         raise UserError(
             f"{', '.join(map(str, files[:3]))}: no passages in {len(files)} files ({empty} "
-            f"documents without text). Nothing was built."
+            f"documents without text{told}). Nothing was built."
         )
     passages = _join(parts, reports, keep, out, progress)
     documents = len(numpy.unique(ordinals[keep]))
     left_out = {
         "without_text": sum(report["without_text"] for report in reports),
-        "replaced_or_withdrawn": sum(r["documents"] for r in reports) - documents,
+        "replaced_or_withdrawn": sum(r["documents"] for r in reports) - latest,
     }
-    more = {"unreadable": bad, "not_wanted": sum(report["not_wanted"] for report in reports)}
+    more = {
+        "unreadable": bad,
+        "not_wanted": sum(report["not_wanted"] for report in reports),
+        "holding_items": len(holding),
+    }
     return {
         "format": 1,
         "made_from": plan,
@@ -194,6 +208,7 @@ def _build(
         "passages": passages,
         "left_out": {**left_out, **{key: count for key, count in more.items() if count}},
         **({"unreadable": [f for r in reports for f in r["faults"]][:MOST_FAULTS]} if bad else {}),
+        **({"holding_items": holding} if holding else {}),
     }
 
 
@@ -331,6 +346,41 @@ def _latest(keys: Any, ordinals: Any, withdrawn: dict[int, int]) -> Any:
     return (ordinals == last[place]) & (ordinals >= gone[place])
 
 
+def _without(
+    items: LeakIndex,
+    parts: Path,
+    reports: Sequence[Json],
+    keep: Any,
+    ordinals: Any,
+    progress: Progress,
+) -> tuple[Any, list[str]]:
+    """`keep` without the documents of which a kept passage holds an item; their ids, sorted."""
+    import numpy
+
+    ids: dict[int, str] = {}
+    with Step(progress, "leak check", len(keep), "rows") as step:
+
+        def texts() -> Iterator[tuple[str, str]]:
+            for position, line in enumerate(_rows(parts, reports)):
+                step.advance(1)
+                if keep[position]:
+                    row = json.loads(line)
+                    ids[position] = str(row.get("document", row["id"]))
+                    yield str(position), example_text(row)
+
+        found = {int(hit.source) for hit in items.scan(texts())}
+    gone = numpy.unique(ordinals[sorted(found)])
+    return keep & ~numpy.isin(ordinals, gone), sorted({ids[position] for position in found})
+
+
+def _rows(parts: Path, reports: Sequence[Json]) -> Iterator[bytes]:
+    """The lines of all parts, in order."""
+    for number, report in enumerate(reports):
+        for block in range(report["blocks"]):
+            with (parts / f"{number:05}-{block:06}.jsonl").open("rb") as part:
+                yield from part
+
+
 def _refuse_repeated(
     files: Sequence[Path], reports: Sequence[Json], keys: Any, ordinals: Any, fields: Fields
 ) -> None:
@@ -369,27 +419,18 @@ def _documents(files: Sequence[Path], fields: Fields) -> Iterator[Document]:
 
 def _join(parts: Path, reports: Sequence[Json], keep: Any, out: Path, progress: Progress) -> Json:
     """Write passages.jsonl and its layout from the kept rows of all parts, in order."""
-    layout, hasher, position = LayoutWriter(), hashlib.sha256(), 0
+    layout, hasher = LayoutWriter(), hashlib.sha256()
     unfinished = parts / "passages.unfinished"
     with (
         Step(progress, "joining passages", len(keep), "rows") as step,
         unfinished.open("wb") as file,
     ):
-        names = [
-            f"{number:05}-{block:06}.jsonl"
-            for number, report in enumerate(reports)
-            for block in range(report["blocks"])
-        ]
-        for name in names:
-            begun = position
-            with (parts / name).open("rb") as part:
-                for line in part:
-                    if keep[position]:
-                        layout.add(line)
-                        hasher.update(line)
-                        file.write(line)
-                    position += 1
-            step.advance(position - begun)
+        for position, line in enumerate(_rows(parts, reports)):
+            if keep[position]:
+                layout.add(line)
+                hasher.update(line)
+                file.write(line)
+            step.advance(1)
         file.flush()
         os.fsync(file.fileno())
     (out / MANIFEST).unlink(missing_ok=True)  # of a smaller corpus: no longer what it says

@@ -36,6 +36,11 @@ def known_corpora() -> Iterator[tuple[str, list[Path]]]:
         yield path.stem, [Path(place) for place in _places(path)]
 
 
+def forget(digest: str) -> None:
+    """Where a corpus has been is not known any more."""
+    _entry(digest).unlink(missing_ok=True)
+
+
 def _entry(digest: str) -> Path:
     return cache_folder() / "corpora" / f"{digest}.json"
 

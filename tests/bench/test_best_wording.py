@@ -1,4 +1,4 @@
-"""Each model's own best wording: chosen on training items, in the prompts that the model is sent."""
+"""Each model's own best wording: chosen on training items, in the prompts the model is sent."""
 
 from __future__ import annotations
 

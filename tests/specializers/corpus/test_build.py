@@ -291,3 +291,63 @@ def test_a_corpus_is_checked_against_tasks_and_built_without_what_leaks(
     assert {place for row in listed for place in row["places"]} == {
         str(folder / "passages.jsonl") for folder in (out, clean)
     }
+
+
+def test_a_build_without_tasks_is_the_build_that_excludes_what_check_finds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = Path(tasks.__file__).parent / "biomed_mini" / "data" / "mini_yesno" / "test.jsonl"
+    item = next(iter(read_jsonl(rows)))
+    first = save_jsonl(tmp_path / "a.jsonl", "Nothing here.", f"{item['input']} " + "Oil. " * 40)
+    second = save_jsonl(tmp_path / "b.jsonl", "Mint helps.", f"Said: {item['input']}")
+    out, ids = tmp_path / "out", tmp_path / "ids.txt"
+    build([first, second], out, words=60)
+    check = ["corpus", "check", str(out), "--against", "mini_yesno", "--quiet"]
+    assert cli.main([*check, "--write", str(ids)]) == 1
+    assert ids.read_text() == "a-1\nb-1\n"
+    command = ["corpus", "build", str(first), str(second), "--words", "60", "--quiet"]
+    excluded, without = str(tmp_path / "excluded"), str(tmp_path / "without")
+    assert cli.main([*command, "--exclude", str(ids), "--out", excluded]) == 0
+    capsys.readouterr()
+    built = [*command, "--without", "mini_yesno", "--out", without]
+    assert cli.main(built) == 0
+    assert "holding test items: 2 documents (such as a-1)" in capsys.readouterr().out
+    same = [(Path(folder) / "passages.jsonl").read_bytes() for folder in (excluded, without)]
+    assert same[0] == same[1]
+    manifest = json.loads((Path(without) / "manifest.json").read_text())
+    assert manifest["holding_items"] == ["a-1", "b-1"]
+    assert manifest["left_out"]["replaced_or_withdrawn"] == 0
+    assert manifest["documents"] == 2
+    # Asked again it is there; against other tasks it is another corpus.
+    assert cli.main(built) == 0
+    assert cli.main([*command, "--without", "mini_relation", "--out", without]) == 2
+    assert "(other: without)" in capsys.readouterr().err
+    assert cli.main(["corpus", "build", str(second), "--without", "no_such", "--out", "x"]) == 2
+    assert "no_such" in capsys.readouterr().err
+    assert not Path("x").exists()
+
+
+def test_what_is_kept_of_a_corpus_is_removed_and_the_corpus_is_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bare = [save_jsonl(tmp_path / f"{name}.jsonl", f"Mint of {name}.") for name in "ab"]
+    for path in bare:
+        row = json.loads(path.read_text())
+        path.write_text(json.dumps({**row, "title": ""}) + "\n")
+        assert cli.main(["corpus", "search", str(path), "mint", "--quiet"]) == 0
+    capsys.readouterr()
+    assert cli.main(["corpus", "list", "--json"]) == 0
+    one, other = json.loads(capsys.readouterr().out)
+    assert one["bytes"] > 0
+    for wrong in ("", one["sha256"][:7], "0" * 8, str(tmp_path / "nowhere")):
+        assert cli.main(["corpus", "remove", wrong]) == 2
+        assert "of the 2 corpora that this machine has read" in capsys.readouterr().err
+    assert cli.main(["corpus", "remove", one["sha256"][:8]]) == 0
+    assert "removed 0 MiB of indexes" in capsys.readouterr().out
+    assert cli.main(["corpus", "list", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == [other]
+    assert not Path(one["cached"]).exists()
+    assert cli.main(["corpus", "remove", other["places"][0], "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["bytes"] == other["bytes"]
+    assert all(path.is_file() for path in bare)
+    assert cli.main(["corpus", "search", str(bare[0]), "mint", "--quiet"]) == 0
