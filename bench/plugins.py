@@ -90,10 +90,9 @@ def _harmless_functions() -> frozenset[str]:
 
 
 def domain_folders(config: Config) -> dict[str, Path]:
-    import specializers
+    from specializers.domain import DOMAINS
 
-    root = Path(specializers.__file__).parent / "domains"
-    built_in = {path.parent.name: path.parent for path in sorted(root.glob("*/domain.toml"))}
+    built_in = {path.parent.name: path.parent for path in sorted(DOMAINS.glob("*/domain.toml"))}
     return built_in | dict(config.domains)
 
 

@@ -17,6 +17,8 @@ from harness.doors.terminal import open_console, say
 from harness.doors.text import plain
 from harness.types import Progress
 
+EVERY = 10.0  # seconds between a log's lines
+
 
 class NullProgress:
     """Says nothing."""
@@ -35,11 +37,10 @@ class NullProgress:
 
 
 class PlainProgress:
-    """A line at the start of a step and every `every` seconds, for logs."""
+    """A line at the start of a step and every few seconds, for logs."""
 
-    def __init__(self, stream: TextIO | None = None, every: float = 10.0) -> None:
+    def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
-        self._every = every
         self._label, self._unit, self._total, self._done = "", "", 0, 0
         self._began = self._spoke = 0.0
 
@@ -50,7 +51,7 @@ class PlainProgress:
     def advance(self, count: int) -> None:
         self._done += count
         now = time.monotonic()
-        if now - self._spoke >= self._every:
+        if now - self._spoke >= EVERY:
             self._spoke = now
             rate = self._done / (now - self._began)
             left = f", {max(self._total - self._done, 0) / rate:.0f} s left" if rate else ""

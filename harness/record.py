@@ -82,11 +82,6 @@ def job_of(manifest: Mapping[str, Any]) -> Job:
     return Job(**{key: manifest[key] for key in keys if key in manifest})
 
 
-def wording_of(record: Record) -> int:
-    """In which wording a record's task was asked; 0 is its YAML's own."""
-    return int(record.manifest.get("wording", 0))
-
-
 def place_of(runs: Path, job: Job, manifest: Mapping[str, Any]) -> Path:
     """Where a record is written: beside one of another run, in the place of its own.
 

@@ -26,7 +26,7 @@ class Reference:
     source: str
 
 
-def load_references(path: Path = FILE) -> tuple[Reference, ...]:
+def load_references() -> tuple[Reference, ...]:
     """All reference rows, in the file's order."""
-    content = read_toml(path)
+    content = read_toml(FILE)
     return tuple(Reference(name=name, **row) for name, row in content.items())

@@ -81,18 +81,6 @@ def load_domain(folder: Path, corpus: Path | None = None) -> Domain:
     )
 
 
-def find_domain(name: str) -> Path:
-    """The folder of a built-in domain, or `name` itself where it is a folder with a domain.toml."""
-    for folder in (Path(name), DOMAINS / name):
-        if (folder / "domain.toml").is_file():
-            return folder
-    known = sorted(path.parent.name for path in DOMAINS.glob("*/domain.toml"))
-    raise UserError(
-        f"unknown domain '{name}'.{did_you_mean(name, known)} "
-        f"Built in: {', '.join(known)}; or give a folder that holds a domain.toml."
-    )
-
-
 def _read_settings(folder: Path) -> dict[str, Any]:
     config = folder / "domain.toml"
     if not config.is_file():

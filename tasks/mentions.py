@@ -149,11 +149,6 @@ def _mentions_in(content: Any, names: dict[str, str], name: str, depth: int) -> 
             yield from _mentions_in(value, names, inner, depth + 1)
 
 
-def render_mentions(mentions: Sequence[Mention]) -> str:
-    """Write mentions in the format the tasks ask for."""
-    return ", ".join(f"{mention} <{name}>" for mention, name in mentions) or "None"
-
-
 def mention_key(mention: str) -> str:
     """What makes two mentions the same string: all but case, spacing and edge punctuation.
 

@@ -47,10 +47,10 @@ def listing(kind: ValueType, most: int) -> ValueType:
     )
 
 
-def mapping(kind: ValueType, most: int = limits.KEYS) -> ValueType:
+def mapping(kind: ValueType) -> ValueType:
     return ValueType(
-        f"a table of at most {most:,} keys, each {kind.expected}",
-        lambda v: isinstance(v, dict) and len(v) <= most and all(map(kind.fits, v.values())),
+        f"a table of at most {limits.KEYS:,} keys, each {kind.expected}",
+        lambda v: isinstance(v, dict) and len(v) <= limits.KEYS and all(map(kind.fits, v.values())),
     )
 
 

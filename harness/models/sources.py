@@ -153,12 +153,10 @@ def _at_server(spec: ModelSpec, cache: Path, progress: Progress) -> LocalModel:
     return LocalModel(spec, folder, key)
 
 
-def on_disk(
-    spec: ModelSpec, cache: Path | None = None, progress: Progress | None = None
-) -> LocalModel | None:
+def on_disk(spec: ModelSpec) -> LocalModel | None:
     """The model if its weights are on this disk already; nothing is downloaded or converted."""
     scheme, _, rest = spec.source.partition(":")
-    cache, progress = cache or cache_folder(), progress or NullProgress()
+    cache, progress = cache_folder(), NullProgress()
     if scheme == "path" and Path(rest).expanduser().is_dir():
         return fetch(spec, cache, progress)
     if scheme == "pypi":

@@ -14,9 +14,9 @@ from typing import Any, Literal
 
 from harness.files import write_jsonl
 from harness.types import BaseModel, Domain, Json, Progress
+from specializers.corpus.open import drawn
 from specializers.needs import raise_needs, training_faults
 from specializers.replay import REPLAY, trained
-from specializers.sample import drawn
 from specializers.selfspec.budgets import BUDGETS, CHOICES, training_budgets
 from specializers.training.examples import TrainingExample
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from harness.types import Json
 from specializers.controls.mining import KINDS, WORDINGS, Mined, mine
+from specializers.corpus.open import drawn
 from specializers.corpus.sentences import sentences
-from specializers.sample import drawn
 
 # A corpus is read for this many passages an example: most texts hold some kinds alone.
 _PASSAGES = 5

@@ -9,6 +9,7 @@ never counts.
 from __future__ import annotations
 
 import itertools
+import random
 from array import array
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.doors import limits
-from harness.doors.files import parse_json, read_bytes
+from harness.doors.files import parse_json, read_bytes, read_jsonl
 from harness.doors.paths import check_tree
 from harness.errors import UserError
 from harness.files import cache_folder
@@ -231,3 +232,17 @@ def corpus_faults(passages: Path) -> list[str]:
                     f"{passages}:{number}: id '{row['id']}' is already used in line {first}."
                 )
     return faults
+
+
+def drawn(corpus: Path, count: int, rng: random.Random) -> list[Json]:
+    """`count` passages (`id`, `title`, `text`) drawn evenly, or all where there are fewer.
+
+    Source: Vitter 1985, algorithm R (reservoir sampling).
+    """
+    kept: list[Json] = []
+    for seen, row in enumerate(read_jsonl(corpus)):
+        if seen < count:
+            kept.append(row)
+        elif (place := rng.randrange(seen + 1)) < count:
+            kept[place] = row
+    return kept

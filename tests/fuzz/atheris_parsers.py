@@ -16,7 +16,7 @@ import atheris
 # Most of the parsers' branches are inside regular expressions.
 atheris.enabled_hooks.add("RegEx")
 with atheris.instrument_imports(include=["tasks"]):
-    from tasks.mentions import parse_mentions, render_mentions
+    from tasks.mentions import parse_mentions
     from tasks.numbers import is_near, parse_number
     from tasks.parsing import parse_label, parse_labels, parse_list, parse_span, parse_text
 
@@ -40,7 +40,6 @@ def check(data: bytes) -> None:
     assert parse_text(text) != ""
     mentions = parse_mentions(text, TYPES)
     assert mentions is None or all(name for _, name in mentions)
-    assert render_mentions(mentions or [])
     number = parse_number(text)
     assert number is None or (number.is_finite() and is_near(number, number))
 

@@ -13,7 +13,6 @@ from harness.record import (
     read_records,
     record_folder,
     summarise,
-    wording_of,
     write_record,
 )
 from harness.types import Job
@@ -93,7 +92,7 @@ def test_each_wording_has_a_place_and_old_records_are_of_the_first(tmp_path):
     places = [write(tmp_path, **more).folder for more in ({}, {"wording": 0}, {"wording": 2})]
     assert places[0] == places[1] == record_folder(tmp_path, JOB)
     assert places[2] == record_folder(tmp_path, replace(JOB, wording=2))
-    assert [wording_of(one) for one in read_records(tmp_path)] == [0, 2]
+    assert [one.manifest.get("wording", 0) for one in read_records(tmp_path)] == [0, 2]
     moved = tmp_path / JOB.model / "one@0.0~w3"
     places[2].rename(moved)
     with pytest.raises(UserErrors, match=r"one@0\.0~w2"):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UserError, UserErrors
-from specializers.domain import find_domain, load_domain
+from specializers.domain import load_domain
 from tests.specializers.tiny import save_domain
 
 
@@ -111,11 +111,3 @@ def test_a_missing_or_empty_file_is_named(
         path.write_text(content)
     with pytest.raises(UserError, match=told):
         load_domain(tmp_path)
-
-
-def test_a_domain_is_found_by_name_or_folder(tmp_path: Path) -> None:
-    save_domain(tmp_path)
-    assert find_domain(str(tmp_path)) == tmp_path
-    assert load_domain(find_domain("biomed")).name == "biomed"
-    with pytest.raises(UserError, match="Did you mean 'biomed'"):
-        find_domain("biomd")

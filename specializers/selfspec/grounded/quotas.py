@@ -93,10 +93,6 @@ class Quotas:
     def _share(self, cell: Cell) -> int:
         return -(-self.wanted[cell.kind] // max(1, len(cell.labels)))
 
-    def unfilled(self) -> dict[str, int]:
-        """Type -> examples that could not be made."""
-        return {kind: self.missing(kind) for kind in self.wanted if self.missing(kind)}
-
 
 def uneven(rows: Sequence[tuple[str, tuple[str, ...], str]]) -> list[int]:
     """Places of the rows to leave out so that no label is kept oftener than its rarest fellow.

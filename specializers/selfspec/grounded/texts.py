@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from specializers.corpus.open import drawn
 from specializers.corpus.sentences import sentences
-from specializers.sample import drawn
 from specializers.selfspec.draws import seed_for
 from specializers.selfspec.grounded.frames import Frame
 

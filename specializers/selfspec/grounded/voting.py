@@ -104,9 +104,12 @@ def _inside(name: str, kept: Sequence[tuple[str, str]] | dict[tuple[str, str], i
     return any(name != other and occurs(name, other) for other, _ in kept)
 
 
-def calibrated(logs: Sequence[Sequence[float]], fewest: int = 4) -> list[list[float]]:
+FEWEST = 4
+
+
+def calibrated(logs: Sequence[Sequence[float]]) -> list[list[float]]:
     """Probabilities of labels, one row a question, after the mean log-probability of each label
-    over all the questions is taken off; raw where there are fewer than `fewest` questions.
+    over all the questions is taken off; raw where there are fewer than `FEWEST` questions.
 
     Args:
         logs: log-probabilities in nats, a row a question, a column a label.
@@ -114,7 +117,7 @@ def calibrated(logs: Sequence[Sequence[float]], fewest: int = 4) -> list[list[fl
     if not logs:
         return []
     mean = [sum(column) / len(logs) for column in zip(*logs, strict=True)]
-    off = mean if len(logs) >= fewest else [0.0] * len(mean)
+    off = mean if len(logs) >= FEWEST else [0.0] * len(mean)
     rows = []
     for row in logs:
         left = [value - less for value, less in zip(row, off, strict=True)]

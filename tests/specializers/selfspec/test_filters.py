@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.types import Seed
-from specializers.domain import find_domain, load_domain
+from specializers.domain import DOMAINS, load_domain
 from specializers.selfspec.answer_filters import LabelBalance, judge_answer
 from specializers.selfspec.filters import InstructionFilters
 from specializers.selfspec.wording import is_foreign, is_loop, is_order_or_question, restates
@@ -212,7 +212,7 @@ def test_loops_and_languages() -> None:
 
 @pytest.mark.parametrize("name", ["biomed", "generic"])
 def test_no_filter_would_drop_a_hand_written_seed(name: str) -> None:
-    seeds = load_domain(find_domain(name)).seeds
+    seeds = load_domain(DOMAINS / name).seeds
     judge = InstructionFilters(
         SEEDS,
         min_words=4,
