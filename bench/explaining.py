@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,10 +74,10 @@ def pairs_of(runs: Path, model: str, task: str, shots: int) -> list[tuple[Record
     wanted = {f"{name}@{shots}" for name in (task, task.replace("-", "_"))}
     mine = _by_draw(runs / model, wanted)
     if not mine:
-        found = sorted(path.parent.name for path in runs.glob(f"{model}/*/record.json"))
+        found = [path.parent.name for path in runs.glob(f"{model}/*/record.json")]
         raise UserError(
             f"{runs / model}: no record of task '{task}' with {shots} shots; found "
-            f"{', '.join(found)}. Choose with --task and --shots."
+            f"{', '.join(_typed(found))}. Choose with --task and --shots."
         )
     pairs = []
     base = ""
@@ -94,11 +94,16 @@ def pairs_of(runs: Path, model: str, task: str, shots: int) -> list[tuple[Record
             pairs.append((min(bases, key=lambda other: len(mismatches(other, record))), record))
     if not pairs:
         raise UserError(
-            f"{runs / base}: no record of the base on {', '.join(mine)}. "
+            f"{runs / base}: no record of the base on {', '.join(_typed(mine))}. "
             f"Run 'bench run --models {base},{model} --tasks {task} --shots {shots}': "
             "what is answered is reused."
         )
     return pairs
+
+
+def _typed(cells: Iterable[str]) -> list[str]:
+    """Tasks with their shots as they are typed (`task@0`), from the names of records' folders."""
+    return sorted({cell.partition("~")[0].rpartition(".")[0] for cell in cells})
 
 
 def _same_model(records: Sequence[Record]) -> list[Record]:

@@ -7,6 +7,7 @@ package, each inside the function that needs it, so that `bench --help` loads no
 
 from __future__ import annotations
 
+import logging
 import os
 import warnings
 from collections.abc import Mapping, Sequence
@@ -524,13 +525,21 @@ def quiet_libraries() -> None:
     """Our own progress is the only one; set before the libraries are imported.
 
     Writes environment variables that are not set, and ignores libraries' FutureWarnings, which
-    are notes to each other's developers; the tests show them.
+    are notes to each other's developers; the tests show them. Libraries that log without a handler
+    get one that says nothing: Python would write their warnings to stderr. A program that has
+    handlers of its own still gets them.
     """
     warnings.filterwarnings("ignore", category=FutureWarning)
+    for name in _CHATTY:
+        warnings.filterwarnings("ignore", module=rf"{name}\b")
+        logger = logging.getLogger(name)
+        if not logger.handlers:
+            logger.addHandler(logging.NullHandler())
     for key, value in _QUIET.items():
         os.environ.setdefault(key, value)
 
 
+_CHATTY = ("accelerate", "bitsandbytes", "kernels", "peft", "sentence_transformers", "torch")
 _QUIET: Mapping[str, str] = {
     "TQDM_DISABLE": "1",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",

@@ -145,6 +145,14 @@ class SuiteIndex(Catalogue):
             return None
         return read_task(place.yaml, self._root(place.suite), self._shared)
 
+    def _over_templates(self, place: TaskPlace) -> Reading | None:
+        """A trusted task that includes installed templates, by a name that lm-eval may not know;
+        None for any other: lm-eval reads it."""
+        reading, shared = self._as_read(place), self._shared
+        if reading is None or shared is None:
+            return None
+        return reading if any(shared.resolve() in file.parents for file in reading.files) else None
+
     def wanted_code(self, task: str) -> list[str]:
         """What a task would execute without being trusted; [] for one that may be loaded."""
         return self._judge(self.place(task))[1]
@@ -244,6 +252,8 @@ class SuiteIndex(Catalogue):
         reading, code = self._judge(place)
         if code:
             raise refuse_code(name, place.suite, code)
+        if reading is None and place.suite in self._folders:
+            reading = self._over_templates(place)
         worded, own = self.wordings(name)[wording], {}
         if worded.keys:
             reading = reading or self._as_read(place)

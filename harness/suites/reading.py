@@ -10,6 +10,7 @@ take for two different things is refused, since a person reads but one of them.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,8 @@ from harness.doors import limits
 from harness.doors.paths import inside
 from harness.doors.text import plain
 from harness.errors import UserError
+
+_TEMPLATE = re.compile(r"templates/([\w-]+\.yaml)")
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,8 @@ def read_task(path: Path, root: Path | None, shared: Path | None = None) -> Read
     Args:
         root: the folder that was handed over, which no include and no link may leave;
             None for a suite that is trusted.
-        shared: a folder of installed files that may be included as well.
+        shared: a folder of installed files that may be included as well, by their path or as
+            `templates/NAME.yaml`.
     Raises:
         UserError: a file that is no plain YAML, too large or too deep, that leaves the
             folder, that is included twice (lm-eval refuses that as well).
@@ -92,13 +96,23 @@ def _merged(path: Path, root: Path | None, shared: Path | None, reading: Reading
                 f"{plain(path)}: include: found {plain(repr(name))}; expected a file's name. "
                 f"Correct it."
             )
-        # Joined, not resolved: what the name says is what is judged.
-        included = _merged(Path(os.path.join(file.parent, name)), root, shared, reading)
+        included = _merged(_named(name, file.parent, shared), root, shared, reading)
         included.pop("task_list", None)  # lm-eval: of the included file alone
         merged.update(included)
     merged.update(content)
     reading.origin.update(dict.fromkeys(content, file))
     return merged
+
+
+def _named(name: str, beside: Path, shared: Path | None) -> Path:
+    """The file that an include names: beside the one that names it, as lm-eval takes it; where
+    there is none, `templates/NAME.yaml` is the installed template of that name."""
+    # Joined, not resolved: what the name says is what is judged.
+    path = Path(os.path.join(beside, name))
+    template = _TEMPLATE.fullmatch(name)
+    if template and shared is not None and not os.path.lexists(path):
+        return shared / template[1]
+    return path
 
 
 def _read(path: Path, functions: list[Function]) -> dict[str, Any]:

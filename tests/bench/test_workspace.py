@@ -1,6 +1,10 @@
-"""What `--set` says of each specializer of a run."""
+"""What `--set` says of each specializer of a run; what a workspace keeps quiet."""
 
 from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -34,3 +38,22 @@ def test_a_bad_setting_is_told(pair, message):
     with pytest.raises(UserError) as caught:
         settings_of([pair], "selfspec", KNOWN)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("library", ["bitsandbytes.backends.cpu.ops", "peft.tuners", "torch.cuda"])
+def test_no_library_writes_to_a_programs_stderr(library: str, tmp_path: Path) -> None:
+    program = (
+        "import bench, logging, warnings\n"
+        f"bench.Workspace({str(tmp_path)!r})\n"
+        f"logging.getLogger({library!r}).warning('a note of theirs')\n"
+        f"exec(compile('import warnings; warnings.warn(\"a warning of theirs\")', 'x', 'exec'), "
+        f"{{'__name__': {library!r}}})\n"
+        "logging.warning('a note of mine')\n"
+        "warnings.warn('a warning of mine')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], text=True, capture_output=True, check=True
+    )
+    assert "theirs" not in done.stderr
+    assert "a note of mine" in done.stderr
+    assert "a warning of mine" in done.stderr

@@ -48,21 +48,32 @@ class TaskPlace:
 
 
 @contextmanager
-def _without(files: Collection[Path]) -> Iterator[None]:
+def _as_read_here(without: Collection[Path], shared: Path | None) -> Iterator[None]:
     """Let lm-eval's index pass over files that were not read whole here: it follows what they
-    include out of their folder, and its parser ends the process where one is nested deeply."""
+    include out of their folder, and its parser ends the process where one is nested deeply.
+    What it cannot read is read here, with templates by their name."""
+    from lm_eval.tasks import _index
     from lm_eval.tasks._index import TaskIndex
 
-    found = TaskIndex._iter_yaml_files
+    found, load = TaskIndex._iter_yaml_files, _index.load_yaml
 
     def kept(root: Path) -> Iterator[Path]:
-        return (path for path in found(root) if path not in files)
+        return (path for path in found(root) if path not in without)
+
+    def read(path: Path, **how: Any) -> dict[str, Any]:
+        try:
+            content: dict[str, Any] = load(path, **how)
+        except FileNotFoundError:
+            content = read_task(path, None, shared).config
+        return content
 
     TaskIndex._iter_yaml_files = staticmethod(kept)
+    _index.load_yaml = read
     try:
         yield
     finally:
         TaskIndex._iter_yaml_files = staticmethod(found)
+        _index.load_yaml = load
 
 
 class Catalogue:
@@ -94,7 +105,7 @@ class Catalogue:
         self._unread: set[Path] = set()
         self._gone: dict[str, str] = {}
         self.left_out = self._check_yaml()
-        with _without(self._unread):
+        with _as_read_here(self._unread, shared):
             self._check_duplicates()
             self._index = self._of_folders()
         self._with_defaults = False

@@ -139,8 +139,14 @@ def test_an_embedding_model_that_cannot_be_had_is_said(
 MISTAKES = {
     "unknown model": (["noter-scriptd", "--task", "herbs"], ["Did you mean 'noter-scripted'?"]),
     "a base": (["scripted", "--task", "herbs"], ["is a base model", "selfspec-scripted"]),
-    "another task": ([MODEL, "--task", "spices"], ["no record of task 'spices'", "herbs@0.0"]),
-    "other shots": ([MODEL, "--task", "herbs", "--shots", "2"], ["with 2 shots", "herbs@0.0"]),
+    "another task": (
+        [MODEL, "--task", "spices"],
+        ["no record of task 'spices'", "found herbs@0. Choose"],
+    ),
+    "other shots": (
+        [MODEL, "--task", "herbs", "--shots", "2"],
+        ["with 2 shots", "found herbs@0. Choose"],
+    ),
     "embedding": ([MODEL, "--task", "herbs", "--embedding", "minilmm"], ["Did you mean 'minilm'"]),
 }
 

@@ -159,6 +159,47 @@ def test_installed_templates_may_be_included(tmp_path: Path) -> None:
     assert len(wanted_code(reading, path.parent, frozenset())) == 3
 
 
+def test_a_template_is_included_by_its_name_from_any_folder(tmp_path: Path) -> None:
+    shared = tmp_path / "installed"
+    written(shared, "include: base.yaml\nprocess_docs: !function a.b\n", "label.yaml")
+    written(shared, DATA_ALONE.replace("task: t\n", "") + "num_fewshot: 2\n", "base.yaml")
+    path = written(tmp_path / "suite/deep", "task: t\ninclude: templates/label.yaml\n")
+    reading = read_task(path, tmp_path / "suite", shared)
+    assert reading.files == [path, shared / "label.yaml", shared / "base.yaml"]
+    assert wanted_code(reading, tmp_path / "suite", OURS) == [f"{shared}/label.yaml:2: "
+        "the function a.b"]  # fmt: skip
+    for trusted in ([], ["mine"]):
+        index = SuiteIndex({"mine": tmp_path / "suite"}, ["mine"], trusted, (), shared)
+        assert index.expand(["mine"]) == ["t"]
+        assert index.shots_of("t") == 2
+    own = written(path.parent / "templates", "num_fewshot: 1\n", "label.yaml")
+    assert read_task(path, tmp_path / "suite", shared).files == [path, own]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["templates/none.yaml", "templates/../../away.yaml", "template/label.yaml", "label.yaml",
+     "templates/deep/label.yaml", "/templates/label.yaml"],
+)  # fmt: skip
+def test_no_other_name_leads_to_an_installed_file(tmp_path: Path, name: str) -> None:
+    shared = tmp_path / "installed"
+    for place in (shared / "label.yaml", shared / "deep/label.yaml", tmp_path / "away.yaml"):
+        written(place.parent, "num_fewshot: 2\n", place.name)
+    path = written(tmp_path / "suite", f"task: t\ninclude: {name}\n")
+    with pytest.raises(UserError, match=r"cannot be read|outside of"):
+        read_task(path, path.parent, shared)
+
+
+def test_what_is_a_link_of_that_name_is_refused(tmp_path: Path) -> None:
+    shared = tmp_path / "installed"
+    written(shared, "num_fewshot: 2\n", "label.yaml")
+    path = written(tmp_path / "suite", "task: t\ninclude: templates/label.yaml\n")
+    (path.parent / "templates").mkdir()
+    (path.parent / "templates/label.yaml").symlink_to(tmp_path / "nowhere.yaml")
+    with pytest.raises(UserError, match=r"outside of|link"):
+        read_task(path, path.parent, shared)
+
+
 def test_rows_behind_a_link_are_told(tmp_path: Path) -> None:
     folder = suite(tmp_path / "s")
     rows = folder / "data/allergy_yesno/test.jsonl"
