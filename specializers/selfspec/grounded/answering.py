@@ -155,6 +155,7 @@ class Answerer:
         decoding: Decoding | None,
     ) -> Answered:
         mould = self._mould(task)
+        shown = self._shown(task) if prompt else ()
         lengths = [len(seed.output.split()) for seed in self._seeds[task["kind"]]]
         refusal = None
         if task["mode"] != "back":
@@ -170,9 +171,9 @@ class Answerer:
                 if mould.form != "free"
                 else max(3, round(median(lengths) / 4)),
                 most=3 * max(lengths),
+                shown=[seed.output for seed in shown],
             )
-        shown = tuple(seed.id for seed in self._shown(task)) if prompt else ()
-        return Answered(answer, refusal, facts, prompt, decoding, shown)
+        return Answered(answer, refusal, facts, prompt, decoding, tuple(s.id for s in shown))
 
     # -- labels --------------------------------------------------------------
 

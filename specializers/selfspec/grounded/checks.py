@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from specializers.rouge import words
 from specializers.selfspec.answer_filters import judge_answer
 from specializers.selfspec.filters import Refusal
 from specializers.selfspec.grounded.frames import Form, items
-from specializers.selfspec.grounded.labels import occurs
+from specializers.selfspec.grounded.labels import occurs, options
 from specializers.selfspec.wording import plain
 
 # Shorter words carry grammar more than matter.
 _CONTENT = 5  # letters
+_ECHO = 5  # words in a row that a demonstration's answer has as well
+_FEWEST_OPTIONS = 3  # of two, both may well hold
 
 
 def judge_grounded(
     form: Form, within: str, instruction: str, input_text: str, source: str, answer: str,
-    *, cover: float, fewest: int, most: int,
+    *, cover: float, fewest: int, most: int, shown: Sequence[str] = (),
 ) -> Refusal | None:  # fmt: skip
     """None if an answer is of its form and stands in its text, else the first fault.
 
@@ -24,6 +28,7 @@ def judge_grounded(
         source: the text the task was made from, in the input or not.
         cover: share of a long answer's content words that the text must hold.
         fewest, most: words an answer of this type has.
+        shown: the answers of the demonstrations.
     """
     if form != "label" and not words(answer):
         return Refusal("votes", "no answer has enough of the votes")
@@ -34,7 +39,11 @@ def judge_grounded(
     if not fewest <= count <= most:
         return Refusal("answer_length", f"{count} words, not {fewest} to {most}")
     if form == "free":
-        return judge_answer(instruction, input_text, answer) or _long(source, answer, cover)
+        return (
+            judge_answer(instruction, input_text, answer)
+            or _long(source, answer, cover)
+            or _echo(source, answer, shown)
+        )
     where = instruction if within == "instruction" else source
     told = _short(form, within, where, answer) if within else None
     return told if within else judge_answer(instruction, input_text, answer, extracts=True)
@@ -46,6 +55,20 @@ def _short(form: Form, within: str, where: str, answer: str) -> Refusal | None:
         return Refusal("loop", "an item comes twice")
     if missing := [piece for piece in pieces if not occurs(piece, where)]:
         return Refusal("ungrounded", f"'{missing[0][:40]}' is not in the {within}")
+    if within == "instruction":
+        named = options(where, pieces[0])
+        if len(named) >= _FEWEST_OPTIONS and {*map(plain, named)} <= {*map(plain, pieces)}:
+            return Refusal("label", f"names all {len(named)} that it could choose from")
+    return None
+
+
+def _echo(source: str, answer: str, shown: Sequence[str]) -> Refusal | None:
+    said, told = words(answer), f" {plain(source)} "
+    theirs = [f" {plain(other)} " for other in shown]
+    for start in range(len(said) - _ECHO + 1):
+        run = f" {' '.join(said[start : start + _ECHO])} "
+        if run not in told and any(run in other for other in theirs):
+            return Refusal("echo", f"'{run.strip()}' is a demonstration's")
     return None
 
 

@@ -303,6 +303,55 @@ def test_an_answer_is_borne_out_by_its_text(
     assert (found.filter if found else None) == filter
 
 
+@pytest.mark.parametrize(
+    ("answer", "filter"),
+    [
+        ("skin, gut, heart", "label"),
+        ("heart, Gut, skin", "label"),
+        ("skin, gut", None),
+        ("skin", None),
+        ("skin, liver", "ungrounded"),
+    ],
+)
+def test_an_answer_that_names_all_it_could_choose_from_chose_nothing(
+    answer: str, filter: str | None
+) -> None:
+    asked = "Name each organ system involved, choosing from skin, gut and heart."
+    found = judge_grounded(
+        "list", "instruction", asked, TEXT, TEXT, answer, cover=0.6, fewest=1, most=60
+    )
+    assert (found.filter if found else None) == filter
+
+
+@given(st.integers(0, 3), st.integers(0, 3))
+def test_a_run_of_a_demonstrations_answer_is_an_echo_unless_the_text_has_it(
+    before: int, shared: int
+) -> None:
+    run = "eased the cough of 40 patients"
+    theirs = "Fewer nosebleeds and less hoarseness with four months of sage than with mint"
+    pieces = theirs.split()[before : before + 3 + shared]
+    answer = f"The patients who drank tea {run} within three days: {' '.join(pieces)}"
+    found = judge_grounded(
+        "free", "", "Say it.", TEXT, TEXT, answer, cover=0.1, fewest=1, most=60, shown=[theirs]
+    )
+    assert (found is not None and found.filter == "echo") == (len(pieces) >= 5)
+    shown = [f"It {run} within three days."]
+    assert judge_grounded(
+        "free", "", "Say it.", TEXT, TEXT, answer, cover=0.1, fewest=1, most=60, shown=shown
+    ) is None  # fmt: skip
+
+
+def test_no_seed_names_all_it_could_choose_from() -> None:
+    for domain in ("biomed", "finance", "generic"):
+        for seed in load_domain(DOMAINS / domain).seeds:
+            said = f"{seed.instruction} {seed.input}"
+            found = judge_grounded(
+                "list", "instruction", seed.instruction, said, said, seed.output,
+                cover=0.0, fewest=1, most=999,
+            )  # fmt: skip
+            assert found is None or found.filter != "label", seed.id
+
+
 @given(WORDS, WORDS)
 def test_cover_is_whole_for_a_piece_and_falls_with_strangers(
     own: list[str], more: list[str]
