@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import difflib
 import errno
+import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 
@@ -51,6 +52,34 @@ class MissingExtra(UserError):
             f"{purpose} needs '{package}', which is not installed. "
             f"Install it with: pip install 'selfspec-bench[{extra}]'"
         )
+
+
+def with_arguments(text: str, argument: Callable[[str, str], str]) -> str:
+    """A message whose options, which stand in it as they are typed, are called otherwise.
+
+    Whole commands in quotes stay as they are.
+
+    Args:
+        argument: an option (`makes-of`) and the value beside it ("" for none) -> what is said.
+    """
+
+    def said(found: re.Match[str]) -> str:
+        if not found["option"]:
+            return found[0]
+        return argument(found["option"], found["value"] or "")
+
+    return _OPTION.sub(said, text)
+
+
+# A value is a placeholder, a number, KEY=VALUE, what stands before a colon, or a known word.
+_OPTION = re.compile(
+    r"""'(?:bench|hf|vllm|ray)\ [^']*'
+    | (?<![\w-])--(?P<option>[a-z][a-z-]+)\b
+      (?:\ (?P<value>\w+=(?:""|\.\.\.(?:,\w+=\.\.\.)?|[\w.=,+-]*\w)
+        | [A-Z]{2,}\b | \d[\w,]* | [^\s:]+(?=:\s)
+        | (?:auto|best|bfloat16|float32|none|off|on|ray|train|training)\b))?""",
+    re.VERBOSE,
+)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
