@@ -16,7 +16,7 @@ from typing import Any
 from harness.errors import UserError
 from tasks.cards import Card
 from tasks.datasets import in_draw_order
-from tasks.own.rows import Reading, own_rows
+from tasks.own.rows import OwnRows, Reading, own_rows
 from tasks.rows import to_row
 
 _HERE = Path(__file__).parent
@@ -95,14 +95,18 @@ def suite_files(
     """
     own = own_rows(source or _SAMPLES / f"{like}.jsonl", name, like, how or Reading())
     shape, rows = SHAPES[own.like], own.rows
-    train, test = _in_two(rows, name)
+    if own.train is None:
+        train, test = _in_two(rows, name)
+    else:
+        train = [row for row in rows if row["id"] in own.train]
+        test = [row for row in rows if row["id"] not in own.train]
     labels = rows[0].get("labels", [])
     instruction = shape.instruction.format(
         labels=", ".join(labels), first=labels[0] if labels else ""
     )
     files = {
         f"{name}.yaml": _yaml(name, own.like, instruction),
-        f"{name}.card.toml": _card(name, own.like, len(test), len(train), source),
+        f"{name}.card.toml": _card(name, own, len(test), len(train), source),
         f"data/{name}/train.jsonl": _jsonl(train),
         f"data/{name}/test.jsonl": _jsonl(test),
     }
@@ -154,10 +158,11 @@ def _text(template: str) -> str:
     return (_HERE / "templates" / template).read_text(encoding="utf-8")
 
 
-def _card(name: str, like: str, n_test: int, n_train: int, source: Path | None) -> str:
-    shape = SHAPES[like]
+def _card(name: str, own: OwnRows, n_test: int, n_train: int, source: Path | None) -> str:
+    shape = SHAPES[own.like]
     told = f"rows of {source.name}" if source else _SAMPLE_ROWS
-    split = f"{told}: {n_train} for demonstrations by a digest of their ids, the rest test"
+    by = "a digest of their ids" if own.train is None else "the file's own parts"
+    split = f"{told}: {n_train} for demonstrations by {by}, the rest test"
     return f'''name = "{name}"
 title = "{name}"
 dataset = "{name}"

@@ -68,6 +68,8 @@ def options(sub: argparse.ArgumentParser) -> None:
         ("target", "the answer"),
         ("id", "the row's name (none: rows are numbered)"),
         ("document", "the text that the row was cut from (none: each its own)"),
+        ("split", "the part it belongs to: train, test, validation (none: parted here)"),
+        ("choices", "what can be chosen, where the answer is a place in it (none: it is not)"),
     ):
         suite.add_argument(
             f"--{role}", default="", metavar="COLUMN",
@@ -118,6 +120,7 @@ Made = tuple[dict[Path, str], str, list[str]]  # files, what bench.toml names, w
 
 def _suite(args: argparse.Namespace, registry: Registry) -> Made:
     from harness.suites.index import SuiteIndex
+    from tasks.own.columns import NAMES
     from tasks.own.rows import Reading
     from tasks.scaffold import suite_files
 
@@ -134,7 +137,7 @@ def _suite(args: argparse.Namespace, registry: Registry) -> Made:
         raise UserError(f"task '{name}' is there already. Choose another name.")
     known = registry.suites().get(args.name)
     folder = Path(os.path.relpath(known)) if known else Path("suites") / args.name
-    columns = {role: getattr(args, role) for role in ("input", "target", "id", "document")}
+    columns = {role: getattr(args, role) for role in NAMES}
     how = Reading(columns, args.labels, args.encoding, args.sheet)
     made, told = suite_files(name, args.like or "", args.source, how)
     files = {folder / file: text for file, text in made.items()}

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from string import ascii_uppercase
 from typing import Any
 
 from harness.errors import UserError, UserErrors
@@ -28,23 +29,31 @@ NAMES: Mapping[str, tuple[str, ...]] = {
            "no", "nr", "number"),
     "document": ("document", "documentid", "docid", "doc", "pmid", "articleid", "article",
                  "sourceid", "group", "groupid"),
+    "split": ("split", "subset", "partition"),
+    "choices": ("choices", "options", "endings"),
 }  # fmt: skip
 NONE = "none"
+_NEEDED = ("input", "target")
 
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns of each role. id, document: "" where there is none."""
+    """The columns of each role; "" where there is none.
+
+    split: which part a row belongs to. choices: a list, into which the answer may be an index.
+    """
 
     input: tuple[str, ...]
     target: str
     id: str = ""
     document: str = ""
+    split: str = ""
+    choices: str = ""
 
     @property
     def used(self) -> set[str]:
         """Every column that has a role."""
-        return {*self.input, self.target, self.id, self.document} - {""}
+        return {*self.input, self.target, self.id, self.document, self.split} - {""}
 
 
 def find_columns(path: Path, table: Table, named: Mapping[str, str]) -> tuple[Columns, list[str]]:
@@ -52,7 +61,7 @@ def find_columns(path: Path, table: Table, named: Mapping[str, str]) -> tuple[Co
 
     Args:
         named: role -> column, as the user says; "" leaves it to the names. Several columns,
-            separated by commas, make one input. "none" for id or document: there is none.
+            separated by commas, make one input. "none": there is none (not of input and target).
     Raises:
         UserErrors: columns that are not there, or none for the question or the answer.
     """
@@ -63,7 +72,7 @@ def find_columns(path: Path, table: Table, named: Mapping[str, str]) -> tuple[Co
         if given := named.get(role, ""):
             found[role] = (
                 ()
-                if given == NONE and role in ("id", "document")
+                if given == NONE and role not in _NEEDED
                 else _given(role, given, table, faults, path)
             )
             continue
@@ -72,7 +81,7 @@ def find_columns(path: Path, table: Table, named: Mapping[str, str]) -> tuple[Co
         found[role] = (column,) if column else ()
         if column and column != role:
             guessed.append(f"{role} from '{column}'")
-    for role in ("input", "target"):
+    for role in _NEEDED:
         if not found[role] and not faults:
             faults.append(
                 f"{path}: no column {role!r}, and none of a name that is known for it; found "
@@ -81,10 +90,10 @@ def find_columns(path: Path, table: Table, named: Mapping[str, str]) -> tuple[Co
     if faults:
         raise UserErrors(faults)
     first = {role: "".join(columns[:1]) for role, columns in found.items()}
-    told = [f"columns: {', '.join(guessed)} (by their names; --input, --target, --id and "
-            "--document take others)"] if guessed else []  # fmt: skip
-    columns = Columns(found["input"], first["target"], first["id"], first["document"])
-    return columns, told
+    told = [f"columns: {', '.join(guessed)} (by their names; --input, --target, --id, --document, "
+            "--split and --choices take others)"] if guessed else []  # fmt: skip
+    del first["input"]
+    return Columns(found["input"], **first), told
 
 
 def _given(role: str, given: str, table: Table, faults: list[str], path: Path) -> tuple[str, ...]:
@@ -114,6 +123,51 @@ def _by_name(columns: Sequence[str], names: Sequence[str]) -> str:
 
 def _bare(name: str) -> str:
     return re.sub(r"[\W_]+", "", name).casefold()
+
+
+PARTS: Mapping[str, str] = {
+    "train": "train", "training": "train", "test": "test", "testing": "test", "eval": "test",
+    "evaluation": "test", "dev": "validation", "development": "validation", "val": "validation",
+    "valid": "validation", "validation": "validation",
+}  # fmt: skip
+
+
+def parts_of(
+    path: Path, table: Table, columns: Columns, given: bool
+) -> tuple[list[str], list[str]]:
+    """ "train", "test" or "" (left out) of each row, none where there are no parts; what is told.
+
+    Validation rows are tested where there are no test rows, and left out where there are.
+
+    Args:
+        given: the user named the column: another value than those of `PARTS` is a fault.
+    Raises:
+        UserErrors: values that name no part.
+    """
+    if not columns.split:
+        return [], []
+    said = [str(row.get(columns.split) or "").strip() for row in table.rows]
+    parts = [PARTS.get(value.casefold(), "") for value in said]
+    if unknown := sorted({value for value, part in zip(said, parts, strict=True) if not part}):
+        if not given:
+            return [], []  # a column that happens to have this name
+        raise UserErrors([
+            f"{path}: column '{columns.split}' (--split): found {value!r}, expected one of "
+            f"{', '.join(PARTS)}." for value in unknown[:5]
+        ])  # fmt: skip
+    counts = {part: parts.count(part) for part in dict.fromkeys(parts)}
+    if len(counts) < 2:
+        return [], []
+    told = ", ".join(f"{count} {part}" for part, count in counts.items())
+    told = f"parts by column '{columns.split}': {told}"
+    if "test" not in counts:
+        return ["test" if part == "validation" else part for part in parts], [
+            f"{told}; validation rows are tested"
+        ]
+    if "validation" in counts:
+        told += "; validation rows are left out"
+        parts = ["" if part == "validation" else part for part in parts]
+    return parts, [told]
 
 
 # -- values --------------------------------------------------------------------
@@ -151,6 +205,29 @@ def as_text(value: Any) -> Any:
     if isinstance(value, float) and value == value and abs(value) != float("inf"):  # noqa: PLR0124
         return str(int(value)) if value.is_integer() else str(value)
     return value
+
+
+def chosen(value: Any, choices: Any) -> tuple[list[str], int | None]:
+    """The texts that a row lets choose from, and the place of the answer among them.
+
+    ([], None) where `choices` is no list; None where the answer is no index. An index is a number
+    from 0, a letter from A, or one of the labels that stand beside the texts (`{"text": [...],
+    "label": [...]}`, as ARC writes it).
+    """
+    labels: list[str] = []
+    if isinstance(choices, Mapping):
+        labels = [str(as_text(label)) for label in choices.get("label") or []]
+        choices = choices.get("text")
+    if not isinstance(choices, list) or len(choices) < 2:
+        return [], None
+    texts = [str(as_text(choice)).strip() for choice in choices]
+    answer = str(value).strip()
+    if answer in texts:
+        return texts, texts.index(answer)
+    for names in (labels, [str(n) for n in range(len(texts))], list(ascii_uppercase)):
+        if answer in names and names.index(answer) < len(texts):
+            return texts, names.index(answer)
+    return texts, None
 
 
 def in_words(value: Any, words: Mapping[str, str]) -> Any:

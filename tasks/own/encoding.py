@@ -63,11 +63,11 @@ def _strictly(path: Path, content: bytes, name: str) -> str:
 
 
 def _utf16_unmarked(content: bytes) -> str:
-    """Text of one script in UTF-16 has zeros at every other place; UTF-8 has none at all."""
+    """Text of one script in UTF-16 has zeros at every other place; in UTF-8 a zero is a slip."""
     start = content[:2000]
-    if b"\0" not in start:
-        return ""
     even, odd = start[::2].count(0), start[1::2].count(0)
+    if 4 * max(even, odd) < len(start) // 2:
+        return ""
     return "utf-16-le" if odd > even else "utf-16-be"
 
 

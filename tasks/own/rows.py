@@ -5,13 +5,21 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from harness.errors import UserErrors
-from tasks.own.columns import Columns, as_text, find_columns, in_words, read_labels
+from tasks.own.columns import (
+    Columns,
+    as_text,
+    chosen,
+    find_columns,
+    in_words,
+    parts_of,
+    read_labels,
+)
 from tasks.own.files import read_table
 from tasks.own.table import few
 from tasks.rows import row_faults
@@ -25,7 +33,8 @@ _MENTION = re.compile(r"(?s)(.+) <([^<>]+)>")
 _SENTENCE = 12
 # Shapes whose targets are lists, in a text separated by ";".
 _LISTS = ("ner", "qa", "list", "multilabel")
-_CLOSED = ("classification", "relation", "ner", "multilabel")
+_ONE_OF = ("classification", "relation", "multilabel")
+_CLOSED = (*_ONE_OF, "ner")
 
 
 @dataclass(frozen=True)
@@ -43,11 +52,15 @@ class Reading:
 
 @dataclass(frozen=True)
 class OwnRows:
-    """Rows in this project's schema, what their answers are like, and what the user is told."""
+    """Rows in this project's schema, what their answers are like, and what the user is told.
+
+    train: ids of the rows that the file says are for training; None where it says nothing of parts.
+    """
 
     rows: list[dict[str, Any]]
     like: str
     told: list[str]
+    train: frozenset[str] | None = None
 
 
 def own_rows(path: Path, name: str, like: str, how: Reading) -> OwnRows:
@@ -62,19 +75,32 @@ def own_rows(path: Path, name: str, like: str, how: Reading) -> OwnRows:
     words = read_labels(how.labels)
     table = read_table(path, encoding=how.encoding, sheet=how.sheet)
     columns, told = find_columns(path, table, how.columns)
-    told = [*table.told, *told]
-    targets = [in_words(as_text(raw.get(columns.target)), words) for raw in table.rows]
+    parts, more = parts_of(path, table, columns, bool(how.columns.get("split")))
+    if not parts:
+        columns = replace(columns, split="")
+    told = [*table.told, *told, *more]
+    picked = _picked(table.rows, columns)
+    told += picked.told
+    targets = [in_words(target, words) for target in picked.targets]
     if not like:
         like = shape_of(targets)
         told.append(f"answers look like --like {like}")
     places = [_where(path, place) for place in table.places]
     rows: dict[str, dict[str, Any]] = {}
     faults = _repeated_ids(path, columns, table.rows, table.places)
+    train = set[str]()
     twice = 0
-    for raw, target, place, where in zip(table.rows, targets, table.places, places, strict=True):
+    for raw, target, offered, place, where, part in zip(
+        table.rows, targets, picked.offered, table.places, places, parts or [""] * len(places),
+        strict=True,
+    ):  # fmt: skip
+        if parts and not part:
+            continue
         row = _row(raw, columns, target, f"{name}-{int(place.split()[-1]):04d}", like)
+        if offered and isinstance(row["input"], str):
+            row["input"] += f"\nOptions: {offered}"
         found = [_in_column(fault, columns) for fault in row_faults(row)]
-        found = found or _missing_mentions(row) or _unnamed(row, words)
+        found = found or _missing_mentions(row) or _several(row, like) or _unnamed(row, words)
         first = rows.get(row["input"]) if isinstance(row["input"], str) else None
         if not found and first:
             twice += 1
@@ -82,14 +108,81 @@ def own_rows(path: Path, name: str, like: str, how: Reading) -> OwnRows:
                 found = ["the same input as above with another target. Keep one of them."]
         faults += [f"{where}: {fault}" for fault in found]
         if not found:
-            rows.setdefault(row["input"], row)
-    if not faults and len(rows) < LEAST:
-        faults.append(f"{path}: {len(rows)} rows, expected {LEAST} or more (50 tell something).")
+            kept = rows.setdefault(row["input"], row)
+            if part == "train" and kept is row:
+                train.add(row["id"])
+    if not faults:
+        faults = [f"{path}: {fault}" for fault in _as_a_whole(rows, like, train, bool(parts))]
     if faults:
         raise UserErrors(few(path, faults))
     if twice:
         told.append(f"{twice} rows whose input stands twice are taken once")
-    return OwnRows(list(rows.values()), like, told + _labelled(rows.values(), like, words))
+    told += _labelled(rows.values(), like, words)
+    return OwnRows(list(rows.values()), like, told, frozenset(train) if parts else None)
+
+
+@dataclass(frozen=True)
+class _Picked:
+    """Answers as texts; what each row lets choose from, where it is to be shown; what is told."""
+
+    targets: list[Any]
+    offered: list[str]
+    told: list[str]
+
+
+def _picked(rows: Sequence[Mapping[str, Any]], columns: Columns) -> _Picked:
+    """The answers; where they are places among the row's choices, the texts that stand there.
+
+    Choices that differ from row to row are shown with the question.
+    """
+    targets = [as_text(row.get(columns.target)) for row in rows]
+    plain = _Picked(targets, [""] * len(rows), [])
+    if not columns.choices or not rows:
+        return plain
+    found = [
+        chosen(target, row.get(columns.choices)) for target, row in zip(targets, rows, strict=True)
+    ]
+    if any(place is None for _, place in found):
+        return plain  # a column that happens to have this name, or answers of another kind
+    answers = [texts[place] for texts, place in found if place is not None]
+    offered = ["; ".join(texts) for texts, _ in found]
+    told = [
+        f"answers are what '{columns.target}' picks from '{columns.choices}' ({targets[0]} is "
+        f"'{answers[0]:.40}')"
+    ]
+    if len(set(offered)) == 1:
+        return _Picked(answers, plain.offered, told)
+    told.append(f"'{columns.choices}' differ from row to row and are shown with the question")
+    return _Picked(answers, offered, told)
+
+
+def _as_a_whole(
+    rows: Mapping[str, Mapping[str, Any]], like: str, train: Collection[str], parted: bool
+) -> list[str]:
+    """Faults of rows that are sound one by one."""
+    if len(rows) < LEAST:
+        return [f"{len(rows)} rows, expected {LEAST} or more (50 tell something)."]
+    if parted and (left := len(rows) - len(train)) < LEAST:
+        return [f"{left} rows to test, expected {LEAST} or more; --split none parts them anew."]
+    if like not in _ONE_OF:
+        return []
+    spelt: dict[str, set[str]] = defaultdict(set)
+    for row in rows.values():
+        for label in _labels_of(row, like):
+            spelt[" ".join(label.casefold().split())].add(label)
+    faults = [
+        f"labels {', '.join(map(repr, sorted(labels)))} differ in case or spaces alone. Give them "
+        f"one word: --labels {','.join(f'{label}={name}' for label in sorted(labels))}"
+        for name, labels in spelt.items()
+        if len(labels) > 1
+    ]
+    if like != "multilabel" and len(spelt) == 1:
+        (only,) = spelt
+        faults.append(
+            f"all {len(rows)} rows have the one label '{only}', so there is nothing to tell apart. "
+            "Name another column with --target, or the shape of the answers with --like."
+        )
+    return faults
 
 
 def shape_of(targets: Sequence[Any]) -> str:
@@ -154,6 +247,8 @@ def _row(
         target = [part.strip() for part in target.split(";") if part.strip()] or target.strip()
     if like in ("ner", "multilabel") and target in ("", [], ["None"], "None"):
         target = ["None"]
+    if like not in _LISTS and isinstance(target, list) and len(target) == 1:
+        (target,) = target
     if isinstance(target, str):
         target = target.strip()
     kept = {key: _sound(value) for key, value in raw.items() if key not in columns.used}
@@ -200,6 +295,16 @@ def _missing_mentions(row: Mapping[str, Any]) -> list[str]:
     return [
         f"target is {row['target']!s:.80}, expected 'mention <Type>' for each, with mentions that "
         "stand in the input, in its order."
+    ]
+
+
+def _several(row: Mapping[str, Any], like: str) -> list[str]:
+    """Several labels where there is one to name."""
+    if like not in ("classification", "relation") or not isinstance(row["target"], list):
+        return []
+    return [
+        f"target is a list of {len(row['target'])}, expected one label. Where several may hold: "
+        "--like multilabel."
     ]
 
 

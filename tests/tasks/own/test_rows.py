@@ -12,6 +12,7 @@ from harness.errors import UserError, UserErrors
 from tasks.own.columns import NAMES
 from tasks.own.rows import OwnRows, Reading, own_rows, shape_of
 from tasks.rows import row_faults
+from tasks.scaffold import suite_files
 
 QUIET = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -151,3 +152,110 @@ def test_whatever_rows_hold_they_are_sound_rows_or_faults(tmp_path, odd, like):
     assert all(not row_faults(row) for row in own.rows)
     assert len({row["id"] for row in own.rows}) == len(own.rows)
     json.loads(json.dumps(own.rows, allow_nan=False))
+
+
+@QUIET
+@given(
+    st.sampled_from(["split", "Subset", "partition "]),
+    st.sampled_from(["train", "Training"]),
+    st.sampled_from(["test", "EVAL"]),
+    st.integers(2, 10),
+)
+def test_the_files_own_parts_are_kept(tmp_path, column, train, test, count):
+    rows = rows_of()
+    more = [{"input": f"Is {n} odd?", "target": "no"} for n in range(count)]
+    parted = [{**row, column: test} for row in rows] + [{**row, column: train} for row in more]
+    found = made(tmp_path, parted)
+    ids = {row["input"]: row["id"] for row in found.rows}
+    assert found.train == {ids[row["input"]] for row in more}
+    assert any(told.startswith("parts by column") for told in found.told)
+    assert all(column not in row["meta"] for row in found.rows)
+    assert made(tmp_path, parted, split="none").train is None
+
+
+def test_validation_rows_are_tested_only_where_there_are_no_test_rows(tmp_path):
+    rows = rows_of(split=lambda n: "dev")
+    more = [{"input": f"Is {n} odd?", "target": "no", "split": "train"} for n in range(3)]
+    found = made(tmp_path, [*rows, *more])
+    assert found.train is not None
+    assert (len(found.rows), len(found.train)) == (15, 3)
+    tested = [{"input": f"Is {n} big?", "target": "yes", "split": "test"} for n in range(11)]
+    found = made(tmp_path, [*rows, *more, *tested])
+    assert {row["input"] for row in found.rows} == {row["input"] for row in [*more, *tested]}
+    assert "validation rows are left out" in "".join(found.told)
+
+
+def test_a_column_named_split_that_names_no_parts_is_an_ordinary_one(tmp_path):
+    rows = rows_of(split=lambda n: f"hair {n}")
+    found = made(tmp_path, rows)
+    assert found.train is None
+    assert found.rows[0]["meta"]["split"] == "hair 0"
+    with pytest.raises(UserErrors, match=r"column 'split' \(--split\): found 'hair 0', expected"):
+        made(tmp_path, rows, split="split")
+    with pytest.raises(UserErrors, match="2 rows to test, expected 10 or more"):
+        made(tmp_path, rows_of(split=lambda n: "train" if n > 1 else "test"))
+
+
+def test_the_parts_of_the_file_are_those_of_the_suite(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    rows = rows_of(split=lambda n: "train" if n < 2 else "test")
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    files, _ = suite_files("t", "", path)
+    train, test = (
+        [json.loads(line)["input"] for line in files[f"data/t/{part}.jsonl"].splitlines()]
+        for part in ("train", "test")
+    )
+    assert train == [row["input"] for row in rows[:2]]
+    assert test == [row["input"] for row in rows[2:]]
+    assert "the file's own parts" in files["t.card.toml"]
+
+
+@QUIET
+@given(
+    st.lists(st.text("abcd", min_size=1), min_size=2, max_size=5, unique=True),
+    st.sampled_from(["number", "letter", "text", "label"]),
+    st.booleans(),
+)
+def test_an_answer_that_is_a_place_among_the_choices_is_the_text_there(
+    tmp_path, choices, how, varied
+):
+    rows, wanted = [], []
+    for n in range(12):
+        texts = [f"{text}{n}" for text in choices] if varied else [f"{text}!" for text in choices]
+        at = n % len(texts)
+        offered = {"text": texts, "label": [f"({k})" for k in range(len(texts))]}
+        answer = {"number": at, "letter": "ABCDE"[at], "text": texts[at], "label": f"({at})"}[how]
+        shown = offered if how == "label" else texts
+        rows.append({"question": f"Which {n}?", "choices": shown, "answer": answer})
+        wanted.append((texts[at], f"Which {n}?\nOptions: {'; '.join(texts)}"))
+    found = made(tmp_path, rows, like="long")
+    assert [row["target"] for row in found.rows] == [text for text, _ in wanted]
+    questions = [asked if varied else asked.partition("\n")[0] for _, asked in wanted]
+    assert [row["input"] for row in found.rows] == questions
+    assert any("picks from 'choices'" in told for told in found.told)
+
+
+def test_answers_that_are_no_places_leave_the_choices_alone(tmp_path):
+    rows = rows_of(options=lambda n: ["a", "b"])
+    found = made(tmp_path, rows)
+    assert {row["target"] for row in found.rows} == {"yes", "no"}
+    assert found.rows[0]["meta"]["options"] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (("Yes", "yes", "NO", "no"), r"labels 'Yes', 'yes' differ .* --labels Yes=yes,yes=yes"),
+        (("a  b", "a b", "c"), r"labels 'a  b', 'a b' differ in case or spaces alone"),
+        (("yes",), "all 12 rows have the one label 'yes', so there is nothing to tell apart"),
+        ((["a", "b"], ["a"]), "target is a list of 2, expected one label.*--like multilabel"),
+    ],
+)
+def test_labels_that_cannot_be_told_apart_are_refused(tmp_path, values, message):
+    with pytest.raises(UserErrors, match=message):
+        made(tmp_path, rows_of(values=values))
+
+
+def test_labels_that_differ_in_case_alone_get_one_word(tmp_path):
+    found = made(tmp_path, rows_of(values=("Yes", "yes", "NO", "no")), labels="yes=yes,no=no")
+    assert {row["target"] for row in found.rows} == {"yes", "no"}
