@@ -39,6 +39,7 @@ from specializers.corpus.sources import input_files, read_documents, versioned
 
 _PARTS = ".parts"
 BLOCK = 2_000  # documents: a second or two of work, lost at most
+_MOST_SKIPPED = 50  # percent; of a file that is unreadable throughout, little would be left
 _WORTH_A_PROCESS = 16 << 20  # bytes of input
 _OURS = {MANIFEST, LAYOUT, OFFSETS, PASSAGES}
 
@@ -218,10 +219,9 @@ def _refuse_bad(faults: Sequence[str], bad: int, rows: int, wanted: Wanted) -> N
     told = [*faults[:MOST_FAULTS]]
     told += [f"... and {bad - len(told)} more."] if bad > len(told) else []
     share = 100 * bad / rows
-    told.append(
-        f"{bad} of the {rows} rows read cannot be used ({share:.2g} %). Mend them, or go on "
-        f"without them: --skip-bad {max(0.1, share * 1.1):.2g}%"
-    )
+    most = max(0.1, share * 1.1)
+    way = f", or go on without them: --skip-bad {most:.2g}%" if most < _MOST_SKIPPED else "."
+    told.append(f"{bad} of the {rows} rows read cannot be used ({share:.3g} %). Mend them{way}")
     raise UserErrors(told)
 
 

@@ -155,9 +155,7 @@ class Fields:
             return Bad(place, f"'{self.id}' must be an id, found {row.get(self.id)!r}.")
         texts = {}
         for what, key in (("text", self.text), ("title", self.title)):
-            value = row.get(key, "" if key != self.text else None)
-            if isinstance(value, list) and all(isinstance(part, str) for part in value):
-                value = "\n\n".join(value)
+            value = _in_one(row.get(key, "" if key != self.text else None))
             if value is None and (key in row or what == "title"):
                 value = ""
             if not isinstance(value, str):
@@ -178,6 +176,14 @@ class Fields:
             place=place,
             meta={key: kept for key in row if key not in used and (kept := _kept(row[key]))},
         )
+
+
+def _in_one(value: Any) -> Any:
+    """A text; of parts, as CORD-19 and S2ORC write them, one below the other; else the value."""
+    parts = value if isinstance(value, list) else [value]
+    held = [part.get("text") if isinstance(part, Mapping) else part for part in parts]
+    texts = [text for text in held if isinstance(text, str)]
+    return "\n\n".join(texts) if len(texts) == len(parts) else value
 
 
 def _name(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from specializers.corpus.pages import Found, read_html, read_markdown, read_pdf,
 from specializers.corpus.papers import read_nbib
 from specializers.corpus.pubmed import read_xml
 from specializers.corpus.tables import TABLES, read_rows
-from specializers.corpus.unpack import Advance, kind_of, silent
+from specializers.corpus.unpack import Advance, kind_of, open_input, silent
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,25 @@ SOURCES = {
     ".pdf": CorpusReader(read_pdf),
 }
 KINDS = (*TABLES, *SOURCES)
+_BEGINNING = 200  # bytes, by which a text is told from PubMed's export
+
+
+# PubMed's "Save citations" in its own format ends in .txt; blank lines and a mark may come first.
+_NBIB = re.compile(rb"(?:\xef\xbb\xbf)?\s*PMID- ?\d+\s*\r?\n")
 
 
 def versioned(path: Path) -> bool:
     """Whether a later document of an id takes an earlier one's place."""
-    source = SOURCES.get(kind_of(path))
-    return source is not None and source.versioned
+    return kind_of(path) in SOURCES and _source(path).versioned
+
+
+def _source(path: Path) -> CorpusReader:
+    kind = kind_of(path)
+    if kind == ".txt":
+        with open_input(path) as file:
+            if _NBIB.match(file.read(_BEGINNING)):
+                kind = ".nbib"
+    return SOURCES[kind]
 
 
 def read_documents(
@@ -59,7 +73,7 @@ def read_documents(
     """
     if kind_of(path) in TABLES:
         return _of_table(path, fields, advance, say)
-    return SOURCES[kind_of(path)].read(path, advance)
+    return _source(path).read(path, advance)
 
 
 def _of_table(

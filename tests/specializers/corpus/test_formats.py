@@ -18,7 +18,7 @@ from harness.progress import NullProgress
 from specializers.corpus.build import Wanted, build_corpus
 from specializers.corpus.cut import Bad, Document
 from specializers.corpus.fields import Fields, parse_where
-from specializers.corpus.sources import read_documents
+from specializers.corpus.sources import read_documents, versioned
 from tests.specializers.corpus.test_sources import DOCTYPE, article
 
 FRAME = pandas.DataFrame(
@@ -193,6 +193,19 @@ def test_papers_are_read(tmp_path: Path) -> None:
     one, two = read(nbib)
     assert (one.id, one.title, one.text, two.id) == ("5", "On mint and tea.", "It helps.", "6")
     assert one.meta == {"year": 2020, "journal": "J. Herbs", "mesh": ["Mentha"]}
+    for name, before in (
+        ("pubmed-mint-set.txt", b""),
+        ("b.txt", b"\xef\xbb\xbf\r\n"),
+        ("c.txt", b"\n\n"),
+    ):
+        renamed = tmp_path / name
+        renamed.write_bytes(before + nbib.read_bytes())
+        assert [(d.id, d.text) for d in read(renamed)] == [("5", "It helps."), ("6", "B.")]
+        assert versioned(renamed)
+    prose = tmp_path / "prose.txt"
+    prose.write_text("PMID- 5 is what a record of PubMed begins with.\n")
+    assert [d.id for d in read(prose)] == ["prose.txt:1"]
+    assert not versioned(prose)
     headings = "<MeshHeadingList><MeshHeading><DescriptorName>Mentha</DescriptorName></MeshHeading>"
     year = "<JournalIssue><PubDate><Year>2011</Year></PubDate></JournalIssue>"
     content = article("1", "T", "<AbstractText>A.</AbstractText>")
@@ -284,3 +297,22 @@ def test_blocks_on_several_cores_give_the_same_corpus(
         files = ("passages.jsonl", "offsets.npy", "layout.json", "manifest.json")
         made[name] = [(tmp_path / name / file).read_bytes() for file in files]
     assert made["one"] == made["more"]
+
+
+def test_a_text_in_parts_is_one_text(tmp_path: Path) -> None:
+    bodies = {
+        "list": ["One.", "Two."],
+        "sections": [{"section": "A", "text": "One."}, {"section": "B", "text": "Two."}],
+        "object": {"text": "One.\n\nTwo.", "annotations": {}},
+    }
+    for name, body in bodies.items():
+        path = tmp_path / f"{name}.jsonl"
+        path.write_text(json.dumps({"id": "1", "body_text": body}) + "\n")
+        assert [(d.id, d.text) for d in read(path)] == [("1", "One.\nTwo.")]
+    path.write_text(json.dumps({"id": "1", "body_text": []}) + "\n")
+    assert [d.text for d in read(path)] == [""]
+    for body in ({"body": "One."}, [1, "One."], [{"text": 1}]):
+        path.write_text(json.dumps({"id": "1", "body_text": body}) + "\n")
+        (bad,) = read_documents(path, Fields())
+        assert isinstance(bad, Bad)
+        assert "'body_text' must be a text" in bad.why
