@@ -2,6 +2,7 @@
 
 __all__ = [
     "artifact",
+    "fields",
     "files",
     "gguf",
     "limits",

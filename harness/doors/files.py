@@ -8,40 +8,46 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import stat
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from harness.doors import limits
 from harness.doors.text import plain
 from harness.errors import UserError
 
-# A string, and its end if it has one.
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*("?)', re.DOTALL)
-_BRACKETS = re.compile(rb"[][{}]")
 _ANEW = "Get it anew from who gave it."
+
+
+def open_plain(path: Path) -> BinaryIO:
+    """An ordinary file, open for reading.
+
+    A pipe would be waited for without end, a device has none.
+
+    Raises:
+        UserError: it is no ordinary file.
+        OSError: it cannot be read.
+    """
+    # Opened without waiting: a pipe that nobody writes to opens at once.
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise UserError(f"{plain(path)}: is no ordinary file; expected one. Remove it.")
+    return os.fdopen(handle, "rb")
 
 
 def read_bytes(path: Path, most: int) -> bytes:
     """The bytes of an ordinary file.
 
-    A pipe would be waited for without end, a device has none.
-
     Raises:
         UserError: it is no ordinary file, or longer than `most`.
         OSError: it cannot be read.
     """
-    # Opened without waiting: a pipe that nobody writes to opens at once.
-    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
-    with os.fdopen(handle, "rb") as file:
-        found = os.fstat(handle)
-        if not stat.S_ISREG(found.st_mode):
-            raise UserError(f"{plain(path)}: is no ordinary file; expected one. Remove it.")
+    with open_plain(path) as file:
         # Room is made for what is asked, so no more is asked than is there.
-        data = file.read(min(found.st_size, most) + 1)
+        data = file.read(min(os.fstat(file.fileno()).st_size, most) + 1)
     if len(data) > most:
         raise UserError(
             f"{plain(path)}: longer than {most:,} bytes, the bound of such a file "
@@ -84,51 +90,6 @@ def _too_deep(deepest: int) -> ValueError:
     return ValueError(f"nested deeper than {deepest}")
 
 
-def is_deep(path: Path, deepest: int = limits.DEPTH) -> bool:
-    """Whether a file of JSON or JSON lines is nested deeper, by its brackets, read line by line.
-
-    For files that another library parses, which may end the process over one. It may begin
-    anew with any line or take the file as one text; both are counted.
-    """
-    anew, whole = _Depth(), _Depth()
-    with path.open("rb") as file:
-        while line := file.readline(limits.LINE_BYTES):
-            anew.quoted = False
-            if not (whole.quoted or whole.open or anew.open) and _is_json(
-                line, deepest
-            ):  # nearly every line of real rows
-                continue
-            if max(anew.add(line), whole.add(line)) > deepest:
-                return True
-    return False
-
-
-def _is_json(line: bytes, deepest: int) -> bool:
-    try:
-        parse_json(line, deepest=deepest)
-    except ValueError:
-        return False
-    return True
-
-
-class _Depth:
-    """How many brackets are `open`, outside of strings; `quoted`: the next line begins in one."""
-
-    def __init__(self) -> None:
-        self.quoted, self.open = False, 0
-
-    def add(self, line: bytes) -> int:
-        """The most that are open at once within a line."""
-        text = b'"' + line if self.quoted else line
-        ends = _STRING.findall(text)
-        self.quoted = bool(ends) and ends[-1] == b""
-        most = self.open
-        for sign in _BRACKETS.findall(_STRING.sub(b"", text)):
-            self.open = max(0, self.open + (1 if sign in b"[{" else -1))
-            most = max(most, self.open)
-        return most
-
-
 def read_json(path: Path, most: int = limits.CONFIG_BYTES, *, mend: str = _ANEW) -> Any:
     """The value of a JSON file.
 
@@ -160,7 +121,7 @@ def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
         ValueError: a line is no JSON object, or too long or too deep; the message names
             file and line.
     """
-    with path.open("rb") as file:
+    with open_plain(path) as file:
         number = 0
         while line := file.readline(limits.LINE_BYTES + 1):
             number += 1
@@ -176,6 +137,25 @@ def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
             if not isinstance(row, dict):
                 raise ValueError(f"{path}:{number}: expected an object, found {type(row).__name__}")
             yield row
+
+
+def are_rows(path: Path) -> bool:
+    """Whether a file is JSON lines of objects, or one JSON text of them, within bounds.
+
+    For files that another library parses: it may end the process over others.
+    """
+    try:
+        for _ in read_jsonl(path):
+            pass
+    except ValueError:
+        try:
+            rows = parse_json(read_bytes(path, limits.TABLE_BYTES))
+        except ValueError:
+            return False
+        return isinstance(rows, dict) or (
+            isinstance(rows, list) and all(isinstance(row, dict | str) for row in rows)
+        )
+    return True
 
 
 def parse_toml(text: str) -> dict[str, Any]:

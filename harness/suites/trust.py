@@ -13,11 +13,11 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Collection, Iterator, Mapping
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from harness.doors import limits
-from harness.doors.files import is_deep
+from harness.doors.files import are_rows
 from harness.doors.paths import inside
 from harness.doors.text import plain
 from harness.errors import UserError, UserErrors
@@ -234,7 +234,7 @@ def _leaving(key: str, path: Path, root: Path, loader: str = "") -> Found:
 
     Args:
         loader: what reads them of `datasets`, which unpacks a packed file to any size and
-            ends the process over deep JSON; "" for the project's own reading.
+            ends the process over JSON that is no rows; "" for the project's own reading.
     """
     name = str(path)
     if "\0" in name or "://" in name or "::" in name or re.match(r"\w+:/", name):
@@ -256,8 +256,10 @@ def _leaving(key: str, path: Path, root: Path, loader: str = "") -> Found:
                 with end.open("rb") as opened:
                     if opened.read(6).startswith(_PACKED):
                         yield key, f"the packed file {file}; unpack it"
-            if loader == "json" and end.is_file() and is_deep(end):
-                yield key, f"the file {file}, nested deeper than {limits.DEPTH}"
+            wanted = path.name if fixed != name and not re.search(r"[\[{]", path.name) else "*"
+            meant = loader == "json" and end.is_file() and fnmatch(file.name, wanted)
+            if meant and not are_rows(end):
+                yield key, f"the file {file}, which is no rows of JSON"
     except (UserError, OSError):
         yield key, f"rows outside of {root}: {name:.120}"
 

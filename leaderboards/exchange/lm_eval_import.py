@@ -62,7 +62,7 @@ def read_results(
                 found.append(_imported(run, task, cards.get(task), suite_of))
             except UserError as error:
                 refused.append(str(error))
-            except (KeyError, TypeError, ValueError, IndexError) as error:
+            except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
                 refused.append(
                     f"{run.path}: task '{task}' cannot be read ({type(error).__name__}: {error}). "
                     "Results of lm-eval 0.4.3 and newer are understood."

@@ -13,11 +13,13 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from harness.doors import limits
+from harness.doors import fields, limits
 from harness.doors.files import parse_json, read_bytes, read_jsonl
+from harness.doors.paths import check_tree
 from harness.errors import UserError, UserErrors
 from harness.files import digest
 from harness.types import Json
@@ -29,6 +31,17 @@ _SAMPLE = (
     *("doc_id", "doc", "target", "arguments", "resps", "filtered_resps", "filter", "metrics"),
     *("doc_hash", "prompt_hash", "target_hash"),
 )
+# What is read of a results file before its tasks, each of which is told of by itself.
+_TABLES = fields.mapping(fields.TABLE)
+_RESULTS: fields.Kinds = {"results": _TABLES, "configs": _TABLES, "config": fields.TABLE}
+_RESULTS_MORE: fields.Kinds = {
+    "model_name": fields.maybe(fields.WORDS),
+    "group_subtasks": fields.mapping(fields.listing(fields.WORDS, limits.KEYS)),
+    "n-samples": _TABLES,
+    "n-shot": fields.TABLE,
+    "versions": fields.TABLE,
+    "higher_is_better": _TABLES,
+}
 
 
 @dataclass(frozen=True)
@@ -68,6 +81,7 @@ def find_runs(folder: Path, name: str = "") -> list[Run]:
     Raises:
         UserErrors: no results, files that are none, or one name for several models.
     """
+    check_tree(folder)
     files = sorted(
         path
         for path in folder.rglob("*.json")
@@ -82,9 +96,8 @@ def find_runs(folder: Path, name: str = "") -> list[Run]:
     for path in files:
         try:
             results = parse_json(read_bytes(path, limits.ITEMS_BYTES))
-            missing = [key for key in ("results", "configs", "config") if key not in results]
-            if missing or not isinstance(results, dict):
-                raise ValueError(f"no '{missing[0] if missing else 'results'}'")
+            if wrong := list(islice(fields.faults("", results, _RESULTS, _RESULTS_MORE), 3)):
+                raise ValueError("; ".join(wrong))
             found.append((path, results))
         except (OSError, ValueError, TypeError) as error:
             faults.append(f"{path}: not lm-eval's results ({type(error).__name__}: {error}).")
@@ -125,10 +138,10 @@ def _source(results: Mapping[str, Any]) -> str:
 def _arguments(results: Mapping[str, Any]) -> dict[str, str]:
     """`--model_args`, which older versions keep as one text."""
     stated = results["config"].get("model_args") or {}
-    if isinstance(stated, str):
-        pairs = [part.partition("=") for part in stated.split(",") if part]
-        return {key.strip(): value.strip() for key, _, value in pairs}
-    return {str(key): str(value) for key, value in stated.items()}
+    if isinstance(stated, Mapping):
+        return {str(key): str(value) for key, value in stated.items()}
+    pairs = [part.partition("=") for part in str(stated).split(",") if part]
+    return {key.strip(): value.strip() for key, _, value in pairs}
 
 
 def _differing(all_arguments: Sequence[Mapping[str, str]]) -> list[str]:

@@ -53,7 +53,12 @@ from tests.leaderboards.records import record, store
 TIMES = int(os.environ.get("FUZZ_TIMES", "1"))
 # A machine that is busy with other tests takes its time; at night it is not.
 SECONDS, ROOM = 10 if TIMES > 1 else 60, 2**30
-FEW = {"suite folder": 15, "published folder": 40}  # by day; each takes tenths of a second
+FEW = {
+    "suite folder": 15,
+    "published folder": 40,
+    "results of lm-eval": 40,
+}  # by day; each takes tenths of a second
+LM_EVAL = Path(__file__).parents[1] / "leaderboards/exchange/lm_eval_written/0.4.13/out/tiny-b"
 DEEP = [b"[" * 100_000, b'{"a":' * 100_000, b'{"a":' * 200 + b"1" + b"}" * 200]
 BYTES = [b"", b"null", b"[]", b"7", b"\xff\xfe\x00", b"\x1b[2J\xe2\x80\xae", b"9" * 5000, *DEEP]
 NAMES = ["x.bin", "2_Dense/pytorch_model.bin", "\x1b[2J.json", "x" * 200, ".lock", "modules.json"]
@@ -194,6 +199,22 @@ def read_published(folder: Path) -> None:
     assert cli.main(["board", "check", "--out", str(folder), "--quiet"]) in (0, 1, 2)
 
 
+def make_results(folder: Path) -> None:
+    shutil.copytree(LM_EVAL, folder / "run")
+
+
+def read_lm_eval(folder: Path) -> None:
+    out = folder.parent / "imported"
+    shutil.rmtree(out, ignore_errors=True)
+    assert cli.main(["board", "import", str(folder), "--out", str(out), "--quiet"]) in (0, 1, 2)
+    assert {path.name for path in folder.parent.iterdir()} <= PLACES
+    for path in out.glob("runs/*/*"):  # what was made a record is one
+        read_record(path)
+
+
+PLACES = {"sound", "given", "outside", "imported", "cache", "rows.jsonl", "made"}
+
+
 DOORS: dict[str, tuple[Callable[[Path], None], Callable[[Path], Any]]] = {
     "record": (make_record, read_one_record),
     "artifact": (make_artifact, read_one_artifact),
@@ -204,6 +225,7 @@ DOORS: dict[str, tuple[Callable[[Path], None], Callable[[Path], Any]]] = {
     "corpus folder": (make_corpus, read_corpus),
     "suite folder": (make_suite, read_suite),
     "published folder": (make_published, read_published),
+    "results of lm-eval": (make_results, read_lm_eval),
 }
 
 
