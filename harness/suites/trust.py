@@ -252,13 +252,14 @@ def _leaving(key: str, path: Path, root: Path, loader: str = "") -> Found:
             end = inside(root, file)
             if end.exists() and not (end.is_file() or end.is_dir()):
                 yield key, f"{file}, which is no ordinary file"
-            if loader and end.is_file():
-                with end.open("rb") as opened:
-                    if opened.read(6).startswith(_PACKED):
-                        yield key, f"the packed file {file}; unpack it"
             wanted = path.name if fixed != name and not re.search(r"[\[{]", path.name) else "*"
-            meant = loader == "json" and end.is_file() and fnmatch(file.name, wanted)
-            if meant and not are_rows(end):
+            if not (loader and end.is_file()):
+                continue
+            with end.open("rb") as opened:
+                packed = opened.read(6).startswith(_PACKED)
+            if packed:
+                yield key, f"the packed file {file}; unpack it"
+            elif loader == "json" and fnmatch(file.name, wanted) and not are_rows(end):
                 yield key, f"the file {file}, which is no rows of JSON"
     except (UserError, OSError):
         yield key, f"rows outside of {root}: {name:.120}"
