@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import yaml
 
@@ -39,15 +40,20 @@ class Source:
 
 
 def result_files(
-    board: Board, cards: Mapping[str, Card], dataset: str, source: Source
+    board: Board,
+    cards: Mapping[str, Card],
+    dataset: str,
+    source: Source,
+    identities: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
 ) -> EvalResults:
     """Shares in points of 100, other values as they are, with interval and setting in the notes.
 
     Args:
+        identities: digests of weights and artifact of each row, by its label.
         dataset: OWNER/NAME of the data set for tasks that are of none on the hub; "" leaves
             those out.
     """
-    found = list(_entries(board, cards, dataset, source))
+    found = list(_entries(board, cards, dataset, source, identities))
     return EvalResults(
         tuple((name, text) for name, text in found if text),
         tuple(sorted({name for name, text in found if not text})),
@@ -55,7 +61,11 @@ def result_files(
 
 
 def _entries(
-    board: Board, cards: Mapping[str, Card], dataset: str, source: Source
+    board: Board,
+    cards: Mapping[str, Card],
+    dataset: str,
+    source: Source,
+    identities: Mapping[str, Mapping[str, str]],
 ) -> Iterator[tuple[str, str]]:
     """(file, text), or (task, "") for a task that is left out."""
     from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
@@ -71,6 +81,7 @@ def _entries(
                     continue
                 notes = f"{section.title}; {column.metric}; task version {column.version}"
                 notes += f"; n {cell.n_scored}{_interval(cell)}{cautions(cell)}"
+                notes += "".join(f"; {of} {d}" for of, d in identities.get(row.label, {}).items())
                 entry = EvalResultEntry(
                     dataset_id=hub[0],
                     task_id=column.task,

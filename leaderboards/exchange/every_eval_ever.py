@@ -38,7 +38,7 @@ def result_files(
     timestamp: int,
     organization: str,
     developers: Mapping[str, str],
-    weights: Mapping[str, str] = MappingProxyType({}),
+    identities: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
 ) -> Iterator[tuple[str, str]]:
     """Name and text of each file, in the format's own layout (`data/BOARD/DEVELOPER/MODEL/`).
 
@@ -46,7 +46,7 @@ def result_files(
         timestamp: seconds since 1970 of the export.
         organization: who ran the models.
         developers: who made them, by the model's name.
-        weights: digests of their weights, by the same.
+        identities: digests of weights and artifact of each row, by its label.
     Raises:
         jsonschema.ValidationError: a fault of this exporter.
     """
@@ -57,7 +57,7 @@ def result_files(
         for row in section.rows:
             content = _content(board, section, row, cards, timestamp, organization)
             content["model_info"] = _model(
-                row, developers.get(row.model, UNKNOWN), weights.get(row.model, "")
+                row, developers.get(row.model, UNKNOWN), identities.get(row.label, {})
             )
             if not content["evaluation_results"]:
                 continue
@@ -100,9 +100,8 @@ def _content(
     }
 
 
-def _model(row: Row, developer: str, weights: str) -> Json:
-    facts = {"base": row.base, "specializer": row.specializer, "artifact": row.artifact}
-    facts["weights"] = weights
+def _model(row: Row, developer: str, identity: Mapping[str, str]) -> Json:
+    facts = {"base": row.base, "specializer": row.specializer, **identity}
     numerics = {f"numerics_{key}": str(value) for key, value in row.numerics.items()}
     return {
         "name": row.label,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 from leaderboards.board import Board, in_points
 from leaderboards.exchange.origin import hub_dataset
@@ -25,10 +26,17 @@ _TASKS = {
 }
 
 
-def result_files(board: Board, cards: Mapping[str, Card]) -> Iterator[tuple[str, str]]:
+def result_files(
+    board: Board,
+    cards: Mapping[str, Card],
+    identities: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+) -> Iterator[tuple[str, str]]:
     """`MODEL/README.md` for each row: front matter alone, to be merged into the model's card.
 
     Shares are in points of 100, other values as they are.
+
+    Args:
+        identities: digests of weights and artifact of each row, by its label.
     """
     from huggingface_hub import EvalResult, ModelCardData
 
@@ -58,6 +66,7 @@ def result_files(board: Board, cards: Mapping[str, Card]) -> Iterator[tuple[str,
                             "unparseable": cell.n_unparseable,
                             **({"missing": cell.n - cell.n_scored} if cell.missing else {}),
                             **({"leaked": cell.leaked} if cell.leaked else {}),
+                            **identities.get(row.label, {}),
                         },
                     )
                 )

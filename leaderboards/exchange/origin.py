@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from harness.types import Record
-from leaderboards.board import Cell
+from leaderboards.board import Cell, RecordTable
 from tasks.cards import Card
 
 UNKNOWN = "unknown"
@@ -39,15 +39,19 @@ def developers(records: Iterable[Record], own: str = "") -> dict[str, str]:
     return found
 
 
-def weights(records: Iterable[Record]) -> dict[str, str]:
-    """Digest of each model's weights (of a specialised model: its base's), by its name.
-
-    A name that stands for several is left out.
-    """
-    found: dict[str, set[str]] = {}
-    for record in records:
-        found.setdefault(record.manifest["model"], set()).add(str(record.manifest["model_digest"]))
-    return {name: next(iter(held)) for name, held in found.items() if len(held) == 1}
+def identities(tables: Iterable[RecordTable]) -> dict[str, dict[str, str]]:
+    """Digests of what each row's scores are of, by its label: weights (of a specialised model
+    its base's) and artifact."""
+    found = {}
+    for table in tables:
+        for label, record in table.rows.items():
+            made = record.manifest
+            facts = {
+                "weights": made["model_digest"],
+                "artifact": made.get("make_of", made["artifact"]),
+            }
+            found[label] = {key: str(value) for key, value in facts.items() if value}
+    return found
 
 
 def cautions(cell: Cell) -> str:

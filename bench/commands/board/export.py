@@ -68,7 +68,7 @@ def _files(
 
     from leaderboards.build import build
     from leaderboards.exchange import eval_results, every_eval_ever, lm_eval_export, model_index
-    from leaderboards.exchange.origin import UNKNOWN, developers, weights
+    from leaderboards.exchange.origin import UNKNOWN, developers, identities
     from leaderboards.gather import gather, shown
 
     # Of the export, not of the runs, which carry no clock.
@@ -81,15 +81,16 @@ def _files(
     cards = workspace.cards()
     board = build(records, spec)
     refused += board.refused
+    of_rows = identities(gather(records, spec, []))
     if args.format == "model-index":
-        return model_index.result_files(board, cards)
+        return model_index.result_files(board, cards, of_rows)
     if args.format == "every-eval-ever":
         makers = developers(records, workspace.config.defaults.developer or "")
         who = args.organization or UNKNOWN
-        return every_eval_ever.result_files(board, cards, now, who, makers, weights(records))
+        return every_eval_ever.result_files(board, cards, now, who, makers, of_rows)
     date = datetime.fromtimestamp(now, UTC).isoformat().replace("+00:00", "Z")
     source = eval_results.Source(date, args.source, board.title, args.organization)
-    found = eval_results.result_files(board, cards, args.dataset, source)
+    found = eval_results.result_files(board, cards, args.dataset, source, of_rows)
     if found.left_out:
         complain(
             f"bench: left out, of no data set on the hub: {', '.join(found.left_out)}. "

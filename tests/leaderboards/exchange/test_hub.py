@@ -13,6 +13,7 @@ from huggingface_hub.repocard_data import model_index_to_eval_results
 
 import tasks
 from bench import cli
+from harness.record import job_of, place_of, write_record
 from leaderboards.build import build
 from leaderboards.exchange import eval_results, every_eval_ever, model_index
 from leaderboards.exchange.origin import developers
@@ -241,3 +242,27 @@ def test_two_suites_tasks_of_one_name_and_cautions_go_out():
     ((_, text),) = model_index.result_files(board, {})
     front = yaml.safe_load(text.removeprefix("---\n").removesuffix("---\n"))
     assert len(model_index_to_eval_results(front["model-index"])[1]) == 2
+
+
+@pytest.mark.parametrize(
+    "words", ["every-eval-ever", "model-index", "eval-results --dataset me/s", "lm-eval"]
+)
+def test_every_format_says_of_which_weights_and_artifact_a_score_is(
+    tmp_path: Path, words: str
+) -> None:
+    """Two models of one name are two rows, each with its own digests."""
+    runs, digests = tmp_path / "out/runs", ["1" * 64, "2" * 64]
+    for digest in digests:
+        base = record("m", "t", [1, 0], model_digest=digest)
+        held = {key: value for key, value in base.manifest.items() if key != "engine_report"}
+        place = place_of(runs, job_of(held), held)
+        write_record(place, held, base.items, base.summary, {})
+    made = record("selfspec-m", "t", [1, 1], model_digest=digests[0], artifact="a" * 64)
+    store(runs, made)
+    command = ["board", "export", "--out", str(tmp_path / "out"), "--to", str(tmp_path / "to")]
+    assert cli.main([*command, "--quiet", "--format", *words.split()]) == 0
+    texts = [path.read_text() for path in (tmp_path / "to").rglob("*") if path.is_file()]
+    found = [(*(d for d in digests if d in t), *("a" for _ in [1] if "a" * 64 in t)) for t in texts]
+    assert {entry for entry in found if entry} == {
+        (digests[0],), (digests[1],), (digests[0], "a")
+    }  # fmt: skip
