@@ -9,7 +9,8 @@ response store, `bench-hf` (harness.lm) without one.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import lru_cache
 from math import inf, nan
@@ -35,6 +36,9 @@ _NOTHING: dict[str, tuple[Any, ...]] = {
     "repetition_penalty": (1, None),
     "num_beams": (1, None),
     "num_return_sequences": (1, None),
+    "length_penalty": (1, None),
+    "no_repeat_ngram_size": (0, None),
+    "early_stopping": (False, None),
     "top_k": (0, -1, None),
     "min_p": (0, None),
     "typical_p": (1, None),
@@ -250,7 +254,7 @@ def decoding_of(options: dict[str, Any]) -> Decoding:
     """
     from lm_eval.models.utils import normalize_gen_kwargs
 
-    rest: dict[str, Any] = {**normalize_gen_kwargs(options, DEFAULT_MAX_TOKENS)}
+    rest: dict[str, Any] = {**normalize_gen_kwargs(_checked(options), DEFAULT_MAX_TOKENS)}
     sample, asked = rest.pop("do_sample"), float(rest.pop("temperature", 0.0))
     temperature = asked if sample else 0.0
     if sample and temperature <= 0.0:
@@ -263,7 +267,7 @@ def decoding_of(options: dict[str, Any]) -> Decoding:
         stop=tuple(stop for stop in rest.pop("until") if stop),
         temperature=temperature,
         top_p=float(rest.pop("top_p", 1.0)),
-        seed=int(rest.pop("seed", 0)),
+        seed=rest.pop("seed", 0),
     )
     for key in sorted(rest):
         greedy = temperature == 0.0 and key in _OF_SAMPLING
@@ -280,6 +284,12 @@ def decoding_of(options: dict[str, Any]) -> Decoding:
 
 
 # Key -> its type, and the least and greatest value.
+_ALWAYS: dict[str, tuple[type[int] | type[float], float, float]] = {
+    **dict.fromkeys(_BUDGETS, (int, 1, inf)),
+    "temperature": (float, 0, inf),
+    "top_p": (float, 0, 1),
+    "seed": (int, -inf, inf),
+}
 _BOUNDS: dict[str, tuple[type[int] | type[float], float, float]] = {
     "top_k": (int, 1, inf),
     "min_p": (float, 0, 1),
@@ -287,10 +297,32 @@ _BOUNDS: dict[str, tuple[type[int] | type[float], float, float]] = {
 }
 
 
+def _checked(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options with each value of the kind that it must be; null is as if it were not there."""
+    found = {key: value for key, value in options.items() if value is not None}
+    for key in found.keys() & _ALWAYS.keys():
+        value = found[key]
+        with suppress(ValueError):  # lm-eval reads numbers that are written as text
+            value = float(value) if isinstance(value, str) else value
+        found[key] = _bounded(key, value)
+    until, sample = found.get("until", []), found.get("do_sample", False)
+    if not all(isinstance(stop, str) for stop in (until if isinstance(until, list) else [until])):
+        raise UserError(
+            f"generation_kwargs.until: found {until!r:.60}; expected a text or a list of texts, "
+            "at which an answer ends. Put numbers in quotes in the task's YAML."
+        )
+    if not isinstance(sample, bool):
+        raise UserError(
+            f"generation_kwargs.do_sample: found {sample!r:.60}; expected true or false. "
+            "Correct it in the task's YAML."
+        )
+    return found
+
+
 def _bounded(key: str, value: Any) -> Any:
-    kind, least, most = _BOUNDS[key]
+    kind, least, most = (_ALWAYS | _BOUNDS)[key]
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not least <= value <= most or kind(value) != value:
+    if not number or not least <= value <= most or value == inf or kind(value) != value:
         expected = f"from {least:g} to {most:g}" if most < inf else f"of {least:g} or more"
         what = "a whole number" if kind is int else "a number"
         raise UserError(

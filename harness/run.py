@@ -21,8 +21,6 @@ from typing import Any
 from filelock import FileLock
 
 from harness.artifacts.makes import recorded
-from harness.doors import limits
-from harness.doors.timed import within
 from harness.errors import Unreachable, UserError
 from harness.identity.answers import packages, paths
 from harness.identity.task import identity_of
@@ -40,9 +38,9 @@ from harness.record import (
 )
 from harness.suites.corrections import corrections_of
 from harness.suites.items import input_of, item_ids
-from harness.suites.prompts import Asked, as_at_first, build_requests
+from harness.suites.prompts import Asked, build_requests
 from harness.suites.rewriting import rewrite_prompts
-from harness.suites.scoring import Answers, score
+from harness.suites.scoring import Answers, filter_answers, score
 from harness.suites.ways.gold import FACTS, GOLD_BPB, gold_bits, with_bits
 from harness.suites.ways.sample import weighed
 from harness.suites.ways.told import example_of, is_copied
@@ -261,12 +259,7 @@ def _respond(task: Any, lm: StoredLM) -> dict[int, list[list[list[Response]]]]:
         for instance in instances:
             given = responses[instance.doc_id][instance.idx]
             instance.resps = [as_result(kind, answer) for answer in given]
-    seconds = limits.FILTER_SECONDS * (1 + len(task.instances) / 1000)
-    with (
-        as_at_first(task),
-        within(f"task '{task.config.task}': its filters (filter_list)", seconds),
-    ):
-        task.apply_filters()
+    filter_answers(task)
     return {doc: [by_index[i] for i in sorted(by_index)] for doc, by_index in responses.items()}
 
 

@@ -26,8 +26,8 @@ from typing import Any
 
 from harness.record import Aggregation, job_of, place_of, summarise, write_record
 from harness.suites.items import input_of, item_ids
-from harness.suites.prompts import as_at_first, build_requests
-from harness.suites.scoring import score
+from harness.suites.prompts import build_requests
+from harness.suites.scoring import filter_answers, score
 from harness.suites.ways.gold import gold_answers
 from harness.types import Json, Record, Response
 
@@ -139,8 +139,7 @@ def _scored(
             given = Response("generation", text=answer, finish="eos")
             instance.resps = [answer]
         responses[instance.doc_id].append([[given]])
-    with as_at_first(task):
-        task.apply_filters()
+    filter_answers(task)
     scored = score(task, responses, asked, {}, {})
     # What was asked is what the models were asked, in their chat form.
     theirs = {item["id"]: item for item in record.items}

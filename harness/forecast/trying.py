@@ -12,8 +12,8 @@ from typing import Any
 
 from harness.errors import UserError
 from harness.lm import as_result, decoding_of
-from harness.suites.prompts import as_at_first, build_requests
-from harness.suites.scoring import score
+from harness.suites.prompts import build_requests
+from harness.suites.scoring import filter_answers, score
 from harness.types import Response
 
 ITEMS = 50  # so many items are tried
@@ -33,8 +33,7 @@ def faults(task: Any) -> list[str]:
         try:
             asked = build_requests(task, 0, ITEMS)
             answers = _answered(task, gold=what == "gold")
-            with as_at_first(task):
-                task.apply_filters()
+            filter_answers(task)
             scored = score(task, answers, asked, {}, {})
         except UserError as error:
             said = str(error).removeprefix(f"task '{name}', ").removeprefix(f"task '{name}': ")

@@ -52,6 +52,9 @@ def correct(task: Any) -> None:
     own = callable(getattr(task.config, "process_results", None))
     if not own and _drop_empty_regexes(task):
         found.append("empty_regexes")
+    until = (task.config.generation_kwargs or {}).get("until")
+    if "" in (until if isinstance(until, list) else [until]):
+        found.append("empty_stop")
     metrics = set(getattr(task, "_metric_fn_list", {}))
     several = bool(getattr(task, "multiple_target", 0))
     kind = task.OUTPUT_TYPE if several and not own else ""

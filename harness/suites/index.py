@@ -17,7 +17,7 @@ from harness.errors import UserError, UserErrors, did_you_mean
 from harness.suites.corrections import any_first_row, correct
 from harness.suites.exam_data import MissingData, load_own, told_together
 from harness.suites.named.catalogue import WITHIN, Catalogue, TaskPlace
-from harness.suites.named.faults import where, why_not
+from harness.suites.named.faults import check, where, why_not
 from harness.suites.named.groups import Member
 from harness.suites.prompts import as_at_first, ask_items_of, begin, demonstrations, prepare
 from harness.suites.reading import Reading, read_task
@@ -266,6 +266,7 @@ class SuiteIndex(Catalogue):
             else:
                 task = self._build(manager, place, reading, metadata)
             prepare(task)
+        check(name, task)
         correct(task)
         ask_items_of(split, name, task)
         if getattr(task, "UNSAFE_CODE", False):

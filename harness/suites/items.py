@@ -15,8 +15,15 @@ OWN_COLUMNS = frozenset({"id", "input", "target", "gold", "labels", "document", 
 
 
 def is_own(doc: Mapping[str, Any]) -> bool:
-    """Whether a row has this project's schema."""
-    return isinstance(doc, Mapping) and doc.keys() >= OWN_COLUMNS
+    """Whether a row has this project's schema: its columns, with what belongs in them."""
+    if not isinstance(doc, Mapping) or not doc.keys() >= OWN_COLUMNS:
+        return False
+    texts = (doc["input"], doc["document"], *_parts(doc["target"]), *_parts(doc["labels"]))
+    return all(isinstance(one, str) for one in texts)
+
+
+def _parts(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list) else [None]
 
 
 def item_ids(docs: Sequence[Mapping[str, Any]]) -> list[str]:

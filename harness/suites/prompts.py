@@ -24,6 +24,8 @@ from harness.suites.ways.sample import BY_LABEL, sample
 # lm-eval's own (`--seed 0,1234,1234,1234`): Python's, numpy's, the sampler's.
 PYTHON_SEED, NUMPY_SEED, SAMPLER_SEED = 0, 1234, 1234
 _START = "bench_start"
+# Where the second part of a request comes from, by the kind of task.
+_ANSWER = {"multiple_choice": "doc_to_choice", "loglikelihood": "doc_to_target"}
 
 
 @dataclass(frozen=True)
@@ -188,22 +190,34 @@ def build_requests(
         limit: so many items only, chosen by `ways.sample`; 0 is all.
         chat_template: (messages, add_generation_prompt) -> text; None asks in plain text.
         places: of exactly these items; None goes by `limit`.
+    Raises:
+        UserError: a prompt cannot be built of a row.
     """
     kept = _Template(chat_template) if chat_template else None
     turns = bool(getattr(getattr(task, "bench_wording", None), "turns", True))
     begin(task, draw)
     chosen = sample(list(task.eval_docs), limit) if places is None else None
     places = chosen if places is None else places
-    with as_at_first(task), _only(task, places):
-        task.build_all_requests(
-            limit=limit or None,
-            rank=0,
-            world_size=1,
-            apply_chat_template=kept is not None,
-            fewshot_as_multiturn=kept is not None and turns,
-            chat_template=kept,
-            tokenizer_name=tokenizer_name,
-        )
+    try:
+        with as_at_first(task), _only(task, places):
+            task.build_all_requests(
+                limit=limit or None,
+                rank=0,
+                world_size=1,
+                apply_chat_template=kept is not None,
+                fewshot_as_multiturn=kept is not None and turns,
+                chat_template=kept,
+                tokenizer_name=tokenizer_name,
+            )
+    except UserError:
+        raise
+    except Exception as error:  # the suite's functions and its rows
+        raise UserError(
+            f"task '{task.config.task}': its prompts cannot be built ({type(error).__name__}: "
+            f"{error!s:.200}). Correct its doc_to_text, doc_to_choice and doc_to_target, or the "
+            "rows that they read; 'bench validate' tries them."
+        ) from error
+    _check_texts(task)
     asked: dict[int, list[str]] = {}
     for instance in sorted(task.instances, key=lambda one: one.idx):
         prompt = str(instance.args[0])
@@ -215,6 +229,18 @@ def build_requests(
     shown = dict(zip(order, getattr(sampler, "shown", ()), strict=False))
     replaced = getattr(sampler, "replaced", 0)
     return Asked(digests, shown, replaced, BY_LABEL if chosen is not None else "")
+
+
+def _check_texts(task: Any) -> None:
+    """What is asked of a model is text: lm-eval hands on whatever the suite's keys give."""
+    for instance in task.instances:
+        keys = "doc_to_text", _ANSWER.get(task.OUTPUT_TYPE, "")
+        for key, part in zip(keys, instance.args, strict=False):
+            if not isinstance(part, str) and not (isinstance(part, dict) and not key):
+                raise UserError(
+                    f"task '{task.config.task}': {key}: found {part!r:.60} for item "
+                    f"{instance.doc_id}; expected a text. Correct it in the task's YAML."
+                )
 
 
 @contextmanager

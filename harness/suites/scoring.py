@@ -85,7 +85,7 @@ def score(
                     label = metric_label(metric, name)
                     if metric not in named and isinstance(plain(value), list):
                         continue  # counts, of which nobody said how they are put together
-                    values[label] = plain(value)
+                    values[label] = _stated(plain(value))
                     _of(task, metrics, label, metric).raw.append(value)
             status = unscored or ("unparseable" if values.get("unparseable") else "ok")
             rows.append(
@@ -104,6 +104,26 @@ def score(
         return _aggregated(
             rows, metrics, card.get("units") or {}, card.get("lower_is_better") or ()
         )
+
+
+def filter_answers(task: Any) -> None:
+    """Take what every request was answered through the task's filters.
+
+    Raises:
+        UserError: one of them fails, or does not come to an end.
+    """
+    told = f"task '{task.config.task}': its filters (filter_list)"
+    seconds = limits.FILTER_SECONDS * (1 + len(task.instances) / 1000)
+    try:
+        with as_at_first(task), within(told, seconds):
+            task.apply_filters()
+    except UserError:
+        raise
+    except Exception as error:  # patterns and functions of the suite
+        raise UserError(
+            f"{told} fail with {type(error).__name__}: {error!s:.200}. Mend them; 'bench "
+            "validate' tries them before anything is asked."
+        ) from error
 
 
 def results_of(task: Any, instances: Sequence[Any], name: str, item: str) -> Mapping[str, Any]:
@@ -246,6 +266,13 @@ def _response(response: Response) -> Json:
     if response.reasoning is not None:
         row |= {"reasoning": response.reasoning, "reasoning_tokens": response.reasoning_tokens}
     return row | ({"error": response.error} if response.status != "ok" else {})
+
+
+def _stated(value: Any) -> Any:
+    """A value as a record holds it: what is no number is null; lm-eval's functions see it still."""
+    if isinstance(value, list):
+        return [_stated(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def plain(value: Any) -> Any:

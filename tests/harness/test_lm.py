@@ -93,6 +93,7 @@ def test_equal_sampled_requests_get_other_seeds_and_greedy_ones_one_answer():
         ({"max_tokens": "7"}, Decoding(7)),
         ({"do_sample": False, "temperature": 0.7}, Decoding(256)),
         ({"temperature": 0.7}, Decoding(256, temperature=0.7)),
+        ({"until": None, "max_gen_toks": "5", "temperature": "0"}, Decoding(5)),
         (
             {"do_sample": True, "temperature": 0.7, "top_p": 0.9, "seed": 5},
             Decoding(256, (), 0.7, 0.9, 5),
@@ -111,6 +112,14 @@ def test_generation_options_are_normalised_as_lm_evals_backend_does(options, exp
         ({"num_beams": 4, "top_k": 5}, "unknown num_beams; expected until"),
         ({"do_sample": True, "temperature": 1.0, "top_k": 2.5}, "top_k"),
         ({"do_sample": True}, "no temperature above 0"),
+        ({"do_sample": "false"}, r"do_sample: found 'false'; expected true or false"),
+        ({"until": [3]}, r"until: found \[3\]; expected a text"),
+        ({"until": 3}, "until: found 3; expected a text"),
+        ({"max_gen_toks": 0}, "max_gen_toks: found 0; expected a whole number of 1 or more"),
+        ({"max_new_tokens": "many"}, "max_new_tokens: found 'many'; expected a whole number"),
+        ({"temperature": -1}, "temperature: found -1; expected a number of 0 or more"),
+        ({"top_p": 2}, "top_p: found 2; expected a number from 0 to 1"),
+        ({"seed": "x"}, "seed: found 'x'; expected a whole number"),
     ],
 )
 def test_generation_options_that_cannot_be_kept_are_refused(options, message):

@@ -81,6 +81,11 @@ def tabled(items): return {"n": len(items)}
 def longest(resps, docs): return [max(r, key=len) for r in resps]
 def every(resps, docs): return [list(r) for r in resps]
 def kinds_of(doc, results): return {"kinds": len(set(results[0]))}
+def even(data): return data.filter(lambda d: d["n"] % 2 == 0)
+def shown(data): return data.map(lambda d: {**d, "q": "shown " + d["q"]})
+def holes(doc, results): return {"part": float("nan") if doc["n"] == 1 else 0.5}
+def at_times(doc, results): return {"one": 1.0} if doc["n"] % 2 else {"one": 0.0, "two": 2.0}
+def both(references, predictions, **kwargs): return {"one": 1.0, "two": float(len(predictions[0]))}
 def overlap(references, predictions, **kwargs):
     a, b = set(references[0]), set(predictions[0])
     return len(a & b) / max(len(a | b), 1)
@@ -119,6 +124,7 @@ def _features() -> Iterator[Feature]:
               doc_to_text="{{q | regex_replace('[aeiou]', '_')}}:")  # fmt: skip
     yield one("prompt over the window", asked, "text", doc_to_text="{{q * 80}}:")
     yield one("process_docs", every, "docs", process_docs=F("docs"))
+    yield one("process_docs that filters", every, "docs", process_docs=F("even"))
     yield one("validation split", every, "splits", test_split=None, validation_split="test")
     yield one("task_alias", every, "alias", task_alias="another name")
     yield one("tag", every, "tag", tag=["parity_tag"])
@@ -146,6 +152,13 @@ def _features() -> Iterator[Feature]:
         num_fewshot=2,
         fewshot_config={"fewshot_delimiter": "\n##\n", "target_delimiter": " => "},
     )
+    yield one("fewshot process_docs", asked, "shots", num_fewshot=2,
+              fewshot_config={"split": "train", "process_docs": F("shown")})  # fmt: skip
+    yield one("fewshot samples in the YAML", "choice", "shots", num_fewshot=1, fewshot_config={
+        "samples": [{"q": q, "choices": ["x", "y", "z"], "label": 1, "n": 1, "golds": [1],
+                     "answer": "y"} for q in ("one", "two")]})  # fmt: skip
+    yield one("fewshot doc_to_choice", "choice", "shots", num_fewshot=2, fewshot_config={
+        "doc_to_choice": ["p", "q", "r"], "doc_to_target": "{{label}}"})  # fmt: skip
     yield one("fewshot_delimiter", asked, "shots", num_fewshot=2, fewshot_delimiter="\n---\n")
     yield one("shots from the tested split", asked, "shots", num_fewshot=2, fewshot_split="test")
     yield Feature("an item among its own demonstrations", asked,
@@ -160,6 +173,9 @@ def _features() -> Iterator[Feature]:
     yield one("doc_to_choice template", "choice", "choices",
               doc_to_choice="{{[choices[0], choices[1], 'other']}}")  # fmt: skip
     yield one("doc_to_choice function", "choice", "choices", doc_to_choice=F("choices"))
+    yield one("multiple inputs", "choice", "choices text gold shots", doc_to_text="{{label}}",
+              doc_to_choice="{{[q ~ ' so', q ~ ' no', q ~ ' ha']}}",
+              doc_to_target="{{answer}}")  # fmt: skip
     yield one("doc_to_target function", "choice", "gold", doc_to_target=F("label"))
     yield one("doc_to_target text", "choice", "gold", doc_to_target="{{choices[label]}}")
     yield one("doc_to_target number", "choice", "gold", doc_to_target=1)
@@ -203,6 +219,12 @@ def _features() -> Iterator[Feature]:
     yield one("process_results arrays", "choice", "metrics", process_results=F("arrays"),
               metric_list=[_metric("spread", aggregation=F("spread"), **pair)])  # fmt: skip
     # metrics of texts
+    yield one("process_results with NaN", "write", "metrics", process_results=F("holes"),
+              metric_list=[_metric("part", aggregation="nanmean", **pair)])  # fmt: skip
+    yield one("values of some items", "write", "metrics", process_results=F("at_times"),
+              metric_list=[_mean("one"), _mean("two")])  # fmt: skip
+    yield one("metric function of two values", "write", "metrics", metric_list=[
+        {"metric": F("both"), "aggregation": "mean", "higher_is_better": True}])  # fmt: skip
     yield one("value not in metric_list", "write", "metrics", process_results=F("results"),
               metric_list=[_mean("hit")])  # fmt: skip
     for name in ("ignore_case", "ignore_punctuation", "ignore_numbers"):
@@ -234,6 +256,14 @@ def _features() -> Iterator[Feature]:
     yield one("filter regex", "write", "filters", filter_list=[_filter("word", regex, FIRST)])
     yield one("two filters", "write", "filters", filter_list=[
         _filter("whole", FIRST), _filter("word", regex, FIRST)])  # fmt: skip
+    yield one("filter regex with fallback", "write", "filters", filter_list=[
+        _filter("strict", {**regex, "regex_pattern": "#### ([0-9]+)", "fallback": "none"}, FIRST),
+        _filter("flexible", {**regex, "regex_pattern": "([a-z])|([0-9])", "group_select": -1},
+                FIRST)])  # fmt: skip
+    yield one("filter regex_pos", "write", "filters", filter_list=[
+        _filter("p", {"function": "regex_pos", "regex_pattern": "([a-z])"}, FIRST)])  # fmt: skip
+    yield one("majority_vote over choices", "choice", "filters", repeats=3, filter_list=[
+        _filter("vote", {"function": "majority_vote"}, FIRST)])  # fmt: skip
     yield one("filter remove_whitespace", "write", "filters",
               filter_list=[_filter("bare", {"function": "remove_whitespace"}, FIRST)])  # fmt: skip
     yield one("filter lowercase", "write", "filters",
@@ -261,6 +291,12 @@ def _features() -> Iterator[Feature]:
     yield one("greedy with top_k", "write", "writing", generation_kwargs={
         **wait, "do_sample": False, "top_k": 5})  # fmt: skip
     sampled = {**wait, "do_sample": True, "temperature": 0.7}
+    yield one("no beams", "write", "writing", generation_kwargs={
+        **wait, "num_beams": 1, "length_penalty": 1.0, "no_repeat_ngram_size": 0})  # fmt: skip
+    yield one("numbers as text", "write", "writing", generation_kwargs={
+        "until": "e", "max_gen_toks": "5", "temperature": "0"})  # fmt: skip
+    yield Feature("an empty stop", "write", {"generation_kwargs": {**wait, "until": ["", "e"]}},
+                  "writing", corrected="empty_stop")  # fmt: skip
     yield one("repetition_penalty", "write", "writing", generation_kwargs={
         **wait, "repetition_penalty": 1.7})  # fmt: skip
     yield one("sampled with top_k", "write", "writing", generation_kwargs={
@@ -289,6 +325,24 @@ def _features() -> Iterator[Feature]:
                   refused="no_such")  # fmt: skip
     yield Feature("undefined template variable", "choice", {"doc_to_text": "{{nothing}}"}, "none",
                   refused="nothing")  # fmt: skip
+    for name, kind, keys, told in (
+        ("unknown metric", "write", {"metric_list": [_metric("no_such")]}, "no metric 'no_such'"),
+        ("unknown aggregation", "choice", {"metric_list": [
+            _metric("acc", aggregation="no_such", higher_is_better=True)]},
+         "the aggregation of 'acc'"),
+        ("no metric", "write", {"metric_list": []}, "metric_list: found none"),
+        ("no filter", "write", {"filter_list": []}, "filter_list: found none"),
+        ("a pattern that is none", "write", {"filter_list": [
+            _filter("x", {"function": "regex", "regex_pattern": "(("}, FIRST)]}, "unterminated"),
+        ("repeats 0", "write", {"repeats": 0}, "repeats: found 0"),
+        ("until a number", "write", {"generation_kwargs": {**wait, "until": [3]}},
+         "until: found [3]"),
+        ("do_sample a text", "write", {"generation_kwargs": {**wait, "do_sample": "no"}},
+         "do_sample: found 'no'"),
+        ("several texts to score", "score", {"doc_to_target": "answers"}, "expected a text"),
+        ("doc_to_image", "write", {"doc_to_image": "q"}, "in text alone"),
+    ):  # fmt: skip
+        yield Feature(name, kind, keys, "none", refused=told)
     yield Feature("more shots than rows", "choice", {"num_fewshot": 99}, "none", refused="99 shots")
     yield Feature("no such split", "choice", {"test_split": "nowhere"}, "none", refused="nowhere")
     yield Feature("aggregation gives a table", "write", {

@@ -15,6 +15,10 @@ from harness.errors import UserError
 from harness.suites.reading import Reading, read_task
 
 _MOST = 5  # faults told of one file
+_UNKNOWN = (
+    "lm-eval knows no metric {} (of the hub's package 'evaluate' none is fetched); expected one "
+    "of its own with its aggregation, or a function of the suite."
+)
 _SPLITS = ("training_split", "validation_split", "test_split", "fewshot_split")
 
 
@@ -39,6 +43,8 @@ def why_not(name: str, yaml: Path | None, reading: Reading | None, error: Except
             f"{plain(yaml)}: {key}: found {plain(repr(config[key]))}, which is no split of the "
             f"task's rows. Correct it, or name the file in dataset_kwargs.data_files."
         ]
+    if isinstance(error, KeyError) and error.args == (None,) and (one := _metric(config)):
+        return [f"{plain(yaml)}: metric_list: {_UNKNOWN.format(plain(repr(one)))}"]
     return [
         f"{plain(yaml)}: task '{name}' cannot be built ({type(error).__name__}: {plain(said)}). "
         "Correct its keys as lm-eval's task guide has them; docs/suites.md shows a suite."
@@ -46,7 +52,47 @@ def why_not(name: str, yaml: Path | None, reading: Reading | None, error: Except
 
 
 def _split(config: Mapping[str, Any], error: KeyError) -> str:
-    return next((key for key in _SPLITS if config.get(key) in error.args), "")
+    return next((key for key in _SPLITS if config.get(key) and config[key] in error.args), "")
+
+
+def _metric(config: Mapping[str, Any]) -> str:
+    """The first metric that lm-eval has no aggregation of."""
+    from lm_eval.api.registry import get_metric_aggregation
+
+    entries = config.get("metric_list") or ()
+    names = [e.get("metric") for e in entries if isinstance(e, Mapping) and "aggregation" not in e]
+    texts = [one for one in names if isinstance(one, str)]
+    return next((one for one in texts if get_metric_aggregation(one) is None), "")
+
+
+def check(name: str, task: Any) -> None:
+    """What lm-eval would end with, or pass over, when every answer is there.
+
+    Raises:
+        UserError: the first such key.
+    """
+    config = task.config
+    repeats, own = config.repeats, config.process_results is not None
+    unknown = [key for key, function in task._metric_fn_list.items() if function is None]
+    without = [key for key, function in task.aggregation().items() if function is None]
+    told = ""
+    if getattr(task, "MULTIMODAL", False):
+        told = "doc_to_image, doc_to_audio: bench asks models in text alone; expected none of them."
+    elif not isinstance(repeats, int) or repeats < 1:
+        told = f"repeats: found {repeats!r:.60}; expected a whole number of 1 or more."
+    elif unknown and not own:
+        told = f"metric_list: {_UNKNOWN.format(plain(repr(unknown[0])))}"
+    elif without:
+        told = (
+            f"metric_list: the aggregation of {plain(repr(without[0]))} is none that lm-eval has; "
+            "expected mean, median, nanmean, ..., or a function of the suite."
+        )
+    elif not own and not task._metric_fn_list:
+        told = "metric_list: found none; expected one metric or more, or process_results."
+    elif config.filter_list is not None and not config.filter_list:
+        told = "filter_list: found none, so nothing would be scored; expected one, or no such key."
+    if told:
+        raise UserError(f"task '{name}': {told} Correct it in the task's YAML.")
 
 
 def faulty_rows(config: Mapping[str, Any]) -> Iterator[str]:
