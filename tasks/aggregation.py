@@ -82,6 +82,16 @@ AGGREGATIONS: dict[str, Callable[[Sequence[object]], float]] = {
 }
 
 
+# Aggregation -> how many numbers an item has; None where it depends on the task's labels.
+WIDTHS: dict[str, int | None] = {
+    "mean": 1,
+    "mean_score": 1,
+    "micro_f1": 3,
+    "macro_f1": 2,
+    "macro_f1_counts": None,
+}
+
+
 def _at_least_one(values: Sequence[object]) -> None:
     if not values:
         raise ValueError("no scored items to aggregate")

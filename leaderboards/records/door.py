@@ -14,17 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from harness.types import UNSCORED, Record
-from tasks.aggregation import AGGREGATIONS
-
-# Aggregation -> how many numbers an item has; None where it depends on the task's labels.
-_WIDTHS: dict[str, int | None] = {
-    "mean": 1,
-    "mean_score": 1,
-    "micro_f1": 3,
-    "macro_f1": 2,
-    "macro_f1_counts": None,
-}
-assert set(_WIDTHS) == set(AGGREGATIONS)
+from tasks.aggregation import WIDTHS
 
 
 def file_of(record: Record, name: str = "items.jsonl") -> str:
@@ -93,9 +83,9 @@ def _faults(record: Record, metric: str, usual: int | None) -> Iterator[str]:
 
 def _unfit_value(value: Any, aggregation: str, usual: int | None) -> str:
     """What was expected in the place of a value that does not fit; "" for one that does."""
-    if aggregation not in _WIDTHS:
+    if aggregation not in WIDTHS:
         return ""  # shown as the record states it
-    width = _WIDTHS[aggregation]
+    width = WIDTHS[aggregation]
     if width == 1:
         return "" if _number(value) else "a finite number"
     size = width or usual or 3

@@ -55,6 +55,8 @@ def test_the_notebook_runs(project: Path) -> None:
     import nbformat
 
     notebook = nbformat.read(DOCS / "notebook.ipynb", as_version=4)
+    shown = "from bench.workspace import default_workspace\ndefault_workspace().progress"
+    notebook.cells.append(nbformat.v4.new_code_cell(shown))
     nbclient.NotebookClient(
         notebook, timeout=800, kernel_name="python3", resources={"metadata": {"path": str(project)}}
     ).execute()
@@ -65,3 +67,9 @@ def test_the_notebook_runs(project: Path) -> None:
     streams = "".join(o["text"] for o in outputs if o["output_type"] == "stream")
     assert "generic-gemma3-270m" in streams
     assert "100%|" not in streams  # no library's own progress bar
+    # Lines that are rewritten, where a log would get one after the other.
+    assert "NotebookProgress" in outputs[-1]["data"]["text/plain"]
+    assert not re.search(r" s left\)| in \d+ s$", streams, re.M)
+    bars = [text for text in html if "<progress" in text]
+    assert all(text.count("<progress") == 1 for text in bars)
+    print(len(bars), "steps of over a second")

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.aggregation import AGGREGATIONS
-from tasks.resample import aggregate_resampled
+from tasks.aggregation import AGGREGATIONS, WIDTHS
+from tasks.resample import HALVES, aggregate_resampled
 
 COUNT = st.integers(0, 3)
 ROW = {
@@ -17,9 +17,9 @@ ROW = {
 
 
 def test_every_aggregation_has_its_resampled_form():
-    assert set(ROW) == set(AGGREGATIONS)
+    assert set(ROW) == set(AGGREGATIONS) == set(WIDTHS) == set(HALVES)
     for name in AGGREGATIONS:
-        width = {"micro_f1": 3, "macro_f1": 2, "macro_f1_counts": 3}.get(name, 1)
+        width = WIDTHS[name] or 3
         assert aggregate_resampled(name, np.zeros((2, width)), np.ones((5, 2))).shape == (5,)
 
 
