@@ -28,8 +28,9 @@ from leaderboards.spec import BoardSpec
 from leaderboards.stats.opened import bounds_of
 from leaderboards.stats.resampling import interval
 from leaderboards.stats.scores import documents_of, resample, score_of
-from leaderboards.stats.sheet import PairedItems, paired_views, sheet
+from leaderboards.stats.sheet import PairedItems, mask_of, paired_views, sheet
 from leaderboards.text.escape import escaped
+from leaderboards.text.marks import LEAKED
 from tasks.aggregation import AGGREGATIONS
 
 Verdict = Literal["fell", "rose", "same", "not comparable", "missing", "new"]
@@ -49,6 +50,7 @@ class GateFinding:
     """One model on one task: before and now, on the items both have.
 
     `n` counts those items; `prompts` how many of them a specializer asked in other words.
+    `leaked` says of how many of them the model was made, before, now, and either.
     `reason` says why there is no comparison, or what else should be known.
     """
 
@@ -64,6 +66,7 @@ class GateFinding:
     prompts: int = 0
     reason: str = ""
     unit: Unit = "share"
+    leaked: tuple[int, int, int] = (0, 0, 0)
 
 
 def compare_with(
@@ -129,14 +132,17 @@ def _finding(
         verdict = "fell"
     elif (found.low if sign > 0 else -found.high) > epsilon:
         verdict = "rose"
-    unanswered = _unanswered(table, spec.missing)
-    if unanswered and verdict != "fell":
+    unanswered, all_leaked = _unanswered(table, spec.missing), _all_leaked(table)
+    if all_leaked or (unanswered and verdict != "fell"):
         verdict = "not comparable"
+    mask = mask_of(views[0])
+    old, new = (table.answers[side].leaked & mask for side in sides)
     return GateFinding(
         *place, verdict, metric, values[1], values[0], found, n,
         prompts=_other_prompts(sides["before"], sides["now"]),
-        reason="; ".join(filter(None, [unanswered, _beside(sides, n)])),
+        reason="; ".join(filter(None, [all_leaked, unanswered, _beside(sides, n)])),
         unit=unit,
+        leaked=(int(old.sum()), int(new.sum()), int((old | new).sum())),
     )  # fmt: skip
 
 
@@ -155,6 +161,17 @@ def _unanswered(table: PairedItems, most: float) -> str:
         if missing > most * n:
             told.append(f"{missing} of {n} answers are missing {when}, more than {100 * most:g} %")
     return "; ".join(told)
+
+
+def _all_leaked(table: PairedItems) -> str:
+    """Which side was made from every item, and so has no score; "" if none was."""
+    for when, side in (("in the baseline", "before"), ("now", "now")):
+        answers = table.answers[side]
+        if answers.asked.any() and not (answers.asked & ~answers.leaked).any():
+            return (
+                f"all {int(answers.asked.sum())} items are in what the model was made from {when}"
+            )
+    return ""
 
 
 def _missing(place: Place, pairs: Sequence[Against]) -> str:
@@ -260,14 +277,16 @@ def summary(findings: Sequence[GateFinding], epsilon: float, baseline: str) -> s
     order = ("fell", "not comparable", "missing", "rose", "same", "new")
     for found in sorted(findings, key=lambda f: order.index(f.verdict)):
         lines.append("| " + " | ".join(_line(found)) + " |")
+    if any(map(any, (found.leaked for found in findings))):
+        lines += ["", f"{LEAKED} so many of the items are in what the model was made from."]
     return "\n".join(lines) + "\n"
 
 
 def _line(found: GateFinding) -> list[str]:
-    gap = ""
+    gap, signs = "", [f"{LEAKED}{count}" if count else "" for count in found.leaked]
     if found.difference is not None and found.now is not None and found.before is not None:
         value = points(found.now - found.before, sign=True, unit=found.unit)
-        gap = f"{value} {limits(found.difference, sign=True, unit=found.unit)}"
+        gap = f"{value}{signs[2]} {limits(found.difference, sign=True, unit=found.unit)}"
     words = [found.verdict if found.verdict != "fell" else "**fell**", escaped(found.reason)]
     if found.prompts:
         words.append(f"{found.prompts} prompts differ from the baseline's")
@@ -276,8 +295,8 @@ def _line(found: GateFinding) -> list[str]:
         escaped(found.model),
         escaped(task),
         str(found.shots),
-        points(found.before, unit=found.unit) if found.before is not None else "",
-        points(found.now, unit=found.unit) if found.now is not None else "",
+        points(found.before, unit=found.unit) + signs[0] if found.before is not None else "",
+        points(found.now, unit=found.unit) + signs[1] if found.now is not None else "",
         gap,
         str(found.n) if found.n else "",
         "; ".join(word for word in words if word),

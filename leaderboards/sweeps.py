@@ -25,6 +25,7 @@ from leaderboards.pages.plots import Curve
 from leaderboards.shown import NOTHING, limits, points, task_name
 from leaderboards.spec import BoardSpec
 from leaderboards.text.grids import difference
+from leaderboards.text.marks import LEAKED, MISSING, marks
 
 FORMAT = 1
 AVERAGE = "average"
@@ -32,7 +33,11 @@ AVERAGE = "average"
 
 @dataclass(frozen=True)
 class Score:
-    """A point on one curve, 0..1; the difference is to the base on the same items."""
+    """A point on one curve, 0..1; the difference is to the base on the same items.
+
+    `missing` is the share of answers that failed or were refused, `leaked` how many items were
+    found in what the model was made from, `signs` what a board puts beside the score.
+    """
 
     score: float
     low: float | None
@@ -40,6 +45,9 @@ class Score:
     difference: Difference | None
     n: int
     n_unparseable: int
+    missing: float = 0.0
+    leaked: int = 0
+    signs: str = ""
 
 
 @dataclass(frozen=True)
@@ -194,7 +202,10 @@ def _scores(row: Row, section: Section) -> dict[str, Score]:
 def _score(entry: Average | Cell, score: float, n: int, unparseable: int) -> Score:
     span = entry.interval
     low, high = (span.low, span.high) if span else (None, None)
-    return Score(score, low, high, entry.difference, n, unparseable)
+    return Score(
+        score, low, high, entry.difference, n, unparseable, entry.missing, entry.leaked,
+        marks(entry),
+    )  # fmt: skip
 
 
 def notes(sweep: Sweep) -> list[str]:
@@ -205,6 +216,19 @@ def notes(sweep: Sweep) -> list[str]:
         if sweep.split == "train"
         else []
     )
+    every = [sweep.base_scores, *(point.scores for point in sweep.points)]
+    scores = [score for one in every for score in one.values()]
+    if any(score.missing for score in scores):
+        told.append(
+            f"{MISSING} that share of the answers is missing (failed or refused calls): scored on "
+            "the others."
+        )
+    gaps = [score.difference for score in scores if score.difference]
+    if any(score.leaked for score in scores) or any(gap.leaks for gap in gaps):
+        told.append(
+            f"{LEAKED} so many items were found in what the model was made from (of a difference: "
+            "in what either of the two was)."
+        )
     same: dict[str, list[Point]] = {}
     for point in sweep.points:
         if point.data:
@@ -261,6 +285,7 @@ def as_json(sweeps: Sequence[Sweep], facts: Json) -> Json:
 def _rounded(score: Score) -> Json:
     content = asdict(score)
     gap = content.pop("difference")
+    del content["signs"]
     content = {key: _six(value) for key, value in content.items()}
     if gap is not None:
         span, drawn = gap["interval"], gap["simultaneous"]
@@ -271,6 +296,7 @@ def _rounded(score: Score) -> Json:
             "simultaneous_low": _six(drawn["low"]),
             "simultaneous_high": _six(drawn["high"]),
             "p_holm": _six(gap["p_holm"]),
+            **({"leaks": gap["leaks"]} if gap["leaks"] else {}),
             **({"lower_is_better": True} if gap["lower_is_better"] else {}),
         }
     return content
@@ -284,7 +310,8 @@ def _six(value: Any) -> Any:
 _CSV = (
     "shots", "parameter", "value", "examples", "curve", "score", "low", "high",
     "difference", "difference_low", "difference_high", "difference_simultaneous_low",
-    "difference_simultaneous_high", "p_holm", "n", "n_unparseable",
+    "difference_simultaneous_high", "p_holm", "n", "n_unparseable", "missing", "leaked",
+    "paired_leaked",
 )  # fmt: skip
 
 
@@ -309,7 +336,9 @@ def as_csv(sweeps: Sequence[Sweep]) -> str:
             numbers = [gap.get(key, "") for key in _GAP]
             head = [sweep.shots, sweep.parameter, value, examples, name]
             spans = ["" if row[key] is None else row[key] for key in ("score", "low", "high")]
-            writer.writerow([*head, *spans, *numbers, row["n"], row["n_unparseable"]])
+            counts = [row[key] for key in ("n", "n_unparseable", "missing", "leaked")]
+            leaks = score.difference.leaks if score.difference else ""
+            writer.writerow([*head, *spans, *numbers, *counts, leaks])
     return text.getvalue()
 
 
@@ -342,7 +371,10 @@ def render_terminal(sweep: Sweep) -> Table:
         for name in shown:
             score = scores.get(name)
             cells += (
-                [f"{points(score.score)} {_span(score)}".strip(), difference(score.difference)]
+                [
+                    f"{points(score.score)}{score.signs} {_span(score)}".strip(),
+                    difference(score.difference),
+                ]
                 if score
                 else [NOTHING, NOTHING]
             )

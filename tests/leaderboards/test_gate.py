@@ -283,3 +283,28 @@ def test_a_limited_run_beside_a_whole_one_is_no_other_comparison():
     whole, cut = under("float32", GOOD), under("float32", GOOD[:5], limit=5)
     found = {f.model: f.verdict for f in compare([whole], [cut, whole])}
     assert found == {"tiny (limit 0)": "same", "tiny (limit 5)": "new"}
+
+
+def test_leaked_items_are_on_both_columns_and_the_difference():
+    def leaking(values, places):
+        rows = [item(i, v, flags=["leaked"] * (i in places)) for i, v in enumerate(values)]
+        return record_of("tiny", "one", rows)
+
+    sides = [leaking(GOOD, {0, 1})], [leaking(SLIGHTLY, {1, 2, 3})]
+    (found,) = compare(*sides)
+    assert (found.verdict, found.leaked) == ("same", (2, 3, 4))
+    text = summary([found], 0.01, "b")
+    assert "| 90.0‡2 | 87.5‡3 | −2.5‡4 [" in text
+    assert "‡ so many of the items are in what the model was made from." in text
+    plain = summary(
+        compare([record("tiny", "one", GOOD)], [record("tiny", "one", GOOD)]), 0.01, "b"
+    )
+    assert "‡" not in plain
+
+
+def test_a_task_of_which_all_items_leaked_is_not_compared():
+    rows = [item(i, v, flags=["leaked"]) for i, v in enumerate(GOOD)]
+    (found,) = compare([record("tiny", "one", GOOD)], [record_of("tiny", "one", rows)])
+    assert found.verdict == "not comparable"
+    assert "all 40 items are in what the model was made from now" in found.reason
+    assert failed([found]) == [found]

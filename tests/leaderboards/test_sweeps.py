@@ -19,7 +19,7 @@ from leaderboards.sweeps import (
     sweep_of,
     write_sweep,
 )
-from tests.leaderboards.records import record
+from tests.leaderboards.records import item, record, record_of
 
 TASKS = ("one", "two")
 
@@ -137,3 +137,24 @@ def test_a_task_of_two_suites_is_two_curves_and_a_base_of_two_dtypes_is_the_comp
     assert set(sweep.points[0].scores) == {"average", "x/one", "y/one"}
     plain = [sum(r.items[i]["metrics"]["accuracy"] for i in range(40)) / 40 for r in base[:2]]
     assert [sweep.base_scores[name].score for name in sweep.tasks] == plain
+
+
+def test_leaked_items_and_missing_answers_are_on_the_numbers_and_told():
+    base = [record("tiny", "one", [None, 1, 0, 1] * 5)]
+    rows = [item(i, 1, flags=["leaked"] * (i < 3)) for i in range(20)]
+    points = [(25.0, manifest(25, "d"), [record_of("selfspec-tiny", "one", rows)])]
+    (sweep,) = sweep_of("study", "examples", points, base)
+    score = sweep.points[0].scores["one"]
+    assert (score.leaked, score.signs) == (3, "‡3")
+    # Two of the leaked items were answered by the base as well.
+    assert score.difference.leaks == 2
+    assert sweep.base_scores["one"].missing == 0.25
+    text = StringIO()
+    Console(file=text, width=140, color_system=None).print(render_terminal(sweep))
+    assert "100.0‡3 [" in text.getvalue()
+    assert "66.7†25.0% [" in text.getvalue()
+    assert [note[0] for note in notes(sweep)] == ["†", "‡"]
+    told = as_json([sweep], {})["sections"][0]["points"][0]["scores"]["one"]
+    assert (told["leaked"], told["difference"]["leaks"]) == (3, 2)
+    (_, line) = csv.DictReader(io.StringIO(as_csv([sweep])))
+    assert (line["missing"], line["leaked"], line["paired_leaked"]) == ("0.0", "3", "2")
