@@ -13,6 +13,7 @@ choice ranked first is known.
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -156,11 +157,11 @@ def _config(record: Record) -> Json:
 
 def _output_type(record: Record) -> str:
     """Whether answers were written, or ranked or scored by likelihood."""
-    item = record.items[0]
-    if any("finish" in response for response in item["responses"]):
+    item: Mapping[str, Any] = record.items[0] if record.items else {"responses": []}
+    if not any("loglikelihood" in response for response in item["responses"]):
         return "generate_until"
     # A rolling score's answer is the sum itself (harness.run).
-    total = sum(response["loglikelihood"] or 0.0 for response in item["responses"])
+    total = sum(response.get("loglikelihood") or 0.0 for response in item["responses"])
     rolling = item.get("answer") == f"{total:.6f}"
     return "loglikelihood_rolling" if rolling else "multiple_choice"
 
@@ -179,8 +180,8 @@ def _samples(record: Record) -> Iterator[Json]:
         target = ", ".join(map(str, item.get("target", ())))
         answers = [_response(response, kind) for response in item["responses"]]
         arguments: Json = {f"gen_args_{place}": {} for place in range(len(answers))}
-        if kind == "multiple_choice" and "answer" in item:
-            ranked = [response["loglikelihood"] for response in item["responses"]]
+        ranked = [_likelihood(response) for response in item["responses"]]
+        if kind == "multiple_choice" and "answer" in item and ranked:
             first = arguments[f"gen_args_{ranked.index(max(ranked))}"]
             first |= {"arg_0": "", "arg_1": f" {item['answer']}"}
         for filtered, values in by_filter.items():
@@ -208,8 +209,14 @@ def _response(response: Mapping[str, Any], kind: str) -> Any:
     if kind == "generate_until":
         return response.get("text", "")
     if kind == "loglikelihood_rolling":
-        return str(response["loglikelihood"])
-    return [str(response["loglikelihood"]), str(response["greedy"])]
+        return str(_likelihood(response))
+    return [str(_likelihood(response)), str(response.get("greedy"))]
+
+
+def _likelihood(response: Mapping[str, Any]) -> float:
+    """A failed call has none, and is ranked last."""
+    value = response.get("loglikelihood")
+    return -math.inf if value is None else value
 
 
 def _hash(doc: Json) -> str:

@@ -54,10 +54,10 @@ def _tabular(grid: Grid) -> list[str]:
 
 def _row(cells: tuple[str, ...], *, bold: bool = False) -> str:
     shown = [_escaped(cell) for cell in cells]
-    shown = [rf"\textbf{{{cell}}}" if bold and cell else cell for cell in shown]
+    marked = [rf"\textbf{{{part}}}" if bold and part else part for part in shown]
     # A cell that begins with "[" would be read as the line break's own argument.
-    shown = [f"{{}}{cell}" if cell.startswith("[") else cell for cell in shown]
-    return " & ".join(shown) + r" \\"
+    guarded = [f"{{}}{part}" if part.startswith("[") else part for part in marked]
+    return " & ".join(guarded) + r" \\"
 
 
 def _escaped(text: str) -> str:
@@ -66,4 +66,4 @@ def _escaped(text: str) -> str:
 
 def _comment(text: str) -> str:
     """Text on one line: a line break would end the comment."""
-    return " ".join(text.split())
+    return visible(" ".join(text.split()))

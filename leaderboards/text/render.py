@@ -186,8 +186,8 @@ def render_markdown(board: Board) -> str:
 def _markdown_table(grid: Grid) -> list[str]:
     def line(cells: tuple[str, ...], *, bold: bool = False) -> str:
         shown = [escaped(cell) for cell in cells]
-        shown = [f"**{cell}**" if bold and cell.strip() else cell for cell in shown]
-        return "| " + " | ".join(shown) + " |"
+        marked = [f"**{part}**" if bold and part.strip() else part for part in shown]
+        return "| " + " | ".join(marked) + " |"
 
     rule = "| :--- |" + " ---: |" * (len(grid.header) - 1)
     rows = [line(row, bold=number in grid.strong) for number, row in enumerate(grid.rows)]
