@@ -8,6 +8,7 @@ may see them: "no" in a thought is not the answer "no".
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 # Opening and closing marks, as chat templates and model cards have them: DeepSeek-R1, Qwen3 and
@@ -90,6 +91,69 @@ def _ends(text: str, closing: str) -> list[tuple[int, int]]:
 def opens_thoughts(prompt: str) -> bool:
     """Whether a prompt ends inside the model's thoughts."""
     return prompt.rstrip().endswith(tuple(opening for opening, _ in MARKS))
+
+
+class Thinking:
+    """Where the answer begins in a generation, found while it is written.
+
+    Args:
+        decode: token ids -> text, special tokens written out.
+        opened: the prompt ended inside the thoughts.
+    Attributes:
+        looking: they may yet begin. inside: they have begun and did not end.
+        begins: tokens before the answer.
+        carried: what of the answer stands in the last of them.
+    """
+
+    def __init__(self, decode: Callable[[Sequence[int]], str], opened: bool) -> None:
+        self.inside, self.begins, self.carried = opened, 0, ""
+        self._decode, self._opened, self.looking = decode, opened, True
+
+    def see(self, written: Sequence[int]) -> None:
+        """One token more was written; these are all of them."""
+        if not self.inside and not self.looking:
+            return
+        if not self.inside:
+            text = (self.carried + self._decode(written[self.begins :])).lstrip()
+            self.inside = _opens(text)
+            self.looking = not text or _may_open(text)
+        # A closing mark alone is no thought here: whether one was opened is known.
+        if self.inside and self._closes(written):
+            parted = part(self._decode(written[self.begins :]), opened=self._opened)
+            if parted.closed:
+                self.inside, self.begins, self.carried = False, len(written), parted.answer
+                self._opened, self.looking = False, not parted.answer.strip()
+
+    def thoughts(self, written: Sequence[int], opened: bool) -> str:
+        """The thoughts' text; `opened` as above."""
+        end = len(written) if self.inside else self.begins
+        return part(self._decode(written[:end]), opened=opened).thoughts
+
+    def _closes(self, written: Sequence[int]) -> bool:
+        tail = self._decode(written[max(self.begins, len(written) - _LONGEST) :])
+        return bool(_FINAL.search(tail)) or any(closing in tail for _, closing in MARKS)
+
+
+# Tokens that hold any closing mark: one has a byte at least.
+_LONGEST = 2 * max(len(closing.encode()) for _, closing in MARKS)
+_CHANNEL = ("<|channel|>", "<|start|>assistant<|channel|>")
+
+
+def begins_with_thoughts(text: str) -> bool:
+    """Whether a generation begins with what the model writes for itself."""
+    return _opens(text.lstrip())
+
+
+def _opens(text: str) -> bool:
+    return text.startswith(tuple(opening for opening, _ in MARKS)) or bool(_CHANNELS.match(text))
+
+
+def _may_open(text: str) -> bool:
+    """Whether a text may be the beginning of one that opens thoughts."""
+    openings = (*(opening for opening, _ in MARKS), *_CHANNEL)
+    return any(one.startswith(text) for one in openings) or (
+        text.startswith(_CHANNEL) and "<|message|>" not in text
+    )
 
 
 def _channels(text: str) -> Parted:

@@ -2,7 +2,8 @@
 
 Ends and texts are those of lm-eval's `generate_until` run one prompt at a
 time: the text is decoded without special tokens and cut at the first stop
-string; the end-of-text token ends a sequence whatever the stop strings are.
+string; the end-of-text token ends a sequence whatever the stop strings are. What a model
+writes for itself first is set apart, and no stop string ends it (`thoughts`).
 """
 
 from __future__ import annotations
@@ -11,12 +12,15 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
+from harness.engines.thoughts import Thinking, begins_with_thoughts, opens_thoughts
 from harness.engines.tokens import HFTokens
-from harness.types import Decoding, Response
+from harness.types import Decoding, Json, Response
 
 # Most probable tokens looked at first when sampling: sorting a whole vocabulary
 # at every step would cost as much as a small model's forward pass.
 NUCLEUS = 1024
+# Tokens of a prompt that tell whether it ends inside of thoughts.
+ENDING = 32
 # Why a model's logits may be NaN or infinite.
 NOT_NUMBERS = "its weights are broken, or overflow in this dtype (try --dtype float32)"
 
@@ -27,6 +31,7 @@ class Writing:
     Attributes:
         index: of the request in the job. prompt: its token ids, cut to fit.
         written: tokens drawn so far. finish: why it ended, None while it runs.
+        opened: the prompt ends inside the model's thoughts.
         error: why the model could not go on, None if it could.
     """
 
@@ -38,6 +43,7 @@ class Writing:
         decoding: Decoding,
         tokens: HFTokens,
         ends: frozenset[int],
+        room: int = 0,
     ) -> None:
         self.index = index
         self.prompt = prompt
@@ -52,6 +58,9 @@ class Writing:
         # A token writes at least one byte, and a stop of n bytes may begin and end inside one.
         self._tail = max((len(stop.encode()) for stop in self._stops), default=0) + 2
         self._random = random.Random(decoding.seed)
+        self._room = room
+        self.opened = opens_thoughts(tokens.decode_all(prompt[-ENDING:]))
+        self._thinking = Thinking(tokens.decode_all, self.opened)
 
     @property
     def length(self) -> int:
@@ -60,8 +69,13 @@ class Writing:
 
     @property
     def most(self) -> int:
-        """Tokens the continuation may have."""
-        return self._decoding.max_tokens
+        """Tokens the continuation may have, thoughts among them."""
+        return self._decoding.max_tokens + self._room
+
+    @property
+    def thinking(self) -> bool:
+        """Whether it is inside the model's thoughts, which no stop string ends."""
+        return self._thinking.inside
 
     @property
     def greedy(self) -> bool:
@@ -112,11 +126,14 @@ class Writing:
         if self.error is not None:
             return
         self.written.append(token)
+        self._thinking.see(self.written)
+        before = self.thinking or self._thinking.looking
+        answer = 0 if before else len(self.written) - self._thinking.begins
         if token in self._ends:
             self.finish = "eos"
-        elif self._stopped():
+        elif not self.thinking and self._stopped():
             self.finish = "stop"
-        elif len(self.written) >= self._decoding.max_tokens:
+        elif len(self.written) >= self.most or answer >= self._decoding.max_tokens:
             self.finish = "length"
 
     def fail(self, error: str) -> None:
@@ -124,6 +141,8 @@ class Writing:
         self.error, self.finish = error, "error"
 
     def _stopped(self) -> bool:
+        if self._thinking.begins:
+            return any(stop in self._answer() for stop in self._stops)
         tail = self.written[-self._tail :]
         texts = (self._tokens.decode(tail), self._tokens.decode_all(tail))
         return any(stop in text for stop in self._stops for text in texts)
@@ -134,9 +153,25 @@ class Writing:
         Args:
             unfinished: it ran out of tokens.
         """
-        self.written = list(written)
+        self.written, self.finish = [], None
+        self._thinking = Thinking(self._tokens.decode_all, self.opened)
         ended = bool(written) and written[-1] in self._ends
-        self.finish = "eos" if ended else "length" if unfinished else "stop"
+        if self._room or self._thinks(written):
+            # Such a program knows of no thoughts: the answer ends where it would have here.
+            for token in written:
+                if self.finish is None:
+                    self.add(token)
+        else:
+            self.written = list(written)
+        self.finish = self.finish or ("eos" if ended else "length" if unfinished else "stop")
+
+    def _thinks(self, written: Sequence[int]) -> bool:
+        return self.opened or begins_with_thoughts(self._tokens.decode_all(written))
+
+    def _answer(self) -> str:
+        """What stands after the thoughts."""
+        text = self._tokens.decode(self.written[self._thinking.begins :])
+        return (self._thinking.carried + text).lstrip()
 
     def response(self) -> Response:
         """The finished generation."""
@@ -151,12 +186,20 @@ class Writing:
                 error=self.error,
             )
         text = self._tokens.decode(self.written)
+        apart: Json = {}
+        if self.thinking or self._thinking.begins:
+            text = "" if self.thinking else self._answer()
+            thoughts = self._thinking.thoughts(self.written, self.opened)
+            if thoughts or self.thinking:
+                tokens = len(self.written) if self.thinking else self._thinking.begins
+                apart = {"reasoning": thoughts, "reasoning_tokens": tokens}
         return Response(
             kind="generation",
             text=postprocess_generated_text(text, self._stops, None),
-            finish=self.finish,  # type: ignore[arg-type]
+            finish="reasoning" if apart and not text.strip() else self.finish,  # type: ignore[arg-type]
             tokens=len(self.written),
             cut_tokens=self._cut_tokens,
+            **apart,
         )
 
 

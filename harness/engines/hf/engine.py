@@ -21,6 +21,7 @@ from harness.engines.loading import load_model
 from harness.engines.tokens import HFTokens, longest_input
 from harness.errors import UserError
 from harness.files import cache_folder
+from harness.types import Json
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,8 @@ class HFEngine:
         token_budget: tokens a pass; None chooses by device.
         path: "auto" takes the best path the architecture passes the probe for;
             "packed", "branched" and "plain" insist.
+        reasoning_tokens: tokens a model may write for itself before its answer, beside the
+            answer's own.
     """
 
     special = frozenset({"top_k", "min_p", "repetition_penalty"})
@@ -73,6 +76,7 @@ class HFEngine:
         attention: str = "sdpa",
         token_budget: int | None = None,
         path: str = "auto",
+        reasoning_tokens: int = 0,
     ) -> None:
         self.folder = folder
         self.tokens = HFTokens(folder, trust_remote_code)
@@ -90,6 +94,7 @@ class HFEngine:
         self.token_budget = token_budget
         self.trust_remote_code = trust_remote_code
         self.path = path
+        self.room = min(reasoning_tokens, self.max_length // 2)
         self._loaded: tuple[Network, Adapters] | None = None
         self._paths: dict[tuple[int, bool], str] = {}
 
@@ -105,7 +110,9 @@ class HFEngine:
     @property
     def numerics(self) -> dict[str, Any]:
         """What a response's key says about how it was computed."""
-        own = {"quantisation": self.quantisation, "attention": self.attention}
+        own: Json = {"quantisation": self.quantisation, "attention": self.attention}
+        if self.room:
+            own["reasoning_tokens"] = self.room
         return numerics("hf", self.dtype, self.device, self.max_length, own)
 
     def score(
@@ -133,7 +140,7 @@ class HFEngine:
         if len(answered) >= len(requests):
             return
         network = self._network(adapter)
-        longest = max(request.longest for request in requests)
+        longest = max(request.longest for request in requests) + (self.room if kind.writes else 0)
         job = kind(
             network,
             self.tokens,
@@ -142,6 +149,7 @@ class HFEngine:
             budget=self.token_budget,
             max_length=self.max_length,
             report=self.report,
+            room=self.room,
         )
         yield from job.run(answered)
         self._measure_memory()

@@ -49,13 +49,13 @@ class Generation(Job[GenerateRequest]):
     def most(self, index: int) -> int:
         """Tokens a request's prompt and continuation may come to."""
         request = self.requests[index]
-        return len(request.input(self.max_length)) + request.decoding.max_tokens
+        return len(request.input(self.max_length)) + request.decoding.max_tokens + self.room
 
     def _writing(self, index: int) -> Writing:
         request = self.requests[index]
         prompt = request.input(self.max_length)
         cut = len(request.prompt) - len(prompt)
-        return Writing(index, prompt, cut, request.decoding, self.tokens, self.ends)
+        return Writing(index, prompt, cut, request.decoding, self.tokens, self.ends, self.room)
 
     def calls(self, waiting: Bools) -> Iterator[Call]:
         """Each group when it is written."""

@@ -24,6 +24,7 @@ class Job(ABC, Generic[Asked]):
         path: "packed", "branched" or "plain".
         budget: tokens a pass.
         report: added to as passes are made.
+        room: tokens that thoughts may take beside an answer's.
     Attributes:
         forest: of the inputs of all that can be answered, whether or not it is: the plan of
             calls depends on the job alone.
@@ -42,10 +43,14 @@ class Job(ABC, Generic[Asked]):
         budget: int,
         max_length: int,
         report: EngineReport,
+        room: int = 0,
     ) -> None:
         self.network, self.tokens = network, tokens
         self.requests: Sequence[Asked] = requests
-        self.path, self.budget, self.max_length, self.report = path, budget, max_length, report
+        self.path, self.budget, self.report, self.room = path, budget, report, room
+        # Where something is written, thoughts take their part of the longest input.
+        self.max_length = max_length - room if self.writes else max_length
+        max_length = self.max_length
         usable = [i for i, r in enumerate(requests) if refusal(r, max_length) is None]
         self.forest = Forest(requests[i].input(max_length) for i in usable)
         self.index: Ints = np.array(usable, dtype=np.int64)[self.forest.order]

@@ -108,6 +108,7 @@ class VLLMEngine:
         quantisation: "" only; vLLM's own kinds go into `engine_args`.
         max_length: longest input in tokens; None takes the model's, less the
             one token that vLLM must always have room to write.
+        reasoning_tokens: as for `HFEngine`.
         engine_args: of vLLM's `EngineArgs`, as they are (tensor_parallel_size,
             pipeline_parallel_size, quantization, ...).
     """
@@ -122,6 +123,7 @@ class VLLMEngine:
         quantisation: str = "",
         trust_remote_code: bool = False,
         max_length: int | None = None,
+        reasoning_tokens: int = 0,
         **engine_args: Any,
     ) -> None:
         if quantisation:
@@ -139,6 +141,10 @@ class VLLMEngine:
         else:
             self.dtype = resolve_dtype(dtype, self.device)
         self._arithmetic = {k: v for k, v in sorted(engine_args.items()) if k not in RESOURCES}
+        self._room = min(reasoning_tokens, self.max_length // 2)
+        if self._room:
+            self._arithmetic["reasoning_tokens"] = self._room
+        self._thinks = False  # thoughts were seen in answers: vLLM's stop strings would cut them
         self._ends = end_tokens(self.tokens)
         self._process = VLLMProcess(
             folder,
@@ -165,7 +171,7 @@ class VLLMEngine:
         """Yield log-likelihoods as soon as the last of their tokens is in."""
         if failed := refused(requests, self.max_length, answered):
             yield failed
-        usable = dict(self._usable(requests, answered))
+        usable = dict(self._usable(requests, answered, self.max_length))
         tally = Tally(usable, self.max_length)
         order = self._sorted(list(usable), tally.inputs())
         for answers, seconds in self._answers(self._steps(tally.nodes(order), adapter)):
@@ -180,34 +186,49 @@ class VLLMEngine:
         answered: Set[int] = frozenset(),
     ) -> Iterator[Call]:
         """Yield each generation as soon as it is written."""
-        if failed := refused(requests, self.max_length, answered):
+        longest = self.max_length - self._room
+        if failed := refused(requests, longest, answered):
             yield failed
         writings: dict[int, Writing] = {}
-        for i, request in self._usable(requests, answered):
-            prompt = request.input(self.max_length)
+        for i, request in self._usable(requests, answered, longest):
+            prompt = request.input(longest)
             cut = len(request.prompt) - len(prompt)
-            writings[i] = Writing(i, prompt, cut, request.decoding, self.tokens, self._ends)
+            writings[i] = Writing(
+                i, prompt, cut, request.decoding, self.tokens, self._ends, self._room
+            )
         order = self._sorted(list(writings), [w.prompt for w in writings.values()])
-        asks = (
-            StepRequest(i, writings[i].prompt, self._sampling(requests[i]), adapter) for i in order
-        )
-        for answers, seconds in self._answers(asks):
-            self.report.seconds_decode += seconds
-            call: Call = []
-            for answer in answers:
-                writing, output = writings[answer.key], answer.output
-                writing.take(output.token_ids, output.finish_reason == "length")
-                self.report.tokens_generated += len(output.token_ids)
-                call.append((answer.key, writing.response()))
-            yield call
+        while order:
+            again: list[int] = []
+            asks = (
+                StepRequest(i, w.prompt, self._sampling(requests[i], w.opened), adapter)
+                for i, w in ((i, writings[i]) for i in order)
+            )
+            for answers, seconds in self._answers(asks):
+                self.report.seconds_decode += seconds
+                call: Call = []
+                for answer in answers:
+                    writing, output = writings[answer.key], answer.output
+                    writing.take(output.token_ids, output.finish_reason == "length")
+                    self.report.tokens_generated += len(output.token_ids)
+                    cut = writing.thinking and writing.finish == "stop"
+                    if cut and not (writing.opened or self._thinks):
+                        again.append(answer.key)  # a stop string stood in the thoughts
+                    else:
+                        call.append((answer.key, writing.response()))
+                if call:
+                    yield call
+            order, self._thinks = again, self._thinks or bool(again)
 
     def release(self) -> None:
         """End vLLM's processes, which frees all their memory; a later call starts them again."""
         self._process.end()
 
-    def _usable(self, requests: Sequence[Asked], answered: Set[int]) -> Iterator[tuple[int, Asked]]:
+    @staticmethod
+    def _usable(
+        requests: Sequence[Asked], answered: Set[int], longest: int
+    ) -> Iterator[tuple[int, Asked]]:
         for i, request in enumerate(requests):
-            if i not in answered and refusal(request, self.max_length) is None:
+            if i not in answered and refusal(request, longest) is None:
                 yield i, request
 
     def _sorted(self, indices: list[int], inputs: list[tuple[int, ...]]) -> list[int]:
@@ -241,13 +262,13 @@ class VLLMEngine:
                 )
                 yield StepRequest((node, part), node.prompt, params, adapter)
 
-    def _sampling(self, request: GenerateRequest) -> Any:
+    def _sampling(self, request: GenerateRequest, opened: bool) -> Any:
         from vllm import SamplingParams
 
         how = request.decoding
-        stops = [stop for stop in how.stop if stop]
+        stops = [] if opened or self._thinks else [stop for stop in how.stop if stop]
         return SamplingParams(
-            max_tokens=how.max_tokens,
+            max_tokens=how.max_tokens + self._room,
             temperature=how.temperature,
             top_p=how.top_p,
             seed=how.seed if how.temperature > 0 else None,
