@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -82,3 +85,78 @@ def test_a_server_that_answers_nothing_is_told_before_anything_else(run, capsys)
     assert (code, records) == (2, [])
     assert "answer without choices" in capsys.readouterr().err
     assert not any(map(of_a_task, server.bodies))
+
+
+def stopped(text):
+    """A server that cuts at the stop strings it was sent."""
+
+    def habit(body, number):
+        cuts = [text.find(stop) for stop in body.get("stop") or [] if stop in text]
+        return said(text[: min(cuts, default=None)])
+
+    return habit
+
+
+def refuses(key, value=None):
+    def habit(body, number):
+        if key in body and body[key] != value:
+            return fault(400, f"Unsupported parameter: '{key}'", param=key)
+        return said("yes\n\nand more")
+
+    return habit
+
+
+def events(body, number):
+    pieces = [{"choices": [{"delta": {"content": part}}]} for part in ("y", "es")]
+    lines = [*map(json.dumps, pieces), "[DONE]"]
+    text = "".join(f"data: {line}\n\n" for line in lines)
+    return 200, text.encode(), {"Content-Type": "text/event-stream"}
+
+
+HABITS = {
+    "answers": lambda body, n: said("yes"),
+    "answers in parts": lambda body, n: said([{"type": "text", "text": "yes"}]),
+    "answers in events": events,
+    "reasons in a field": lambda body, n: said("yes", reasoning_content=THOUGHTS),
+    "reasons between marks": stopped(f"<think>{THOUGHTS}</think>\n\nyes"),
+    "refuses `stop`": refuses("stop"),
+    "refuses `temperature`": refuses("temperature", 1),
+    "refuses `max_tokens`": refuses("max_tokens"),
+    "is overloaded every other time (529)": lambda body, n: said("yes") if n % 2 else fault(
+        529, "overloaded"),
+    "is overloaded inside a 200": lambda body, n: (200, {"error": {"message": "overloaded",
+        "code": 503}}, {}),
+    "asks to come back in a day (429)": lambda body, n: fault(429, "slow",
+        {"Retry-After": "86400"}),
+    "says that the quota is used up (429)": lambda body, n: fault(429, "no quota",
+        code="insufficient_quota"),
+    "says that no credit is left (402)": lambda body, n: fault(402, "no credit"),
+    "gives no choices": lambda body, n: (200, {"choices": []}, {}),
+    "gives a page for JSON": lambda body, n: (200, b"<html>hello</html>",
+        {"Content-Type": "text/html"}),
+    "sends requests on (307)": lambda body, n: (307, b"", {"Location": "http://127.0.0.1:9/v1"}),
+    "filters what it is asked": lambda body, n: said(None, "content_filter"),
+}  # fmt: skip
+TABLE = Path(__file__).parents[2] / "docs" / "engines.md"
+ROW = re.compile(r"^\| ([^|]+) \| (\d) \| ([^|]+) \| ([^|]+) \| (\d+|some) \|$", re.M)
+
+
+def rows():
+    return {row[0]: row[1:] for row in ROW.findall(TABLE.read_text(encoding="utf-8"))}
+
+
+def test_the_table_of_habits_is_whole():
+    assert list(rows()) == list(HABITS)
+
+
+@pytest.mark.parametrize("habit", HABITS)
+def test_a_habit_is_met_as_the_table_says(run, capsys, habit):
+    code, server, records = run(HABITS[habit])
+    items = Counter(item["status"] for record in records for item in record.items)
+    kept = ", ".join(f"{count} {status}" for status, count in sorted(items.items())) or "nothing"
+    lines = capsys.readouterr().err
+    expected, told, stored, asked = rows()[habit]
+    assert all(part in lines for part in re.findall("`([^`]+)`", told))
+    assert (code, kept) == (int(expected), stored)
+    # How often one that is away is asked hangs on pauses that are drawn.
+    assert asked == "some" or len(server.bodies) == int(asked)
