@@ -63,6 +63,7 @@ def adapter_stage(
             take(TrainParams, {**params, SEED: params.get(TRAINING_SEED, params[SEED])}),
             progress,
             trust_remote_code=spec.trust_remote_code,
+            dtype=str(base.numerics.get("dtype", "")),
         )
         note_seconds(out, "training", time.monotonic() - began)
     # Here, so that a life killed between the two leaves none behind.

@@ -21,25 +21,31 @@ def with_adapter(
     params: TrainParams,
     trust_remote_code: bool = False,
     placement: Mapping[str, Any] | None = None,
+    dtype: str = "",
 ) -> Any:
     """The base model, frozen and if asked for in 4 bits, under a fresh LoRA adapter.
 
     Args:
         placement: what puts the layers on several devices
             (`harness.engines.loading.spread`); None for the first GPU or the CPU.
+        dtype: in which the base is asked. On a CPU its frozen weights are bfloat16 where this is,
+            else float32; on a GPU they are bfloat16 where it can be. The adapter is float32.
     """
     import peft
     import torch
     from transformers import AutoModelForCausalLM
 
     gpu = torch.cuda.is_available()
-    dtype = torch.bfloat16 if gpu and torch.cuda.is_bf16_supported() else torch.float32
+    half = (
+        torch.cuda.is_bf16_supported() if gpu else dtype == "bfloat16" and not params.quantisation
+    )
+    frozen = torch.bfloat16 if half else torch.float32
     with quantisable() if params.quantisation else nullcontext():
         model = AutoModelForCausalLM.from_pretrained(
             folder,
-            dtype=dtype,
+            dtype=frozen,
             **(placement or {"device_map": {"": 0} if gpu else None}),
-            quantization_config=nf4(dtype) if params.quantisation == "nf4" else None,
+            quantization_config=nf4(frozen) if params.quantisation == "nf4" else None,
             trust_remote_code=trust_remote_code,
             use_safetensors=True,
         )

@@ -39,6 +39,7 @@ def train_in_processes(
     progress: Progress,
     *,
     trust_remote_code: bool = False,
+    dtype: str = "",
 ) -> Json:
     """`train_lora` by `count` processes; arguments and files are the same.
 
@@ -60,6 +61,7 @@ def train_in_processes(
         "out": str(out),
         "params": asdict(params),
         "trust_remote_code": trust_remote_code,
+        "dtype": dtype,
     }
     processes = _start(count)
     watchers = [threading.Thread(target=_watch, args=(p, processes)) for p in processes]

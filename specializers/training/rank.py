@@ -67,6 +67,7 @@ def main() -> int:
             progress,
             trust_remote_code=call["trust_remote_code"],
             placement=_own_gpu(rank),
+            dtype=call["dtype"],
             processes=count,
         )
     except UserError as error:

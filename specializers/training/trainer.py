@@ -44,6 +44,7 @@ def train_lora(
     *,
     trust_remote_code: bool = False,
     placement: Mapping[str, Any] | None = None,
+    dtype: str = "",
     processes: int = 1,
 ) -> Json:
     """Train an adapter over the model in `folder`.
@@ -57,7 +58,7 @@ def train_lora(
     Args:
         base_name: what the adapter's configuration names as its base.
         out: may hold checkpoints of an interrupted call with the same arguments.
-        placement: see `with_adapter`.
+        placement, dtype: see `with_adapter`.
         processes: how many call this at once, each for its share; see `train_in_processes`.
             The first of them writes the files.
     Returns:
@@ -88,7 +89,7 @@ def train_lora(
     trained, measured = split(len(examples), params.holdout, params.seed)
     set_seed(params.seed)
     with quiet_libraries():
-        model = with_adapter(folder, params, trust_remote_code, placement)
+        model = with_adapter(folder, params, trust_remote_code, placement, dtype)
         if params.top_k:
             encoded = with_teachers(model, tokenizer, examples, encoded, params.top_k)
         most = params.steps * params.batch

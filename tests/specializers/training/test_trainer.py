@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,17 @@ import pytest
 import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from safetensors.torch import load_file
 
 from harness.doors.files import read_jsonl
 from harness.engines.loading import guard_nf4, nf4
 from harness.engines.tokens import HFTokens
 from harness.errors import UserError
 from harness.files import sha256_file
+from harness.models.sources import fetch
+from harness.pool import ModelPool, PooledBase
 from harness.progress import NullProgress
+from harness.types import ModelSpec
 from specializers.stages import adapter_stage
 from specializers.training.adapter import adapted_modules, with_adapter
 from specializers.training.examples import TrainingExample
@@ -78,8 +82,10 @@ def adapter_digest(out: Path) -> dict[str, str]:
     return {path.name: sha256_file(path) for path in sorted((out / "adapter").iterdir())}
 
 
-def train(folder: Path, out: Path, params: TrainParams = PARAMS) -> dict[str, object]:
-    return train_lora(folder, "tiny", EXAMPLES, out, params, NullProgress())
+def train(
+    folder: Path, out: Path, params: TrainParams = PARAMS, dtype: str = ""
+) -> dict[str, object]:
+    return train_lora(folder, "tiny", EXAMPLES, out, params, NullProgress(), dtype=dtype)
 
 
 def test_the_end_token_has_a_loss_though_it_is_also_the_padding(llama: Path) -> None:
@@ -284,6 +290,36 @@ def test_killed_in_mid_training_and_resumed_it_makes_the_same_adapter(
     curves = [(folder / "training.jsonl").read_bytes() for folder in (out, tmp_path / "whole")]
     assert curves[0] == curves[1]
     assert adapter_digest(out) == adapter_digest(tmp_path / "whole")
+
+
+def test_a_base_that_is_asked_in_bfloat16_is_trained_in_it(llama: Path, tmp_path: Path) -> None:
+    whole = train(llama, tmp_path / "whole")
+    half = train(llama, tmp_path / "half", dtype="bfloat16")
+    assert (whole["dtype"], half["dtype"]) == ("float32", "bfloat16")
+    kept = load_file(tmp_path / "half" / "adapter" / "adapter_model.safetensors")
+    assert {tensor.dtype for tensor in kept.values()} == {torch.float32}
+    losses = [
+        [row["loss"] for row in read_jsonl(tmp_path / name / "training.jsonl") if "loss" in row]
+        for name in ("whole", "half")
+    ]
+    assert losses[0] != losses[1]
+    assert losses[1] == pytest.approx(losses[0], rel=0.02)
+    again = train(llama, tmp_path / "again", dtype="bfloat16")
+    assert again == half
+    assert adapter_digest(tmp_path / "again") == adapter_digest(tmp_path / "half")
+    (tmp_path / "half" / "training.json").unlink()  # goes on from its last checkpoint
+    assert train(llama, tmp_path / "half", dtype="bfloat16") == half
+    assert adapter_digest(tmp_path / "again") == adapter_digest(tmp_path / "half")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_stage_trains_in_what_its_base_is_asked_in(
+    llama: Path, tmp_path: Path, dtype: str
+) -> None:
+    spec = ModelSpec("tiny", f"path:{llama}", dtype=dtype)
+    base = PooledBase(ModelPool(fetch, tmp_path / "answers", NullProgress()), spec)
+    report = adapter_stage(base, EXAMPLES, asdict(PARAMS), tmp_path, NullProgress())
+    assert report["dtype"] == dtype
 
 
 def test_checkpoints_of_a_life_killed_before_it_removed_them_are_removed(tmp_path: Path) -> None:
