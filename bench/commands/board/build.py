@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -114,4 +115,25 @@ def write_board_of(
         say(f"Page to open: {page}")
         say(f"Also as Markdown, JSON, CSV and LaTeX in {folder}; seconds in {out / 'costs.csv'}")
         console.print(render_closing(board))
+        if hint := _uncompared(records, spec, out):
+            say(hint)
     return told_refused(board.refused)
+
+
+def _uncompared(records: Sequence[Record], spec: BoardSpec, out: Path) -> str:
+    """How models that only their user knows to be made of another are compared with it; "" where
+    something is compared."""
+    from leaderboards.claims.floors import is_floor
+    from leaderboards.spec import dump_board
+
+    manifests = [record.manifest for record in records if not is_floor(record)]
+    models = sorted({str(manifest["model"]) for manifest in manifests})
+    made = any(manifest["specializer"] for manifest in manifests)
+    if spec.baseline or made or len(models) < 2:
+        return ""
+    return (
+        "No differences: none of these models is known to be made of another. Is one (a merged "
+        f"adapter, a fine-tune)? Write this to {out / 'mine.board.toml'}, with the model to "
+        f"compare with ({', '.join(models)}), then 'bench board':\n"
+        + dump_board(replace(spec, baseline=models[0])).rstrip()
+    )
