@@ -13,7 +13,7 @@ from typing import Any
 from harness.doors import limits
 from harness.doors.files import parse_json, read_bytes
 from harness.doors.record import run_faults
-from harness.doors.seals import sealed, unsealed
+from harness.doors.seals import SEAL, sealed, unsealed
 from harness.doors.text import plain
 from harness.errors import UserError
 from harness.files import write_json
@@ -30,6 +30,12 @@ def write_run_facts(folder: Path, facts: Mapping[str, Any], record: str) -> None
         record: the record's own seal, in its record.json.
     """
     write_json(folder / NAME, sealed({**facts, _RECORD: record}))
+
+
+def is_sealed(folder: Path) -> bool:
+    """Whether the facts of a record that was read are proved to be its own; true where none are."""
+    path = folder / NAME
+    return not path.is_file() or SEAL in parse_json(read_bytes(path, limits.RUN_BYTES))
 
 
 def read_run_facts(folder: Path, record: str, *, required: bool = False) -> Json:

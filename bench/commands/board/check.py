@@ -30,8 +30,9 @@ def options(sub: argparse.ArgumentParser) -> None:
 
 
 def call(args: argparse.Namespace) -> int:
+    from harness.doors.run_facts import is_sealed
     from leaderboards.folder import board_folder, check_folder
-    from leaderboards.writing.seals import seal_faults, signature_told
+    from leaderboards.writing.seals import SEAL, seal_faults, signature_told
 
     workspace = workspace_of(args)
     out, refused = workspace.out, list[str]()
@@ -55,4 +56,10 @@ def call(args: argparse.Namespace) -> int:
         say(f"{folder} is what its {len(records)} records give, byte for byte.")
         if signed:
             say(f"{out}: {signed}.")
+        unproved = [r.folder for r in records if r.folder and not is_sealed(r.folder)]
+        if unproved and not (out / SEAL).is_file():
+            say(
+                f"{len(unproved)} of {len(records)} run.json files are of an earlier version, "
+                "without a seal: whose costs they are is not proved."
+            )
     return 1 if refused else 0

@@ -87,11 +87,11 @@ def old_manifest(project: Project) -> None:
     path.write_text(json.dumps(content))
 
 
-def refused(what: str, change: Callable[[Project], Any], message: str) -> Row:
-    return Row(what, change, refused=message, models=("toy-m",))
+def refused(what: str, change: Callable[[Project], Any], message: str, of: str = "") -> Row:
+    return Row(what, change, refused=message, of=of, models=("toy-m",))
 
 
-D, S = "Domain.", "Seed."
+D, S, R = "Domain.", "Seed.", "Recipe."
 MADE = (
     anew("its base's weights", new_weights),
     Row("its base's name", lambda p: p.rename_model("m", "m2"), STORED, BESIDE, KEPT,
@@ -100,12 +100,12 @@ MADE = (
     anew("its base's `sampling`", spec(sampling={"temperature": 1.1})),
     kept("its base's `note`", spec(note="Another.")),
     anew("the specializer's version", toy(version=2)),
-    anew("a parameter", recipe(settings=("word=w6",))),
+    anew("a parameter", recipe(settings=("word=w6",)), R + "settings"),
     kept("a parameter, set to what it is", recipe(settings=("word=w5",))),
-    kept("the budget's name, with the same parameters", recipe(budget="small")),
+    kept("the budget's name, with the same parameters", recipe(budget="small"), R + "budget"),
     anew("what else the specializer reads (`inputs()`)", toy(reads={"embedding": "a"})),
     kept("the domain's folder", moved_domain),
-    kept("the corpus's file, with the same content", corpus_elsewhere),
+    kept("the corpus's file, with the same content", corpus_elsewhere, R + "corpus"),
     kept("`name` of the domain, under which it stays recorded",
          edit(TOML, 'name = "words"', 'name = "terms"'), D + "name", keeps=("made_from",)),
     anew("`title` of the domain", edit(TOML, '"Words"', '"Terms"'), D + "title"),
@@ -120,6 +120,8 @@ MADE = (
     anew("a seed's `output`", edit(SEEDS, '"output": "w1"', '"output": "w8"'), S + "output"),
     anew("a seed's `task_type`", edit(SEEDS, '"count"', '"say"'), S + "task_type"),
     anew("a seed's `topic`", edit(SEEDS, '"topic": "numbers"', '"topic": "more"'), S + "topic"),
+    refused("one make more, of what is not random", recipe(makes=2), "has no parameter 'seed'",
+            R + "makes"),
     Row("its manifest is gone: a making that was killed", unfinished, STORED, SAME, KEPT,
         models=("toy-m",)),
     Row("its manifest is of an earlier version: what it does not say, its record does not",
@@ -136,4 +138,5 @@ MADE = (
             "manifest.json: changed since the artifact was made, in facts.training"),
 )  # fmt: skip
 # Computed from the others.
-COMPUTED = {D + "seeds", D + "digest", D + "corpus_digest"}
+# A domain's name stands for what is in it; makes are tried in tests/bench/test_makes.py.
+COMPUTED = {R + "domain", R + "makes_of", D + "seeds", D + "digest", D + "corpus_digest"}

@@ -112,12 +112,44 @@ BY_NUMERICS = {
 # Set by whoever reads a spec, never by its writer.
 NO_SETTING = {"ModelSpec.origin"}
 
+A = "Asking."
+WORDINGS = "suite/t.wordings.toml"
+
+
+def asking(**values: Any) -> Callable[[Project], None]:
+    return lambda project: project.set(asking=values)
+
+
+def edited_wording(project: Project) -> None:
+    """Asked in a wording, which is then changed."""
+    project.set(asking={"wording": "plain"})
+    project.run(["m"], "row")
+    project.edit(WORDINGS, "w6 ", "w5 w4 ")
+
+
+def best_wording(project: Project) -> None:
+    """Chosen among two; the task has two training items."""
+    project.set(asking={"wording": "best", "wording_items": 2})
+
+
 ASKING = (
-    asked("number of few-shot examples", lambda p: p.set(asking={"shots": 2})),
-    Row("a further draw of few-shot examples", lambda p: p.set(asking={"draws": 2}),
-        "what is new is asked", "beside the old one"),
-    scored("a lower item limit", lambda p: p.set(asking={"limit": 2})),
-    same("`chat = off` of a model without a chat template",
-         lambda p: p.set(asking={"chat": "off"})),
+    asked("number of few-shot examples", asking(shots=2), A + "shots"),
+    Row("a further draw of few-shot examples", asking(draws=2), "what is new is asked",
+        "beside the old one", of=A + "draws"),
+    scored("a lower item limit", asking(limit=2), A + "limit"),
+    same("`chat = off` of a model without a chat template", asking(chat="off"), A + "chat"),
+    Row("one wording more", asking(wordings=2), "what is new is asked", "beside the old one",
+        of=A + "wordings"),
+    asked("another wording", asking(wording="plain"), A + "wording"),
+    asked("a wording's words, after it was asked", edited_wording, A + "wording"),
+    same("the words of a wording that is not asked",
+         lambda p: p.edit(WORDINGS, "w6 ", "w5 w4 ")),
+    Row("the best wording, and of how many training items", best_wording, "from the store",
+        "beside the old one", of=A + "wording_items"),
+    Row("`bits`: the gold answers are asked for as well", asking(bits=True), "what is new is asked",
+        "in the old one's place", of=A + "bits"),
     same("nothing", lambda p: None),
 )  # fmt: skip
+# Which items, not how: a task's name; the training split, whose records stand on no board;
+# rows beside the models' own.
+NO_SETTING |= {A + "tasks", A + "split", A + "floors"}

@@ -57,6 +57,11 @@ protocol = "Greedy."
 citation = "Written for this test."
 origin.kind = "own"
 """
+WORDINGS = """
+[[wording]]
+name = "plain"
+description = "w6 "
+"""
 DOMAIN = """
 name = "words"
 title = "Words"
@@ -256,6 +261,7 @@ def make_project(home: Path) -> Project:
     (suite / "data" / "t").mkdir(parents=True)
     (suite / "t.yaml").write_text(TASK)
     (suite / "t.card.toml").write_text(CARD)
+    (suite / "t.wordings.toml").write_text(WORDINGS)
     (suite / "utils.py").write_text(
         "def docs(rows):\n    return rows\n\n\ndef scored(doc, results):\n    return {'acc': 1}\n"
     )

@@ -82,7 +82,7 @@ def same(what: str, change: Callable[[Project], Any], of: str = "") -> Row:
     return Row(what, change, STORED, SAME, of=of, models=("far",))
 
 
-F = "Served."
+F = "ServerSpec."
 SERVED = (
     asked("its name at the server", lambda p: p.model("far", source=p.servers.source(model="n")),
           F + "model"),

@@ -136,16 +136,35 @@ def _copied(home: Home) -> None:
     home.refused_by_all(f"{MODEL}/one@0.0", "is the record of tiny/one@0.0")
 
 
+def of_an_earlier_version(home: Home, model: str, seconds: float) -> None:
+    from harness.record import _canonical, _seal
+
+    content = json.loads(home.file("record.json", model).read_text())
+    for key in ("keys", "sha256"):
+        del content[key]
+    home.file("record.json", model).write_bytes(_canonical(content | {"sha256": _seal(content)}))
+    write_json(home.file("run.json", model), {"seconds": seconds})
+
+
+@shown("the run.json of an earlier version, which has no seal, put beside another record",
+       "costs change, no score does; `bench board check` says that they are unproved")  # fmt: skip
+def _swapped(home: Home) -> None:
+    for number, model in enumerate((MODEL, "tiny")):
+        of_an_earlier_version(home, model, 2.0 + number)
+    assert home.bench("board")[0] == 0
+    board = (home.path / "board/board.json").read_bytes()
+    shutil.copy(home.file("run.json", "tiny"), home.file("run.json"))
+    assert home.bench("board")[0] == 0
+    assert (home.path / "board/board.json").read_bytes() == board
+    code, told = home.bench("board check")
+    assert code == 0
+    assert "without a seal: whose costs they are is not proved" in told
+
+
 @shown("a record of an earlier version, which has no digests of keys and no sealed run.json",
        "shown as it was")  # fmt: skip
 def _earlier(home: Home) -> None:
-    from harness.record import _canonical, _seal
-
-    content = json.loads(home.file("record.json").read_text())
-    for key in ("keys", "sha256"):
-        del content[key]
-    home.file("record.json").write_bytes(_canonical(content | {"sha256": _seal(content)}))
-    write_json(home.file("run.json"), {"seconds": 2.0})
+    of_an_earlier_version(home, MODEL, 2.0)
     for command in ("board", "board check", "board publish --to y"):
         assert home.bench(command)[0] == 0, command
 

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from lm_eval.api.task import TaskConfig
 
+from bench.scoring import Asking
+from bench.workspace import Recipe
 from harness.errors import UserError
 from harness.identity import content
 from harness.models.served import ServerSpec
@@ -146,7 +148,7 @@ def test_every_field_stands_on_a_side() -> None:
     stated |= made.COMPUTED
     fields = {
         f"{kind.__name__}.{field.name}"
-        for kind in (ModelSpec, TaskConfig, Card, Domain, Seed, ServerSpec)
+        for kind in (ModelSpec, TaskConfig, Card, Domain, Seed, ServerSpec, Asking, Recipe)
         for field in dataclasses.fields(kind)
     }
     assert stated == fields
