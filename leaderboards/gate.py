@@ -166,11 +166,10 @@ def _unanswered(table: PairedItems, most: float) -> str:
 def _all_leaked(table: PairedItems) -> str:
     """Which side was made from every item, and so has no score; "" if none was."""
     for when, side in (("in the baseline", "before"), ("now", "now")):
-        answers = table.answers[side]
-        if answers.asked.any() and not (answers.asked & ~answers.leaked).any():
-            return (
-                f"all {int(answers.asked.sum())} items are in what the model was made from {when}"
-            )
+        scored, leaked = table.answers[side].present, table.answers[side].leaked
+        if scored.any() and not (scored & ~leaked).any():
+            n = int(scored.sum())
+            return f"all {n} scored items are in what the model was made from {when}"
     return ""
 
 

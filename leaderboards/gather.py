@@ -177,6 +177,7 @@ def _admitted(group: Sequence[Record], spec: BoardSpec, faults: list[str]) -> li
             f"which board '{spec.name}' shows (it has: {known}). "
             f"Mend [metrics] of the board or run the task again."
         )
+    having = _one_direction(having, _metric(group[0], spec), faults)
     wrong = unfit(having, _metric(group[0], spec))
     faults += wrong.values()
     places: dict[tuple[str, Way], list[Record]] = defaultdict(list)
@@ -193,6 +194,24 @@ def _admitted(group: Sequence[Record], spec: BoardSpec, faults: list[str]) -> li
                 f"{manifest['shots']}.{manifest['draw']}{told}; remove one of the two folders."
             )
     return [same[0] for same in places.values() if len(same) == 1]
+
+
+def _one_direction(records: Sequence[Record], metric: str, faults: list[str]) -> list[Record]:
+    """Those that say of a metric what most say: whether more or less of it is better."""
+
+    def higher(record: Record) -> bool:
+        return bool(record.manifest["metrics"][metric].get("higher_is_better", True))
+
+    most = 2 * sum(map(higher, records)) >= len(records)
+    for record in records:
+        if higher(record) is not most:
+            manifest = record.manifest
+            faults.append(
+                f"the record of {manifest['model']} on {manifest['task']} says that "
+                f"{'less' if most else 'more'} of '{metric}' is better, the others that "
+                f"{'more' if most else 'less'} is. Run the task again with one suite for all."
+            )
+    return [record for record in records if higher(record) is most]
 
 
 def _column(

@@ -16,8 +16,9 @@ def missing_notes(section: Section, most: float) -> Iterator[str]:
                 continue
             where = f"{row.label} on {task_name(column, section.columns)}, {section.title}"
             if cell.untested:
+                items = "answered items" if cell.missing else "items"
                 yield (
-                    f"{where}: no score, all {cell.leaked} items are in what the model was made "
+                    f"{where}: no score, all {cell.leaked} {items} are in what the model was made "
                     "from."
                 )
             elif cell.missing > most and cell.score is not None:

@@ -16,6 +16,9 @@ from typing import Any
 from harness.types import UNSCORED, Record
 from tasks.aggregation import WIDTHS
 
+LARGEST = 1e100  # squares and sums of such values are numbers still
+_NUMBER = f"a finite number below {LARGEST:g}"
+
 
 def file_of(record: Record, name: str = "items.jsonl") -> str:
     """A record's file, for a message; of a record that is not on disk, where it would be."""
@@ -70,7 +73,7 @@ def _faults(record: Record, metric: str, usual: int | None) -> Iterator[str]:
     if stated is not None and not _number(stated):
         yield (
             f"{file_of(record, 'record.json')}: summary.metrics.{metric} is {stated!r:.60}, "
-            "expected a finite number."
+            f"expected {_NUMBER}."
         )
     aggregation = str(facts.get("aggregation"))
     for line, item in enumerate(record.items, 1):
@@ -87,7 +90,7 @@ def _unfit_value(value: Any, aggregation: str, usual: int | None) -> str:
         return ""  # shown as the record states it
     width = WIDTHS[aggregation]
     if width == 1:
-        return "" if _number(value) else "a finite number"
+        return "" if _number(value) else _NUMBER
     size = width or usual or 3
     fits = isinstance(value, list | tuple) and len(value) == size and all(map(_number, value))
     if aggregation == "macro_f1":
@@ -99,4 +102,4 @@ def _unfit_value(value: Any, aggregation: str, usual: int | None) -> str:
 
 
 def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
+    return isinstance(value, int | float) and math.isfinite(value) and abs(value) < LARGEST

@@ -191,8 +191,9 @@ def _cell(draws: ByDraw, column: Column) -> Cell:
         for item in record.items
         if item["status"] in UNSCORED or column.metric not in item["metrics"]
     }
-    # What a model was made from holds every item: it was not tested.
-    whole = bool(known) and len(known) == len(values) and leaked != items
+    # What a model was made from holds every item that has a score: it was not tested.
+    untested = bool(leaked) and items - unscored <= leaked
+    whole = bool(known) and len(known) == len(values) and not untested
 
     def total(key: str) -> int:
         return sum(int(summary[key]) for summary in summaries)
@@ -210,7 +211,7 @@ def _cell(draws: ByDraw, column: Column) -> Cell:
         by_draw=tuple(known) if whole else (),
         documents=0,
         leaked=len(leaked),
-        untested=bool(items) and leaked == items,
+        untested=untested,
         missing=len(unscored) / len(items) if items else 0.0,
         unit=column.unit,
     )

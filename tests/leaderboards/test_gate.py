@@ -306,5 +306,5 @@ def test_a_task_of_which_all_items_leaked_is_not_compared():
     rows = [item(i, v, flags=["leaked"]) for i, v in enumerate(GOOD)]
     (found,) = compare([record("tiny", "one", GOOD)], [record_of("tiny", "one", rows)])
     assert found.verdict == "not comparable"
-    assert "all 40 items are in what the model was made from now" in found.reason
+    assert "all 40 scored items are in what the model was made from now" in found.reason
     assert failed([found]) == [found]

@@ -295,7 +295,7 @@ def test_what_a_declaration_names_and_no_record_has_is_told():
     assert any("suite madeup: declared" in note and "made_up" in note for note in lost)
 
 
-@pytest.mark.parametrize("value", [float("inf"), "1", None, [1, 2]])
+@pytest.mark.parametrize("value", [float("inf"), 1e300, "1", None, [1, 2]])
 def test_what_is_no_number_is_left_out_and_named_and_the_rest_is_shown(value):
     made = record_of("a", "t", [item(i, value if i == 2 else 1) for i in range(4)])
     board = build([made, record("b", "t", [1, 0, 1, 0])], SPEC)
@@ -395,3 +395,21 @@ def test_a_pair_with_a_star_in_one_of_its_two_places_is_ranked_by_it():
     assert behind.to_best.p_holm == pytest.approx(2 / 2**6)
     assert ahead.difference.p_holm == pytest.approx(4 / 2**6)
     assert (behind.rank[0], ahead.rank) == (2, (1, 1))
+
+
+def test_a_task_of_which_all_scored_items_leaked_has_no_score():
+    """Nine leaked and right, the tenth failed: nothing is left that was a test."""
+    rows = [item(i, 1, flags=["leaked"]) for i in range(9)] + [item(9, 0, status="error")]
+    made = record_of("selfspec-a", "t", rows)
+    cell = rows_of([record("a", "t", [1, 0] * 5), made])["selfspec-a"].cells[0]
+    assert (cell.score, cell.rank, cell.untested, cell.leaked) == (None, None, True, 9)
+
+
+def test_a_record_that_says_which_way_is_better_against_all_others_is_left_out():
+    records = [record(m, "t", [1, 0] * 5) for m in "abc"]
+    records[1].manifest["metrics"]["accuracy"]["higher_is_better"] = False
+    for made in (records, records[::-1]):
+        board = build(made, SPEC)
+        assert [row.label for row in board.sections[0].rows] == ["a", "c"]
+        (told,) = board.refused
+        assert "the record of b on t says that less of 'accuracy' is better" in told

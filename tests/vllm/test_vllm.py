@@ -151,6 +151,29 @@ def test_a_sample_depends_on_its_own_seed_alone(engine):
     assert len(set(together)) > 1
 
 
+@pytest.mark.parametrize(
+    "narrow", [{"top_k": 1}, {"min_p": 1.0}, {"top_p": 1e-9}], ids=["top_k", "min_p", "top_p"]
+)
+def test_what_leaves_the_likeliest_token_alone_draws_the_greedy_text(engine, plain, narrow):
+    source = random.Random(23)
+    prompts = [words(source, 20 + i) for i in range(6)]
+    drawn = [GenerateRequest(p, Decoding(10, (), 1.5, **narrow)) for p in prompts]
+    free = [GenerateRequest(p, Decoding(10, (), 1.5)) for p in prompts]
+    greedy = answers(plain, "generate", [GenerateRequest(p, Decoding(10)) for p in prompts], None)
+    assert answers(engine, "generate", drawn, None) == greedy
+    assert answers(engine, "generate", free, None) != greedy
+
+
+def test_a_penalty_on_repetition_is_the_transformers_engines(engine, plain):
+    source = random.Random(29)
+    prompts = [words(source, 20 + i) for i in range(6)]
+    asked = [GenerateRequest(p, Decoding(16, repetition_penalty=1.8)) for p in prompts]
+    found, expected = (answers(e, "generate", asked, None) for e in (engine, plain))
+    assert found == expected
+    bare = [GenerateRequest(p, Decoding(16)) for p in prompts]
+    assert answers(engine, "generate", bare, None) != found
+
+
 def test_order_decides_what_the_cache_still_has(engine):
     """The same requests as they come from a task, item after item, and in the tree's order."""
     from vllm import SamplingParams
