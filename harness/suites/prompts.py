@@ -122,7 +122,7 @@ class _OthersOnly:
 
     Attributes:
         item: the one whose prompt is being built. shown: the demonstrations of each prompt
-            so far. replaced: how many items were among their own.
+            so far. replaced: whether the item was among its own, of each.
     """
 
     def __init__(self, inner: Any) -> None:
@@ -130,7 +130,7 @@ class _OthersOnly:
         self._seed = 0
         self.item: Any = None
         self.shown: list[Sequence[Any]] = []
-        self.replaced = 0
+        self.replaced: list[bool] = []
 
     def again(self) -> _OthersOnly:
         """Another like this one, at its beginning."""
@@ -143,8 +143,10 @@ class _OthersOnly:
 
     def sample(self, n: int, eval_doc: Any = None, **options: Any) -> Sequence[Any]:
         shown = list(self._inner.sample(n=n, eval_doc=eval_doc, **options))
-        if self.item is not None and any(one == self.item for one in shown):
+        own = self.item is not None and any(one == self.item for one in shown)
+        if own:
             shown = self._without_item(shown, n)
+        self.replaced.append(own)
         self.shown.append(shown)
         return shown
 
@@ -154,7 +156,6 @@ class _OthersOnly:
         if type(self._inner).__name__ != "FirstNSampler":
             draw.shuffle(others)
         kept = [one for one in shown if one != self.item]
-        self.replaced += 1
         return [*kept, *others][:n]
 
     def __getattr__(self, name: str) -> Any:
@@ -201,7 +202,7 @@ def build_requests(
     try:
         with as_at_first(task), _only(task, places):
             task.build_all_requests(
-                limit=limit or None,
+                limit=limit or None if places is None else None,
                 rank=0,
                 world_size=1,
                 apply_chat_template=kept is not None,
@@ -218,17 +219,22 @@ def build_requests(
             "rows that they read; 'bench validate' tries them."
         ) from error
     _check_texts(task)
+    sampler = getattr(task, "sampler", None)
+    order = dict.fromkeys(instance.doc_id for instance in task.instances)
+    shown = dict(zip(order, getattr(sampler, "shown", ()), strict=False))
+    replaced = dict(zip(order, getattr(sampler, "replaced", ()), strict=False))
+    if places is not None:
+        wanted = set(places)
+        task._instances = [one for one in task.instances if one.doc_id in wanted]
+        shown = {doc: found for doc, found in shown.items() if doc in wanted}
+        replaced = {doc: found for doc, found in replaced.items() if doc in wanted}
     asked: dict[int, list[str]] = {}
     for instance in sorted(task.instances, key=lambda one: one.idx):
         prompt = str(instance.args[0])
         known = kept.asked.get(prompt) if kept else None
         asked.setdefault(instance.doc_id, []).append(known or _digest(prompt))
     digests = {doc: _digest("".join(dict.fromkeys(parts))) for doc, parts in asked.items()}
-    sampler = getattr(task, "sampler", None)
-    order = dict.fromkeys(instance.doc_id for instance in task.instances)
-    shown = dict(zip(order, getattr(sampler, "shown", ()), strict=False))
-    replaced = getattr(sampler, "replaced", 0)
-    return Asked(digests, shown, replaced, BY_LABEL if chosen is not None else "")
+    return Asked(digests, shown, sum(replaced.values()), BY_LABEL if chosen is not None else "")
 
 
 def _check_texts(task: Any) -> None:
@@ -245,12 +251,14 @@ def _check_texts(task: Any) -> None:
 
 @contextmanager
 def _only(task: Any, places: Sequence[int] | None) -> Iterator[None]:
-    """lm-eval builds requests of these items alone, each under its own number."""
+    """lm-eval builds requests no further than these items: what comes before one is built as in a
+    whole run, since samplers and functions draw on from item to item."""
     if places is None:
         yield
         return
     docs = task.eval_docs
-    task.doc_iterator = lambda **_: ((place, docs[place]) for place in places)
+    built = range(max(places, default=-1) + 1)
+    task.doc_iterator = lambda **_: ((place, docs[place]) for place in built)
     try:
         yield
     finally:

@@ -145,3 +145,17 @@ def test_a_draw_that_shows_what_an_earlier_one_shows_is_none(tmp_path, keys, sam
     index = SuiteIndex({"s": folder})
     tasks = [index.load(["asked"], shots=2, draw=draw, data=None)["asked"] for draw in range(3)]
     assert same_as_before(tasks, 2) == same
+
+
+@pytest.mark.parametrize("keys", KEYS.values(), ids=KEYS)
+def test_an_item_asked_alone_is_asked_as_in_a_whole_run(tmp_path, keys):
+    task = loaded(suite(tmp_path / "s", keys), 3)
+    whole = build_requests(task, 0)
+    sent = {one.doc_id: one.args[0] for one in task.instances}
+    for places in ([6], [1, 4], [5, 2]):
+        asked = build_requests(task, 0, places=places)
+        assert {one.doc_id: one.args[0] for one in task.instances} == {
+            place: sent[place] for place in places
+        }
+        assert asked.digests == {place: whole.digests[place] for place in places}
+        assert asked.shown == {place: whole.shown[place] for place in places}
