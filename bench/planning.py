@@ -277,7 +277,7 @@ class Planner:
 
     def _specialisation(self, resolved: Resolved) -> tuple[Artifact | None, list[Stage]]:
         """The artifact if it is made already, else the stages that are still to be done."""
-        from harness.artifacts.make import artifact_digest, read_artifact
+        from harness.artifacts.make import artifact_digest, own_domain, read_artifact
         from harness.forecast.requests import ROWS, Work
         from harness.pool import PooledBase
         from specializers.selfspec.estimate import expect
@@ -291,15 +291,20 @@ class Planner:
         done: Path | None = None
         if self._locals[base] is not None:
             pooled = PooledBase(workspace.pool, resolved.model)
-            key = artifact_digest(specializer, pooled, domain, params)
+            key = artifact_digest(specializer, pooled, own_domain(specializer, domain), params)
             done = workspace.out / "artifacts" / f"{specializer.name}-{base}-{key[:12]}"
             if (done / "manifest.json").is_file():
                 return read_artifact(done), []
         if specializer.kind == "prompt":
             self.notes.append(f"{resolved.name}: prompts are counted without what it adds to them.")
             return None, []
-        making = expect(domain, params)
-        files = {"tasks": "instructions.jsonl", "answers": "responses.jsonl"}
+        making = expect(own_domain(specializer, domain), params)
+        files = {
+            "gate": "instructions.jsonl",
+            "tasks": "instructions.jsonl",
+            "answers": "responses.jsonl",
+            "replay": "replay.jsonl",
+        }
         stages = []
         for ask in making.asks:
             if not (done and (done / files[ask.stage]).is_file()):
@@ -330,7 +335,8 @@ class Planner:
     ) -> Stage:
         encode = self._counting[base].tokens.encode
         lengths = [min(len(encode(text)), params["max_length"]) for text in making.texts]
-        examples = making.examples * params["epochs"]
+        # `steps` updates go through the examples as often as that takes.
+        examples = params.get("steps", 0) * params["batch"] or making.examples * params["epochs"]
         tokens = round(examples * sum(lengths) / max(len(lengths), 1))
         steps = -(-examples // params["batch"])
         again = bool(params.get("gradient_checkpointing"))

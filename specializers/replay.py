@@ -49,8 +49,7 @@ def with_replay(
     replay.jsonl has the questions with the answers and what was left out; of a specializer
     without `template` the questions are asked in the form of the evaluation.
     """
-    share = params["replay"]
-    wanted = round(len(examples) * share / (1 - share)) if share < 1 else len(examples)
+    wanted = replayed(len(examples), params["replay"])
     if not wanted:
         return list(examples)
     progress.say(f"replay: {wanted} general questions are answered by the base itself")
@@ -64,15 +63,30 @@ def with_replay(
     return [*examples, *answered]
 
 
-def _answers(base: BaseModel, wanted: int, tokens: int, seed: int) -> tuple[list[Json], Json]:
-    """Questions in an order of the seed's own, each with the base's greedy answer."""
-    questions = sorted(
+def replayed(examples: int, share: float) -> int:
+    """How many answers are the share `share` of all, beside so many examples."""
+    return round(examples * share / (1 - share)) if share < 1 else examples
+
+
+def _questions(wanted: int, seed: int) -> list[Json]:
+    """So many questions, or all there are, in an order of the seed's own."""
+    return sorted(
         read_jsonl(QUESTIONS),
         key=lambda row: hashlib.sha256(f"{seed} {row['id']}".encode()).digest(),
     )[:wanted]
+
+
+def replay_prompts(wanted: int, seed: int) -> tuple[str, ...]:
+    """What the base is asked."""
+    return tuple(f"{row['question']}\nAnswer:" for row in _questions(wanted, seed))
+
+
+def _answers(base: BaseModel, wanted: int, tokens: int, seed: int) -> tuple[list[Json], Json]:
+    """Questions, each with the base's greedy answer."""
+    questions = _questions(wanted, seed)
     decoding = Decoding(tokens, stop=("\n\n", "\nAnswer:"))
     responses = base.generate(
-        [f"{row['question']}\nAnswer:" for row in questions],
+        list(replay_prompts(wanted, seed)),
         [decoding] * len(questions),
         chat=base.has_chat_template,
         label="replay",

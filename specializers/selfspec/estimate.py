@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
 from harness.types import Domain
+from specializers.replay import replay_prompts, replayed
 from specializers.selfspec.draws import draw_demonstrations
 from specializers.selfspec.prompts import TaskRequest, brainstorm_prompt, respond_prompt
 
@@ -28,6 +29,7 @@ ASKED_OF_EXAMPLE = 2.0
 KEPT_OF_ASKED = 0.3
 WRITTEN_OF_QUESTION = 0.35
 WRITTEN_OF_VOTES = 0.15
+WRITTEN_OF_REPLAY = 1.0  # of the limit: answers to general questions are long
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,18 @@ class Making:
 
 def expect(domain: Domain, params: Mapping[str, Any]) -> Making:
     """What a specializer with these parameters does, read off the parameters it has."""
+    making = _method(domain, params)
+    asked = replayed(making.examples, params.get("replay", 0.0))
+    if not asked:
+        return making
+    prompts = replay_prompts(asked, params["seed"])
+    replay = StageRequests(
+        "replay", prompts, params["replay_tokens"], WRITTEN_OF_REPLAY, asked, len(prompts)
+    )
+    return replace(making, asks=(*making.asks, replay), examples=making.examples + len(prompts))
+
+
+def _method(domain: Domain, params: Mapping[str, Any]) -> Making:
     seeds = tuple(f"{s.instruction}\n{s.input}\n{s.output}" for s in domain.seeds)
     if params.get("inputs") == "corpus":
         return _grounded(domain, params, seeds)
@@ -121,15 +135,25 @@ def _written(domain: Domain, params: Mapping[str, Any], seeds: tuple[str, ...]) 
 
 def _grounded(domain: Domain, params: Mapping[str, Any], seeds: tuple[str, ...]) -> Making:
     """What is asked where texts come from the corpus: the prompts are those of the first round."""
-    from specializers.selfspec.expected import grounded_prompts
+    from specializers.selfspec.expected import gate_prompts, grounded_prompts
 
     examples, most = int(params["examples"]), int(params["max_calls"])
     asked = min(most, math.ceil(examples * ASKED_OF_EXAMPLE))
     tasks, answers = grounded_prompts(domain, params, asked)
+    written, labels = gate_prompts(domain, params)
+    gate = [
+        StageRequests("gate", prompts, limit, share, len(prompts), len(prompts))
+        for prompts, limit, share in (
+            (written, params["response_tokens"], WRITTEN_OF_ANSWERS),
+            (labels, 1, 0.0),
+        )
+        if prompts
+    ]
     texts = seeds[:examples] if params["train_on_seeds"] == "all" else ()
-    written = min(examples, round(asked * KEPT_OF_ASKED))
+    kept = min(examples, round(asked * KEPT_OF_ASKED))
     return Making(
         (
+            *gate,
             StageRequests(
                 "tasks",
                 tasks,
@@ -147,6 +171,6 @@ def _grounded(domain: Domain, params: Mapping[str, Any], seeds: tuple[str, ...])
                 params["calls_per_round"],
             ),
         ),
-        max(1, written + len(texts)),
+        max(1, kept + len(texts)),
         seeds,
     )

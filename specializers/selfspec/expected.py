@@ -7,11 +7,37 @@ from typing import Any
 
 from harness.types import Domain
 from specializers.parameters import take
-from specializers.selfspec.grounded.asking import answer_prompt, balanced
+from specializers.selfspec.grounded.asking import answer_prompt, balanced, bare_prompt
+from specializers.selfspec.grounded.frames import form_of, inventory
+from specializers.selfspec.grounded.gate import held_out
 from specializers.selfspec.grounded.params import GroundedParams
 from specializers.selfspec.grounded.quotas import Quotas, type_quotas
 from specializers.selfspec.grounded.stage import moulds, texts_for
 from specializers.selfspec.grounded.writing import Plan, prompt_of
+
+
+def gate_prompts(
+    domain: Domain, params: Mapping[str, Any]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What the gate asks of seeds that are held out: prompts to write after, and a prompt a label
+    whose probability is asked for."""
+    known = take(GroundedParams, params)
+    written: list[str] = []
+    labels: list[str] = []
+    by_type = {s.task_type: [o for o in domain.seeds if o.task_type == s.task_type]
+               for s in domain.seeds}  # fmt: skip
+    for group in by_type.values():
+        if not known.gate_seeds or len(group) < 2:
+            continue
+        form = form_of(group)
+        for seed, others in held_out(group, known.gate_seeds, known.response_demonstrations):
+            shown = answer_prompt(domain, others, seed.instruction, seed.input, "")
+            pair = [shown, bare_prompt(seed.instruction, seed.input)]
+            if form == "label":
+                labels += pair * len(inventory(seed.instruction, seed.output))
+            else:
+                written += pair
+    return tuple(written), tuple(labels)
 
 
 def grounded_prompts(

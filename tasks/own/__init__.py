@@ -1,3 +1,3 @@
 """Rows that somebody has in a file of theirs -> rows of a task."""
 
-__all__ = ["rows"]
+__all__ = ["columns", "rows"]

@@ -43,7 +43,8 @@ def test_mpt30b_is_planned_for_one_and_for_eight_gpus_without_its_weights(capsys
     one = planned(capsys, *BIG, "--devices", "80GB", *speed)
     eight = planned(capsys, *BIG, "--devices", "8x80GB", *speed)
     small = planned(capsys, *BIG, "--devices", "24GB", *speed)
-    assert [s["stage"] for s in one["stages"]][:3] == ["tasks", "answers", "training"]
+    stages = [stage["stage"] for stage in one["stages"]]
+    assert stages[:6] == ["gate", "gate", "tasks", "answers", "replay", "training"]
     assert one["hours"] == pytest.approx(8 * eight["hours"])
     assert one["device_hours"] == pytest.approx(eight["device_hours"])
     whole, four, qlora = one["memory"]["mpt30b"]
@@ -76,6 +77,22 @@ def test_what_is_stored_and_made_is_left_out_and_estimates_are_the_runs_own(here
     assert 0 < sum(f["tokens_generated"] for f in facts) <= total["bound"]
     after = planned(capsys, "plan", *what)["total"]
     assert (after["stored"], after["asked"], after["bound"]) == (after["requests"], 0, 0)
+
+
+def test_training_is_counted_by_its_steps_and_replay_is_asked(here, capsys):
+    save_model(here / "tiny", chat=False)
+    (here / "bench.toml").write_text('[models.tiny]\nsource = "path:tiny"\n')
+    what = ["--models", "seedsft-tiny", "--tasks", "mini_yesno", "--limit", "3"]
+    found = {
+        steps: {stage["stage"]: stage["work"] for stage in planned(
+            capsys, "plan", *what, "--set", f"steps={steps}", "--set", "replay=0.2")["stages"]}
+        for steps in (10, 20)
+    }  # fmt: skip
+    assert [found[steps]["training"]["steps"] for steps in found] == [10, 20]
+    assert found[20]["training"]["training"] == pytest.approx(
+        2 * found[10]["training"]["training"], abs=2
+    )
+    assert found[10]["replay"]["requests"] == found[20]["replay"]["requests"] > 0
 
 
 def test_a_measured_speed_is_kept(here, capsys):

@@ -56,8 +56,8 @@ def test_a_specializers_prompts_are_shown(project: Path, capsys: Any) -> None:
     assert "stage 'answers', prompt 1 of about" in first
     assert main(["show", "--specializer", "selfspec", "--item", "2"]) == 0
     assert capsys.readouterr().out != first
-    assert main(["show", "--specializer", "dapt"]) == 0
-    assert "dapt sends no prompts to its base" in capsys.readouterr().out
+    assert main(["show", "--specializer", "rag"]) == 0
+    assert "rag sends no prompts to its base" in capsys.readouterr().out
 
 
 def test_one_thing_is_shown(project: Path, capsys: Any) -> None:

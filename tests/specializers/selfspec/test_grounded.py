@@ -17,10 +17,12 @@ from harness.errors import UserErrors
 from harness.progress import NullProgress
 from harness.types import Decoding, Domain, Response
 from specializers.domain import DOMAINS, load_domain
+from specializers.replay import with_replay
+from specializers.selfspec.estimate import expect
 from specializers.selfspec.grounded.checks import covered, judge_grounded
 from specializers.selfspec.grounded.duplicates import NearDuplicates
 from specializers.selfspec.grounded.frames import frames_of
-from specializers.selfspec.grounded.gate import held_out
+from specializers.selfspec.grounded.gate import held_out, try_types
 from specializers.selfspec.grounded.quotas import (
     Cell,
     Quotas,
@@ -36,6 +38,7 @@ from specializers.selfspec.grounded.voting import (
     vote_span,
 )
 from specializers.selfspec.specializer import SelfSpec, make_data
+from specializers.training.examples import render, resolve_template
 from tests.specializers.tiny import ScriptedBase, generation, hashed, save_domain
 
 WORDS = st.lists(st.sampled_from("abcdefgh"), min_size=1)
@@ -82,6 +85,29 @@ def make(base: ScriptedBase, domain: Domain, out: Path, **changes: Any) -> list[
     out.mkdir(exist_ok=True)
     params = {**SelfSpec.budgets["tiny"], "examples": 28, "max_calls": 80, "gate_seeds": 0}
     return make_data(base, domain, {**params, **changes}, out, NullProgress())
+
+
+def test_a_plan_counts_what_the_gate_and_replay_ask(domain: Domain, tmp_path: Path) -> None:
+    params = {**SelfSpec.budgets["tiny"], "gate_seeds": 2, "replay": 0.25}
+    base = Labels(helpful)
+    by_type: dict[str, list[Any]] = {}
+    for seed in domain.seeds:
+        by_type.setdefault(seed.task_type, []).append(seed)
+    shown, tokens = params["response_demonstrations"], params["response_tokens"]
+    _, cost = try_types(base, domain, by_type, 2, shown, tokens)
+    written, labels = (ask for ask in expect(domain, params).asks if ask.stage == "gate")
+    assert Counter(written.prompts) == Counter(prompt for prompt, _ in base.asked)
+    assert Counter(labels.prompts) == Counter(prompt for prompt, _ in base.scored)
+    assert cost["calls"] == len(written.prompts) + len(labels.prompts)
+    without = expect(domain, {**params, "replay": 0.0})
+    (replay,) = (ask for ask in expect(domain, params).asks if ask.stage == "replay")
+    base = Labels(helpful)
+    template = resolve_template("plain", False)
+    mine = [render(template, "Do it.", "", "so")] * without.examples
+    with_replay(base, mine, params, tmp_path, NullProgress())
+    assert list(replay.prompts) == [prompt for prompt, _ in base.asked]
+    assert expect(domain, params).examples == without.examples + len(replay.prompts)
+    assert not [ask for ask in without.asks if ask.stage == "replay"]
 
 
 # -- the whole ---------------------------------------------------------------
