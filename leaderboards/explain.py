@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.artifacts.lineage import documents_of, seeds_of
-from harness.errors import UserErrors
+from harness.errors import UserError, UserErrors
 from harness.identity.recorded import task_differences
 from harness.leaks.report import LEAKED
 from harness.types import UNSCORED, Json, Record
@@ -128,6 +128,12 @@ def find_changes(
     if faults:
         raise UserErrors(faults)
     metric = str(pairs[0][1].manifest["main_metric"])
+    if missing := [r for pair in pairs for r in pair if metric not in r.manifest["metrics"]]:
+        told = missing[0].manifest
+        raise UserError(
+            f"the record of {told['model']} on {told['task']}: main_metric: found '{metric}', "
+            f"which is not among its metrics. Run the task again."
+        )
     function = str(pairs[0][1].manifest["metrics"][metric]["aggregation"])
     compared = [
         (other.manifest["draw"], mine, item)

@@ -18,7 +18,7 @@ from typing import Any
 
 from harness.doors import limits
 from harness.doors.files import parse_json, read_json, read_object
-from harness.doors.paths import check_tree
+from harness.doors.paths import check_tree, inside
 from harness.doors.text import plain
 from harness.errors import UserError
 
@@ -86,7 +86,7 @@ def check_model(folder: Path) -> None:
     """Refuse sizes that no model has, before a library makes room for them."""
     path = folder / "config.json"
     for key, value in _sizes(read_table(path)):
-        most = limits.LAYERS if "layer" in key else limits.WIDTH
+        most = limits.LAYERS if re.search("layers?$|depth$", key) else limits.WIDTH
         if not 0 <= value <= most:
             raise UserError(
                 f"{plain(path)}: {plain(key):.80}: found {value:.3g}; expected 0 to {most:,}. "
@@ -122,11 +122,15 @@ def _sizes(table: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     for key, value in table.items():
         if isinstance(value, dict):
             yield from _sizes(value)
-        elif isinstance(value, int) and not isinstance(value, bool) and _SIZE.search(key):
+        elif isinstance(value, int | float) and not isinstance(value, bool) and _SIZE.search(key):
             yield key, float(min(value, 10**300))
 
 
-_SIZE = re.compile(r"^(n|num)_.*(layer|head|expert)|^n_(embd|inner|ctx)|(hidden|vocab|ate)_size$")
+_SIZE = re.compile(
+    r"^(n|num)_.*(layer|head|expert)|^(en|de)coder_.*(layers|heads|ffn_dim)$|(^|_)depth$"
+    r"|^n_(embd|inner|ctx|positions)|(hidden|vocab|ate)_size$|^d_(model|ff|kv|inner)$|_dim$"
+    r"|^max_position_embeddings$"
+)
 
 
 def check_adapter(folder: Path) -> dict[str, Any]:
@@ -190,13 +194,15 @@ def check_embedding(folder: Path) -> None:
         stages = read_json(path, mend="Fetch or save the model's folder again.")
         for stage in stages if isinstance(stages, list) else [stages]:
             kind = stage.get("type") if isinstance(stage, dict) else stage
+            if isinstance(stage, dict):
+                inside(folder, folder / str(stage.get("path") or ""), what="a stage's folder")
             if not (isinstance(kind, str) and _STAGE.fullmatch(kind)):
                 raise UserError(
                     f"{plain(path)}: type: found {plain(repr(kind)):.80}; expected a stage of "
                     "sentence-transformers (Transformer, Pooling, Normalize, Dense, LayerNorm). "
                     "Other code of a folder is not run."
                 )
-    for config in (*folder.glob("*.json"), *folder.glob("*/*.json")):
+    for config in folder.rglob("*.json"):
         if config.name in ("tokenizer.json", "modules.json", "vocab.json"):
             continue
         small = config.is_file() and config.stat().st_size < 2**20
@@ -206,8 +212,8 @@ def check_embedding(folder: Path) -> None:
                 f"{plain(config)}: {told}: names code of its own; expected none. Take another "
                 f"embedding model."
             )
-    for file in folder.glob("*/*"):
-        if file.suffix in _PICKLED:
+    for file in folder.rglob("*"):
+        if file.suffix in _PICKLED and file.parent != folder:
             raise UserError(
                 f"{plain(file)}: found pickled weights, which can run code; expected safetensors. "
                 f"Load and save the model with sentence-transformers 5 or newer where you trust it."

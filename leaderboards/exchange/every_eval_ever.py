@@ -9,6 +9,7 @@ than the format's (every_eval_ever.schema.json).
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
@@ -18,6 +19,7 @@ from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
+from harness.doors.fields import NUMBER
 from harness.doors.files import read_object
 from harness.types import Json
 from leaderboards.board import Board, Cell, Column, Row, Section, rounded
@@ -171,13 +173,16 @@ def _result(
 def _generation(section: Section, column: Column) -> Json:
     decoding = dict(column.decoding)
     arguments: Json = {}
-    for key, name, kind in (
-        ("temperature", "temperature", float),
-        ("top_p", "top_p", float),
-        ("max_gen_toks", "max_tokens", int),
+    # What the format has a place for; of another kind it stands as it is among the details.
+    for key, name, least in (
+        ("temperature", "temperature", 0),
+        ("top_p", "top_p", 0),
+        ("max_gen_toks", "max_tokens", 1),
     ):
-        if key in decoding:
-            arguments[name] = kind(decoding.pop(key))
+        value: Any = decoding.get(key)
+        whole = not least or isinstance(value, int)
+        if NUMBER.fits(value) and whole and least <= value < math.inf:
+            arguments[name] = decoding.pop(key) if least else float(decoding.pop(key))
     details = {key: json.dumps(value, ensure_ascii=False) for key, value in decoding.items()}
     return {
         "generation_args": arguments,

@@ -89,7 +89,7 @@ def _results(records: Sequence[Record], now: datetime) -> Json:
             for task, r in by_task.items()
         },
         "config": {
-            "model": str(manifest["numerics"]["engine"]).removeprefix("lm-eval "),
+            "model": str(manifest["numerics"].get("engine", "unknown")).removeprefix("lm-eval "),
             "model_args": {"pretrained": manifest["model_source"]},
             "model_dtype": manifest["numerics"].get("dtype", ""),
             "model_sha": manifest["model_digest"],

@@ -43,6 +43,10 @@ def test_weights_are_of_the_name_that_is_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("config", [
     {"num_hidden_layers": 2 * 10**9}, {"text_config": {"n_layer": 10**6}}, {"vocab_size": 10**30},
+    {"num_hidden_layers": 1e12}, {"decoder_layers": 10**9}, {"encoder_ffn_dim": 10**12},
+    {"n_positions": 10**12}, {"d_model": 10**12}, {"head_dim": 10**12},
+    {"vision": {"depth": 10**6}},
+    {"num_hidden_layers": float("inf")}, {"max_position_embeddings": 10**15}, {"n_layer": -1},
     {"hidden_size": -1}, {"num_local_experts": 10**12},
 ])  # fmt: skip
 def test_sizes_that_no_model_has(tmp_path: Path, config: dict[str, object]) -> None:
@@ -132,3 +136,22 @@ def test_a_plain_embedding_passes(tmp_path: Path) -> None:
     stages = [{"type": f"{STAGES}Transformer"}, {"type": f"{STAGES}Pooling"}]
     dense = {"activation_function": "torch.nn.modules.linear.Identity"}
     check_embedding(written(tmp_path, modules_json=stages, **{"2_Dense__config_json": dense}))
+
+
+@pytest.mark.parametrize("path", ["../../x", "/etc", "2_Dense/../../../x"])
+def test_a_stage_of_an_embedding_folder_lies_in_it(tmp_path: Path, path: str) -> None:
+    stage = {"idx": 0, "path": path, "type": "sentence_transformers.models.Dense"}
+    with pytest.raises(UserError, match="outside of"):
+        check_embedding(written(tmp_path, modules_json=[stage]))
+
+
+@pytest.mark.parametrize("place", ["2_Dense", "2_Dense/deeper/still"])
+def test_no_stage_however_deep_is_pickled_or_names_code(tmp_path: Path, place: str) -> None:
+    written(tmp_path, modules_json=[])
+    (tmp_path / place).mkdir(parents=True)
+    (tmp_path / place / "pytorch_model.bin").write_bytes(b"x")
+    with pytest.raises(UserError, match="pickled"):
+        check_embedding(tmp_path)
+    (tmp_path / place / "config.json").write_text('{"activation_function": "os.system"}')
+    with pytest.raises(UserError, match="names code"):
+        check_embedding(tmp_path)

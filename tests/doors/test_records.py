@@ -165,6 +165,27 @@ def test_nothing_is_written_outside(
         assert f"manifest.{key}" in said.err
 
 
+@pytest.mark.parametrize("command", [
+    "explain selfspec-m --task t --embedding none", "board build", "board publish --to p",
+    *(f"board export --to e --format {form}" for form in (
+        "lm-eval", "every-eval-ever", "model-index", "eval-results --dataset a/b")),
+])  # fmt: skip
+@pytest.mark.parametrize(("place", "value"), [
+    (("manifest", "numerics"), {}), (("manifest", "metrics"), {}),
+    (("manifest", "decoding"), {"max_gen_toks": {"a": [None]}}),
+    (("manifest", "decoding"), {"max_gen_toks": -1, "temperature": "x", "top_p": float("inf")}),
+    (("items", 0, "responses"), [{"tokens": 1}]), (("items", 0, "responses"), []),
+    (("items", 0, "responses"), [{"loglikelihood": None}]),
+])  # fmt: skip
+def test_every_command_tells_or_shows_a_record_of_odd_kinds(
+    runs: Path, tmp_path: Path, monkeypatch, command: str, place: tuple[Any, ...], value: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BENCH_OUT", "in")
+    seal(runs / "selfspec-m/t@0.0", altered(whole(), place, value))
+    assert cli.main(command.split()) in (0, 1, 2)
+
+
 @pytest.mark.parametrize(
     ("name", "data"),
     [
