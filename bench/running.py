@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -194,7 +196,11 @@ class RunWorker:
 
 @dataclass(frozen=True)
 class OpenRunWorker:
-    """Makes the worker again in another process; see `harness.executors.base.OpenWorker`."""
+    """Makes the worker again in another process; see `harness.executors.base.OpenWorker`.
+
+    It works in `folder`, that of the command, where there is such a one: a task's files of rows
+    may be named relative to it.
+    """
 
     config: Config
     data: Path | None
@@ -204,8 +210,11 @@ class OpenRunWorker:
     recipe: Recipe
     jobs: tuple[Job, ...]
     tasks: tuple[str, ...]
+    folder: Path = field(default_factory=Path.cwd)
 
     def __call__(self, out: Path, progress: Progress, kept: OnStored | None) -> RunWorker:
+        with suppress(OSError):
+            os.chdir(self.folder)
         workspace = Workspace(
             out,
             config=self.config,
