@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 # Options of commands that are no function (corpora, boards passed on), of other programs.
 TYPED_ONLY = {
     "baseline", "dense", "head", "help", "id", "items", "local-dir", "repo-type", "sign",
-    "signers", "skip-bad", "text", "to", "where", "words",
+    "signers", "text", "to", "where", "words",
 }  # fmt: skip
 
 
