@@ -22,7 +22,7 @@ from filelock import FileLock
 
 from harness.artifacts.lineage import example_text
 from harness.doors import limits
-from harness.doors.files import read_object
+from harness.doors.files import parse_json, read_object
 from harness.errors import UserError, UserErrors
 from harness.executors.processes import cores, in_processes
 from harness.files import cache_folder, digest, write_bytes, write_json, write_text
@@ -364,7 +364,7 @@ def _without(
             for position, line in enumerate(_rows(parts, reports)):
                 step.advance(1)
                 if keep[position]:
-                    row = json.loads(line)
+                    row = parse_json(line)
                     ids[position] = str(row.get("document", row["id"]))
                     yield str(position), example_text(row)
 
