@@ -28,7 +28,7 @@ CLEAN = {
     "line", "points", "limits", "len", "str",
 }  # fmt: skip
 # Closed words of ours, by the last part of an attribute.
-OURS = {"verdict", "n", "shots", "prompts"}
+OURS = {"verdict", "n", "shots", "prompts", "leaked"}
 MARKS = re.compile(r"(^|\n)(#+ |\| )|\\(begin|textbf|toprule)")
 # Texts that are ours or for a model: a prompt, a template of YAML, the study of our own boards.
 ELSEWHERE = (
@@ -69,7 +69,9 @@ class Function:
             case ast.Starred(value=value):
                 return self.clean(value)
             case ast.Name(id=name):
-                return name in self._clean
+                return name in self._clean or name.isupper()  # a constant of ours
+            case ast.Subscript(value=value):
+                return self.clean(value)
             case ast.IfExp(body=one, orelse=other) | ast.BinOp(left=one, right=other):
                 return self.clean(one) and self.clean(other)
             case ast.ListComp(elt=part) | ast.GeneratorExp(elt=part):

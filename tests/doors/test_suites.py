@@ -258,7 +258,9 @@ def test_no_other_parser_reads_a_file_that_was_refused(tmp_path: Path, how: str)
 
 
 @pytest.mark.parametrize(
-    "rows", ["[" * 300_000, '{"a": 1}\n{"a": ' + "[" * 300_000, '[{"a":' * 200_000]
+    "rows",
+    ["null", "[" * 300_000, '{"a": 1}\n{"a": ' + "[" * 300_000, '[{"a":' * 200_000],
+    ids=str.__len__,
 )
 def test_what_is_no_rows_is_read_by_no_library(tmp_path: Path, monkeypatch, rows: str) -> None:
     """The parsers of `datasets` end the process over them: so another one is asked."""
