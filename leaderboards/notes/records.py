@@ -77,11 +77,12 @@ def _several_contents(section: RecordTable) -> Iterator[str]:
 
 
 def _no_base(section: RecordTable) -> Iterator[str]:
-    for label, base in without_base(section):
-        yield (
-            f"{label}: not compared, its base was other weights than '{base}' is here. Run both "
-            "again with one 'bench run'."
-        )
+    for label, base, others in without_base(section):
+        if others:
+            why = f"its base was other weights than '{base}' is here. Run both again with one"
+        else:
+            why = f"its base '{base}' is not on this board. Run it too, with the same"
+        yield f"{label}: not compared, {why} 'bench run'."
 
 
 def _partial(record: Record) -> Iterator[str]:

@@ -131,14 +131,18 @@ def leaked_ids(record: Record) -> frozenset[str]:
     return frozenset(item["id"] for item in record.items if LEAKED in item.get("flags", ()))
 
 
-def without_base(raw: RecordTable) -> list[tuple[str, str]]:
-    """Specialised rows whose base's name stands for other weights here, and that name."""
+def without_base(raw: RecordTable) -> list[tuple[str, str, bool]]:
+    """Specialised rows whose base is not here: its name, and whether that stands for other weights.
+
+    An adapter whose base is not named is left out.
+    """
     rows = raw.rows
+    names = {entry.manifest["model"] for entry in rows.values()}
     return [
-        (label, str(record.manifest["base"]))
+        (label, str(record.manifest["base"]), record.manifest["base"] in names)
         for label, record in rows.items()
         if record.manifest["specializer"]
-        and any(entry.manifest["model"] == record.manifest["base"] for entry in rows.values())
+        and record.manifest["base"]
         and not any(is_base_of(entry.manifest, record.manifest) for entry in rows.values())
     ]
 

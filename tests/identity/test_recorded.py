@@ -106,10 +106,22 @@ def test_a_base_of_other_weights_is_compared_with_nothing_and_told() -> None:
     assert without_base(mine) == []
     other = gathered(asked("m", model_digest="c" * 64), asked("selfspec-m"))
     assert "selfspec-m" not in compared_with(other, "")
-    assert without_base(other) == [("selfspec-m", "m")]
+    assert without_base(other) == [("selfspec-m", "m", True)]
     spec = BoardSpec(name="b")
     notes = board_notes([other], [], [asked("m"), asked("selfspec-m")], spec)
     assert any("its base was other weights than 'm' is here" in note for note in notes)
+
+
+def test_a_base_that_is_not_there_is_told() -> None:
+    alone = gathered(asked("other", model_digest="c" * 64), asked("selfspec-m"))
+    assert "selfspec-m" not in compared_with(alone, "")
+    assert without_base(alone) == [("selfspec-m", "m", False)]
+    notes = board_notes([alone], [], [asked("other"), asked("selfspec-m")], BoardSpec(name="b"))
+    assert any("selfspec-m: not compared, its base 'm' is not on this board" in n for n in notes)
+    both = [asked("m"), asked("selfspec-m")]
+    assert not any(
+        "not compared" in n for n in board_notes([gathered(*both)], [], both, BoardSpec(name="b"))
+    )
 
 
 def content(rows: str) -> dict[str, str]:
