@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from harness.errors import UserErrors
-from harness.identity.recorded import task_differences
+from harness.identity.recorded import task_differences, task_of
 from harness.suites.metrics import Unit, unit_of
 from harness.types import Record
 from leaderboards.board import ByDraw, Interval, Way
@@ -101,9 +101,11 @@ def _finding(
     if pair.now is None:
         return GateFinding(*place, "missing", reason=_missing(pair.place, pairs))
     if pair.before is None:
+        if apart := _beside_the_old(pair, pairs):
+            return GateFinding(*place, "not comparable", reason=apart)
         return GateFinding(*place, "new", reason="the baseline has no such record")
     sides = {"before": pair.before, "now": pair.now}
-    manifests = [next(iter(draws.values())).manifest for draws in sides.values()]
+    manifests = [_manifest(draws) for draws in sides.values()]
     metric = spec.metrics.get(pair.place[1], str(manifests[1]["main_metric"]))
     reason = "; ".join(filter(None, [_not_comparable(manifests, metric), _other_words(sides)]))
     if reason:
@@ -181,6 +183,36 @@ def _missing(place: Place, pairs: Sequence[Against]) -> str:
     return "the baseline has it, there is no record now"
 
 
+def _beside_the_old(pair: Against, pairs: Sequence[Against]) -> str:
+    """How a task differs from the baseline's of the same version; "" if it does not.
+
+    A task that was changed with its version kept is asked anew beside the old records. Those
+    are still the baseline's, and do not speak for it.
+    """
+    assert pair.now is not None
+    now = _manifest(pair.now)
+    before = [
+        _manifest(other.before)
+        for other in pairs
+        if other.before is not None and other.place == pair.place
+    ]
+    before = [manifest for manifest in before if manifest["suite"] == now["suite"]]
+    if any(task_of(manifest) == task_of(now) for manifest in before):
+        return ""
+    return next(filter(None, (_changed_task(manifest, now) for manifest in before)), "")
+
+
+def _changed_task(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    parts = task_differences(before, now)
+    if not parts or before["task_version"] != now["task_version"]:
+        return ""
+    return f"the task's version is {now['task_version']} in both, but {' and '.join(parts)} differ"
+
+
+def _manifest(draws: ByDraw) -> Mapping[str, Any]:
+    return next(iter(draws.values())).manifest
+
+
 def _not_comparable(manifests: Sequence[Mapping[str, Any]], metric: str) -> str:
     before, now = manifests
     reasons = [
@@ -188,10 +220,8 @@ def _not_comparable(manifests: Sequence[Mapping[str, Any]], metric: str) -> str:
         for key, told in _SETTINGS.items()
         if before[key] != now[key]
     ]
-    if parts := task_differences(before, now):
-        reasons.append(
-            f"the task's version is {now['task_version']} in both, but {' and '.join(parts)} differ"
-        )
+    if changed := _changed_task(before, now):
+        reasons.append(changed)
     facts = [manifest["metrics"].get(metric) for manifest in manifests]
     if facts[0] is None or facts[1] is None:
         reasons.append(f"metric {metric} is not in both records")
@@ -235,7 +265,7 @@ def _other_prompts(before: ByDraw, now: ByDraw) -> int:
 def _beside(sides: Mapping[str, ByDraw], n: int) -> str:
     """What else than the common items there is, and whether the numerics differ."""
     told = []
-    numerics = [next(iter(side.values())).manifest["numerics"] for side in sides.values()]
+    numerics = [_manifest(side)["numerics"] for side in sides.values()]
     if numerics[0] != numerics[1]:
         told.append("numerics differ (engine, dtype or device)")
     draws = [set(side) for side in sides.values()]

@@ -285,6 +285,27 @@ def test_a_limited_run_beside_a_whole_one_is_no_other_comparison():
     assert found == {"tiny (limit 0)": "same", "tiny (limit 5)": "new"}
 
 
+def of_rows(rows, **more):
+    content = {"digest": rows, "yaml": "y", "code": "", "rows": rows, "examples": ""}
+    return record("tiny", "one", GOOD, task_identity=content, **more)
+
+
+def test_a_task_changed_with_its_version_kept_does_not_pass_beside_its_old_records():
+    """The old records stay where they are; that those did not fall says nothing of the task."""
+    found = compare([of_rows("old")], [of_rows("old"), of_rows("new")])
+    assert sorted(f.verdict for f in found) == ["not comparable", "same"]
+    (closing,) = failed(found)
+    assert closing.reason == "the task's version is 1 in both, but its test rows differ"
+
+
+@pytest.mark.parametrize("new", [
+    of_rows("new", task_version="2"), of_rows("new", suite="another"), of_rows("old", limit=5),
+])  # fmt: skip
+def test_what_says_itself_that_it_is_another_task_or_is_the_same_is_new(new):
+    found = compare([of_rows("old")], [of_rows("old"), new])
+    assert sorted(f.verdict for f in found) == ["new", "same"]
+
+
 def test_leaked_items_are_on_both_columns_and_the_difference():
     def leaking(values, places):
         rows = [item(i, v, flags=["leaked"] * (i in places)) for i, v in enumerate(values)]
