@@ -22,7 +22,7 @@ from leaderboards.study.domains import crosses
 from leaderboards.study.figures import picture
 from leaderboards.study.sources import Published, Table, compared, read_published
 from leaderboards.study.spec import StudySpec
-from leaderboards.text.escape import escaped
+from leaderboards.text.escape import code_span, escaped
 from leaderboards.text.verdict import BETTER, judged, told
 
 TEMPLATE = "paper.md"
@@ -57,13 +57,13 @@ def study_files(spec: StudySpec) -> dict[str, str]:
     pairs: dict[str, list[str]] = {"retrieval": [], "rounds": []}
     for compare in spec.compares:
         pairs[compare.about] += [
-            f"`{compare.model}` of {escaped(compare.changed)} against that of "
+            f"{code_span(compare.model)} of {escaped(compare.changed)} against that of "
             f"{escaped(compare.plain)}: {told(gap)}."
             for gap in compared(compare, held)
         ]
     content: dict[str, Any] = {
-        "method": spec.method,
-        "absent": [name for name, board in read.items() if board is None],
+        "method": code_span(spec.method),
+        "absent": [escaped(name) for name, board in read.items() if board is None],
         "records": tables.records(boards),
         "models": tables.models(boards),
         "tasks": tables.tasks(boards),
@@ -78,7 +78,7 @@ def study_files(spec: StudySpec) -> dict[str, str]:
         "costs": tables.costs(boards),
         "crosses": [
             {
-                "title": f"{found.base}, {found.setting}",
+                "title": escaped(f"{found.base}, {found.setting}"),
                 "table": tables.cross(found),
             }
             for found in crosses(shown, spec.method, spec.domain)
@@ -112,12 +112,12 @@ def _answers(table: Table, method: str) -> list[Answer]:
     found = []
     for row in table.rows_of(method):
         gaps = [("its base", row.average.difference if row.average else None)]
-        gaps += [(f"`{b}`", gap) for (a, b), gap in table.contrasts.items() if a == row.label]
+        gaps += [(code_span(b), gap) for (a, b), gap in table.contrasts.items() if a == row.label]
         known = [(other, gap) for other, gap in gaps if gap is not None]
         if known:
             found.append(
                 Answer(
-                    model=row.label,
+                    model=code_span(row.label),
                     where=escaped(f"{table.board}: {table.title}"),
                     sentences=tuple(f"against {other} {told(gap)}" for other, gap in known),
                     better_than=(
@@ -175,11 +175,13 @@ def _without_two(table: Table, row: Row) -> str:
     )
     if len(gains) < _MANY_TASKS:
         return ""
-    most = " and ".join(f"`{task}` ({points(gain, sign=True)})" for gain, task in gains[:2])
+    most = " and ".join(
+        f"{code_span(task)} ({points(gain, sign=True)})" for gain, task in gains[:2]
+    )
     mean = sum(gain for gain, _ in gains[2:]) / len(gains[2:])
     whole = sum(gain for gain, _ in gains) / len(gains)
     return (
-        f"`{row.label}` gains most on {most}. Without these two its average difference is "
+        f"{code_span(row.label)} gains most on {most}. Without these two its average difference is "
         f"{points(mean, sign=True)} instead of {points(whole, sign=True)}."
     )
 
@@ -228,7 +230,7 @@ def _sweeps(
 def _prompted(table: Table) -> list[str]:
     """Models that only rewrite prompts, against their base: retrieval at inference."""
     return [
-        f"`{row.label}` on {escaped(table.title)}: {told(row.average.difference)}."
+        f"{code_span(row.label)} on {escaped(table.title)}: {told(row.average.difference)}."
         for row in table.rows_of("rag")
         if row.average and row.average.difference
     ]
@@ -237,9 +239,9 @@ def _prompted(table: Table) -> list[str]:
 def _limit(table: Table, method: str) -> str:
     """How little a table could have missed, and on how many items."""
     asked = sorted({cell.n for row in table.section.rows for cell in row.cells if cell is not None})
-    span = f"{asked[0]}" if asked[0] == asked[-1] else f"{asked[0]} to {asked[-1]}"
+    span = f"{asked[0]:d}" if asked[0] == asked[-1] else f"{asked[0]:d} to {asked[-1]:d}"
     missed = [
-        f"{points(gap.detectable)} points for `{row.label}`"
+        f"{points(gap.detectable)} points for {code_span(row.label)}"
         for row in table.rows_of(method)
         if row.average and (gap := row.average.difference) and gap.detectable
     ]

@@ -23,7 +23,7 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     if not lines:
         return ""
     rule = "| :--- |" + " ---: |" * (len(header) - 1)
-    return "\n".join([f"| {' | '.join(header)} |", rule, *lines])
+    return "\n".join([f"| {' | '.join(map(escaped, header))} |", rule, *lines])
 
 
 def models(boards: Sequence[Published]) -> str:
@@ -115,7 +115,7 @@ def by_task(table: Table) -> str:
         row for row in table.section.rows if any(cell and cell.difference for cell in row.cells)
     ]
     return markdown(
-        ("task", *(escaped(row.label) for row in rows)),
+        ("task", *(row.label for row in rows)),
         (
             (column.task, *(difference(_gap(row.cells[number])) for row in rows))
             for number, column in enumerate(table.section.columns)
@@ -233,7 +233,7 @@ def costs(boards: Sequence[Published]) -> str:
 def cross(found: Cross) -> str:
     """A model specialised for each domain, on each suite: differences to the base."""
     return markdown(
-        ("model", "specialised for", *(f"on {escaped(suite)}" for suite in found.suites)),
+        ("model", "specialised for", *(f"on {suite}" for suite in found.suites)),
         (
             (
                 row.model,

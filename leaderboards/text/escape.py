@@ -35,6 +35,14 @@ def escaped(text: str) -> str:
     return _CALLED.sub(lambda found: f"{found[0]}<!-- -->", marked)
 
 
+def code_span(text: str) -> str:
+    """Text as a code span of Markdown, which no mark inside it can end."""
+    plain = visible(" ".join(text.split()))
+    longest = max(map(len, re.findall("`+", plain)), default=0)
+    fence, room = "`" * (longest + 1), " " if "`" in plain else ""
+    return f"{fence}{room}{plain}{room}{fence}" if plain else ""
+
+
 def plain_cell(value: object) -> object:
     """A cell of a CSV file: numbers rounded, and no text that a spreadsheet would run.
 

@@ -9,8 +9,10 @@ function that writes markup and is not listed fails. HTML is Jinja's, which esca
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -21,22 +23,30 @@ WRITERS = {
     "leaderboards/text/render.py": ("render_markdown", "_markdown_table", "line"),
     "leaderboards/text/latex.py": ("render_latex", "_tabular", "_row", "_comment", "_escaped"),
     "leaderboards/gate.py": ("summary", "_line"),
+    "leaderboards/study/tables.py": ("markdown",),
+    "leaderboards/study/paper.py": ("_limit", "_prompted", "_without_two"),
 }
 # What gives markup of its own, escaped text, or numbers.
 CLEAN = {
     "escaped", "visible", "_escaped", "_comment", "_row", "_line", "_markdown_table", "_tabular",
-    "line", "points", "limits", "len", "str",
+    "line", "points", "limits", "len", "str", "code_span", "told",
 }  # fmt: skip
 # Closed words of ours, by the last part of an attribute.
 OURS = {"verdict", "n", "shots", "prompts", "leaked"}
 MARKS = re.compile(r"(^|\n)(#+ |\| )|\\(begin|textbf|toprule)")
-# Texts that are ours or for a model: a prompt, a template of YAML, the study of our own boards.
+# Texts that are ours or for a model: a prompt, a template of YAML.
 ELSEWHERE = (
     "specializers/training/examples.py",
     "tasks/scaffold.py",
-    "leaderboards/study/",
     "bench/commands/",
 )
+
+
+def _paired(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr]]:
+    """A target and what is bound to it; `a, b = x, y` are two."""
+    if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+        return list(zip(target.elts, value.elts, strict=True))
+    return [(target, value)]
 
 
 class Function:
@@ -54,7 +64,8 @@ class Function:
         for node in ast.walk(self.node):
             if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign) and node.value:
                 targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-                yield from ((t.id, node.value) for t in targets if isinstance(t, ast.Name))
+                pairs = [pair for target in targets for pair in _paired(target, node.value)]
+                yield from ((t.id, value) for t, value in pairs if isinstance(t, ast.Name))
             if isinstance(node, ast.comprehension | ast.For) and isinstance(node.target, ast.Name):
                 yield node.target.id, node.iter
 
@@ -78,6 +89,8 @@ class Function:
                 return self.clean(part)
             case ast.Attribute(attr=name):
                 return name in OURS
+            case ast.Call(func=ast.Name(id="map"), args=[ast.Name(id=name), _]):
+                return name in CLEAN
             case ast.Call(func=ast.Name(id=name)):
                 return name in CLEAN
             case ast.Call(func=ast.Attribute(value=ast.Constant(), attr="join"), args=[inner]):
@@ -130,11 +143,55 @@ def test_no_other_function_writes_markup() -> None:
     assert {f for f in found - listed if not f[0].startswith(ELSEWHERE)} == set()
 
 
+def bare_spans(source: str) -> list[str]:
+    """Code spans whose marks stand in the text, around a value: a mark inside it would end them."""
+    return [
+        ast.unparse(text)
+        for text in ast.walk(ast.parse(source))
+        if isinstance(text, ast.JoinedStr)
+        for part, other in itertools.pairwise(text.values)
+        if isinstance(part, ast.Constant) and str(part.value).endswith("`")
+        and isinstance(other, ast.FormattedValue)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in SOURCES if "/leaderboards/" in str(path)], ids=str
+)
+def test_a_code_span_around_a_value_is_made_by_the_function(path: Path) -> None:
+    assert bare_spans(path.read_text(encoding="utf-8")) == []
+
+
+def test_a_template_has_no_code_span_around_a_value() -> None:
+    template = (ROOT / "leaderboards/study/paper.md").read_text(encoding="utf-8")
+    assert not re.findall(r"`\{\{|`[\"'] *~", template)
+
+
+def test_the_walk_sees_a_bare_span() -> None:
+    assert bare_spans("f'on `{row.label}`'")
+    assert not bare_spans("f'on {code_span(row.label)} of `models`'")
+
+
+@pytest.mark.parametrize("text", [
+    "a", "`", "a`b", "``", "`<b>`", "a ``` b", " a ", "*a*", "[a](b)", "a\nb", "a\x1b[2J",
+])  # fmt: skip
+def test_a_code_span_shows_the_text_and_nothing_else(text: str) -> None:
+    from markdown_it import MarkdownIt
+
+    from leaderboards.text.escape import code_span
+
+    (block,) = MarkdownIt("commonmark").parse(f"x {code_span(text)} y")[1:2]
+    kinds = [(part.type, part.content) for part in block.children or []]
+    shown = " ".join(text.split()).replace("\x1b", "⟨U+001B⟩")
+    assert kinds == [("text", "x "), ("code_inline", shown), ("text", " y")]
+
+
 @pytest.mark.parametrize("body", [
     "return f'# {board.title}'", "lines = []; lines += [f'| {row.label} |']; return lines",
     "lines = []; lines.append(row.label); return lines", "return ' | '.join(cells)",
     "return '# ' + title", "name = row.label; return f'## {name}'",
-    "return [f'- {line}' for line in board.notes]", "return f'# {plain(title)}'",
+    "return [f'- {line}' for line in board.notes]", "a, b = '', title; return f'# {b}'",
+    "return f'{x}' if board else ' '.join(map(plain, row))", "return f'# {plain(title)}'",
 ])  # fmt: skip
 def test_the_walk_sees_it(body: str) -> None:
     assert Function(functions(f"def f(board, row, title, cells):\n    {body}\n")["f"]).faults()
