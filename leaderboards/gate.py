@@ -312,7 +312,8 @@ def summary(findings: Sequence[GateFinding], epsilon: float, baseline: str) -> s
 
 
 def _line(found: GateFinding) -> list[str]:
-    gap, signs = "", [f"{LEAKED}{count}" if count else "" for count in found.leaked]
+    gap = ""
+    signs = [f"{LEAKED}{count}" if count else "" for count in found.leaked]
     if found.difference is not None and found.now is not None and found.before is not None:
         value = points(found.now - found.before, sign=True, unit=found.unit)
         gap = f"{value}{signs[2]} {limits(found.difference, sign=True, unit=found.unit)}"

@@ -17,12 +17,12 @@ from harness.errors import UserError, UserErrors, did_you_mean
 from harness.suites.corrections import any_first_row, correct
 from harness.suites.exam_data import MissingData, load_own, told_together
 from harness.suites.named.catalogue import WITHIN, Catalogue, TaskPlace
-from harness.suites.named.faults import check, where, why_not
+from harness.suites.named.faults import check, faulty_rows, where, why_not
 from harness.suites.named.groups import Member
 from harness.suites.prompts import as_at_first, ask_items_of, begin, demonstrations, prepare
 from harness.suites.reading import Reading, read_task
 from harness.suites.templates import sandbox_templates
-from harness.suites.trust import build, refuse_code, resolved, wanted_code
+from harness.suites.trust import NO_ROWS, build, refuse_code, resolved, wanted_code
 from harness.suites.ways.wordings import Wording, wordings_of
 
 # lm-eval tells of every task it builds; the run's own output says what matters.
@@ -251,7 +251,9 @@ class SuiteIndex(Catalogue):
         name = place.name
         reading, code = self._judge(place)
         if code:
-            raise refuse_code(name, place.suite, code)
+            malformed = all(line.endswith(NO_ROWS) for line in code)
+            faults = [*faulty_rows(reading.config)] if malformed and reading else []
+            raise UserErrors(faults) if faults else refuse_code(name, place.suite, code)
         if reading is None and place.suite in self._folders:
             reading = self._over_templates(place)
         worded, own = self.wordings(name)[wording], {}

@@ -55,6 +55,8 @@ _PACKED = (b"\x1f\x8b", b"PK", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"\x04\
            b"7z\xbc\xaf", b"Rar!")  # fmt: skip
 
 Found = Iterator[tuple[str, str]]  # key, what would run or be read
+# How a line of `wanted_code` ends that is of a file inside of the suite, with nothing to run.
+NO_ROWS = "which is no rows of JSON"
 
 
 def wanted_code(reading: Reading, root: Path, harmless: Collection[str]) -> list[str]:
@@ -260,7 +262,7 @@ def _leaving(key: str, path: Path, root: Path, loader: str = "") -> Found:
             if packed:
                 yield key, f"the packed file {file}; unpack it"
             elif loader == "json" and fnmatch(file.name, wanted) and not are_rows(end):
-                yield key, f"the file {file}, which is no rows of JSON"
+                yield key, f"the file {file}, {NO_ROWS}"
     except (UserError, OSError):
         yield key, f"rows outside of {root}: {name:.120}"
 

@@ -302,7 +302,7 @@ RECORDS = [
 RESULTS = [
     ("results no JSON", "{", ("results_1.json", "not lm-eval's results")),
     ("results a list", "[]", ("results_1.json", "not lm-eval's results")),
-    ("results without results", "{}", ("results_1.json", "no 'results'")),
+    ("results without results", "{}", ("results_1.json", "results: missing")),
     (
         "results without samples",
         '{"config": {}, "results": {"t": {"acc,none": 1}}, "configs": {"t": {}}}',

@@ -73,7 +73,8 @@ ROWS = [{"q": f"q{n}", "a": "yes"} for n in range(3)]
           "filter_list": [{"name": "f", "filter": [
               {"function": "custom", "filter_fn": "!function own.filtered"}]}]},
          ("on gold answers", "IndexError")),
-        ({"generation_kwargs": {"until": ["."], "num_beams": 3}}, ("num_beams",)),
+        ({"generation_kwargs": {"until": ["."], "num_beams": 3},
+          "metric_list": [{"metric": "exact_match"}]}, ("num_beams",)),
     ],
 )  # fmt: skip
 def test_what_would_fail_after_the_answers_is_told(tmp_path, keys, words):
