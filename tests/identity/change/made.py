@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -72,6 +73,20 @@ def in_artifact(name: str, old: str, new: str) -> Callable[[Project], None]:
     return change
 
 
+def other_embedding(project: Project) -> None:
+    """Made with an embedding model, whose files are then replaced where they lie."""
+    from specializers.retrieval.embedding import embedding_inputs
+    from tests.specializers.retrieval.test_dense import save_encoder
+
+    folder = save_encoder(project.path("encoder"))
+    project._undo.append(lambda: shutil.rmtree(folder))
+    reads = {"retrieval": "dense", "embedding": f"path:{folder}"}
+    toy(inputs=lambda params: embedding_inputs(reads))(project)
+    project.run(["toy-m"], "row")
+    shutil.rmtree(folder)
+    save_encoder(folder, seed=1)
+
+
 def unfinished(project: Project) -> None:
     (path,) = project.path("row").glob("artifacts/toy-m-*/manifest.json")
     path.unlink()
@@ -104,6 +119,7 @@ MADE = (
     kept("a parameter, set to what it is", recipe(settings=("word=w5",))),
     kept("the budget's name, with the same parameters", recipe(budget="small"), R + "budget"),
     anew("what else the specializer reads (`inputs()`)", toy(reads={"embedding": "a"})),
+    anew("the embedding model's files, at the path where they lay", other_embedding),
     kept("the domain's folder", moved_domain),
     kept("the corpus's file, with the same content", corpus_elsewhere, R + "corpus"),
     kept("`name` of the domain, under which it stays recorded",

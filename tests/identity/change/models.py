@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from typing import Any
 
+from harness.identity import answers
 from tests.identity.change.project import Project
 from tests.identity.change.row import Row, asked, refused, same, scored, told
 
@@ -132,7 +133,23 @@ def best_wording(project: Project) -> None:
     project.set(asking={"wording": "best", "wording_items": 2})
 
 
+def version(package: str) -> Callable[[Project], None]:
+    """Of an installed package; answers stored before name the one that was there then."""
+
+    def change(project: Project) -> None:
+        known = answers._versions
+        project._undo.append(lambda: setattr(answers, "_versions", known))
+        answers._versions = lambda names: {  # type: ignore[assignment]
+            name: "99.0" if name == package else held for name, held in known(names).items()
+        }
+
+    return change
+
+
 ASKING = (
+    same("the version of a package that answers; the record names the one that answered",
+         version("torch"), keeps=("packages",)),
+    told("the version of a package that scores", version("lm-eval")),
     asked("number of few-shot examples", asking(shots=2), A + "shots"),
     Row("a further draw of few-shot examples", asking(draws=2), "what is new is asked",
         "beside the old one", of=A + "draws"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 
+from harness.files import sha256_file, write_json
 from tests.identity.change.project import Project, row
 from tests.identity.change.row import NEW, Row, asked, refused, same, scored, told
 
@@ -65,6 +66,29 @@ def mirrored(project: Project) -> None:
     project.path("mirrors").mkdir()
     project.move("mirror", "mirrors/t")
     project.set(data=project.path("mirrors"))
+
+
+def fetched(project: Project) -> None:
+    """The rows are a fetched set's, and the card then names another revision of it."""
+    from tasks.cards import load_card
+    from tasks.origins.present import MANIFEST, made_from
+
+    origin = (
+        'origin.url = "https://github.com/a/b"\norigin.revision = "%s"\n'
+        'origin.converter = "table"\norigin.files = [{path = "a.csv"}]\n'
+    )
+    text = project.path(CARD).read_text().replace('"own"', '"repository"')
+    project.write(CARD, text + origin % ("1" * 40))
+    made = load_card(project.path(CARD))
+    project.path("cache/data").mkdir(parents=True, exist_ok=True)
+    project.move("suite/data/t", "cache/data/t")
+    manifest = project.path("cache/data/t") / MANIFEST
+    rows = {path.name: {"n": 1, "sha256": sha256_file(path)} for path in manifest.parent.iterdir()}
+    there = {"url": "https://github.com/a/b", "revision": "1" * 40}
+    project._undo.append(manifest.unlink)
+    write_json(manifest, {"made_from": made_from(made), "rows": rows, "origin": there})
+    project.run(["m"], "row")
+    project.write(CARD, text + origin % ("2" * 40))
 
 
 F = "TaskConfig."
@@ -188,6 +212,8 @@ CARDS = (
         CARD, p.path(CARD).read_text().replace('"own"', '"repository"')
         + 'origin.url = "https://github.com/a/b"\norigin.revision = "' + "0" * 40 + '"\n'
         'origin.converter = "table"\norigin.files = [{path = "a.csv"}]\n'), C + "origin"),
+    refused("`origin`: the revision, of a set that is fetched", fetched, "and its card says",
+            C + "origin"),
 )  # fmt: skip
 # Read together with another task's card, and where the file is.
 NOT_ALONE = {C + "rank_of", C + "path"}
