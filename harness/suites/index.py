@@ -252,7 +252,8 @@ class SuiteIndex(Catalogue):
         reading, code = self._judge(place)
         if code:
             malformed = all(line.endswith(NO_ROWS) for line in code)
-            faults = [*faulty_rows(reading.config)] if malformed and reading else []
+            root = self._root(place.suite)
+            faults = [*faulty_rows(reading.config, root)] if malformed and reading else []
             raise UserErrors(faults) if faults else refuse_code(name, place.suite, code)
         if reading is None and place.suite in self._folders:
             reading = self._over_templates(place)

@@ -17,9 +17,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.errors import UserError
+from harness.errors import UserError, UserErrors
 from harness.suites.index import SuiteIndex
 from harness.suites.reading import read_task
+from harness.suites.trust import NO_ROWS
 
 TIMES = int(os.environ.get("FUZZ_TIMES", "1"))
 HARMLESS = frozenset({"tasks.metrics.label", "tasks.metrics.macro_f1", "tasks.datasets.load"})
@@ -281,3 +282,15 @@ def test_what_is_no_rows_is_read_by_no_library(tmp_path: Path, monkeypatch, rows
     )  # fmt: skip
     assert told.returncode == 0, told.stderr[-300:]
     assert "rows.jsonl:" in told.stdout
+
+
+def test_a_file_outside_is_not_quoted_whatever_its_name_says(tmp_path: Path) -> None:
+    suite, name = tmp_path / "suite", f"x, {NO_ROWS}"
+    suite.mkdir()
+    (tmp_path / "outside").write_text("of the user\n")
+    (suite / name).symlink_to(tmp_path / "outside")
+    keys = dict(BASE) | {"dataset_kwargs": json.dumps({"data_files": {"test": str(suite / name)}})}
+    (suite / "t.yaml").write_text("\n".join(f"{key}: {value}" for key, value in keys.items()))
+    with pytest.raises(UserErrors, match="rows outside of") as told:
+        SuiteIndex({"mine": suite}, ["mine"]).load(["t"], shots=0, draw=0, data=None)
+    assert "of the user" not in str(told.value)

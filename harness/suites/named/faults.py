@@ -10,6 +10,7 @@ from typing import Any
 
 from harness.doors import limits
 from harness.doors.files import parse_json, read_bytes
+from harness.doors.paths import inside
 from harness.doors.text import plain
 from harness.errors import UserError
 from harness.suites.reading import Reading, read_task
@@ -95,8 +96,12 @@ def check(name: str, task: Any) -> None:
         raise UserError(f"task '{name}': {told} Correct it in the task's YAML.")
 
 
-def faulty_rows(config: Mapping[str, Any]) -> Iterator[str]:
-    """Lines of a task's own files of rows that its reader cannot take; the first few of each."""
+def faulty_rows(config: Mapping[str, Any], root: Path | None = None) -> Iterator[str]:
+    """Lines of a task's own files of rows that its reader cannot take; the first few of each.
+
+    Args:
+        root: the folder of a suite that is not trusted: no file outside of it is read.
+    """
     loader = config.get("dataset_path")
     kwargs = config.get("dataset_kwargs")
     if loader not in ("json", "csv") or not isinstance(kwargs, Mapping):
@@ -107,10 +112,19 @@ def faulty_rows(config: Mapping[str, Any]) -> Iterator[str]:
         if not paths:
             yield f"{plain(folder / pattern)}: no such file; dataset_kwargs.data_files names it."
         for path in paths:
+            if root is not None and not _is_inside(root, Path(path)):
+                continue
             found = _json_faults(Path(path)) if loader == "json" else _csv_faults(Path(path))
             for number, fault in zip(range(_MOST), found, strict=False):
                 del number
                 yield fault
+
+
+def _is_inside(root: Path, path: Path) -> bool:
+    try:
+        return inside(root, path).is_file()
+    except UserError:
+        return False
 
 
 def _files(value: Any) -> Iterator[str]:
