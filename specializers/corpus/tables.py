@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from harness.doors import limits
 from harness.doors.files import parse_json
 from harness.errors import UserError
 from harness.types import Json
@@ -84,14 +85,17 @@ def _csv(path: Path, advance: Advance) -> Rows:
         encoding = "utf-16" if head[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
         text = io.TextIOWrapper(file, encoding=encoding, errors="surrogateescape", newline="")
         tab = kind_of(path) in (".tsv", ".tab")
-        start = text.readline()
+        row = _Row(text, path)
+        start = next(row, "")
         separator = "\t" if tab or start.count("\t") > start.count(",") else ","
         if not tab and start.count(";") > max(start.count(separator), 0):
             separator = ";"
         columns = [name.strip() for name in next(csv.reader([start], delimiter=separator), [])]
-        reader = csv.reader(text, delimiter=separator, strict=False)
+        row.begin()
+        reader = csv.reader(row, delimiter=separator, strict=False)
         try:
             for cells in reader:
+                row.begin()
                 number = reader.line_num + 1
                 if not any(cells):
                     continue
@@ -104,6 +108,36 @@ def _csv(path: Path, advance: Advance) -> Rows:
                     yield number, dict(zip(columns, cells, strict=True))
         except csv.Error as error:
             raise UserError(f"{path}:{reader.line_num + 1}: not CSV ({error}).") from None
+
+
+class _Row:
+    """The lines of one row at a time, no more of them than `limits.LINE_BYTES` letters."""
+
+    def __init__(self, text: io.TextIOWrapper, path: Path) -> None:
+        self._text = text
+        self._path = path
+        self._number = 0
+        self.begin()
+
+    def begin(self) -> None:
+        """The next line is of another row."""
+        self._left = limits.LINE_BYTES
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._text.readline(self._left + 1)
+        self._number += 1
+        self._left -= len(line)
+        if self._left < 0:
+            raise UserError(
+                f"{self._path}:{self._number}: a row of more than {limits.LINE_BYTES >> 20} MiB; "
+                "expected a document a row."
+            )
+        if not line:
+            raise StopIteration
+        return line
 
 
 def _parquet(path: Path, advance: Advance) -> Rows:

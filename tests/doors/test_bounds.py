@@ -24,6 +24,8 @@ from harness.suites.templates import _render
 from leaderboards.exchange.lm_eval_runs import find_runs
 from leaderboards.text.escape import escaped
 from specializers.corpus.open import corpus_faults
+from specializers.corpus.tables import read_rows
+from specializers.corpus.unpack import silent
 from tasks.cards import load_card
 from tasks.own.files import read_table
 from tests.harness.tiny_models import write_gguf
@@ -265,3 +267,18 @@ def test_a_key_is_out_of_every_text() -> None:
     key = "sk-abcdefgh"
     answer = {"choices": [{"message": {"content": f"my key is {key}"}, "n": 1}], key: 0}
     assert "sk-" not in json.dumps(blanked(answer, key))
+
+
+@pytest.mark.parametrize(
+    "row", ["x" * 99, '1,"' + "\n" * 99 + '"', '"\n",' * 40, '1,"' + "xx\n" * 30]
+)
+def test_a_row_of_a_table_is_bounded(
+    row: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "LINE_BYTES", 64)
+    path = tmp_path / "rows.csv"
+    path.write_text("id,text\n" + '1,"a\nb"\n' * 40)
+    assert len(list(read_rows(path, silent))) == 40
+    path.write_text("id,text\n" + row + "\n")
+    with pytest.raises(UserError, match=r"rows\.csv:\d+: a row of more than"):
+        list(read_rows(path, silent))
