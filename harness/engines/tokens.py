@@ -148,13 +148,19 @@ class HFTokens:
 
     def _written(self, turns: list[dict[str, str]], ask: bool, go_on: bool) -> str:
         try:
-            return self._render(turns, ask, go_on)
+            text = self._render(turns, ask, go_on)
         except _REFUSED as error:  # transformers renders in Jinja's sandbox
             raise UserError(
                 f"{self.folder}: its chat template refuses these turns or fails "
                 f"({type(error).__name__}: {plain(error):.300}). Correct the template, or use "
                 "--chat off."
             ) from error
+        if not text.strip() and any(str(turn.get("content") or "").strip() for turn in turns):
+            raise UserError(
+                f"{self.folder}: its chat template writes nothing of {len(turns)} turns, so the "
+                "model would be asked nothing. Correct the template, or use --chat off."
+            )
+        return text
 
     def _render(
         self, turns: list[dict[str, str]], add_generation_prompt: bool, go_on: bool = False

@@ -194,6 +194,17 @@ def with_template(folder: Path, template: str) -> HFTokens:
     return HFTokens(folder)
 
 
+@pytest.mark.parametrize(
+    "template", ["", " \n", "{{ messages | attr('__class__') }}", "{% set all = messages %}"]
+)
+def test_a_chat_template_that_writes_nothing_asks_nothing(tmp_path: Path, template: str) -> None:
+    tokens = with_template(tmp_path / "m", template or "{# nothing #}")
+    for written in (tokens.apply_chat_template, tokens.whole_chat):
+        with pytest.raises(UserError, match="chat template"):
+            written([QUESTION])
+    assert with_template(tmp_path / "n", TURNS).whole_chat([{"role": "user", "content": ""}])
+
+
 def test_a_system_turn_has_its_own_place_where_there_is_one(tmp_path: Path) -> None:
     tokens = with_template(tmp_path / "m", TURNS)
     assert tokens.takes_system_turn
