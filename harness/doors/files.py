@@ -142,15 +142,18 @@ def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
 def are_rows(path: Path) -> bool:
     """Whether a file is JSON lines of objects, or one JSON text of them, within bounds.
 
-    For files that another library parses: it may end the process over others.
+    For files that another library parses: it may end the process over others. One that cannot be
+    read is none.
     """
     try:
         for _ in read_jsonl(path):
             pass
-    except ValueError:
+    except OSError:
+        return False
+    except (UserError, ValueError):
         try:
             rows = parse_json(read_bytes(path, limits.TABLE_BYTES))
-        except ValueError:
+        except (OSError, UserError, ValueError):
             return False
         return isinstance(rows, dict) or (
             isinstance(rows, list) and all(isinstance(row, dict | str) for row in rows)

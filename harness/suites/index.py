@@ -22,7 +22,7 @@ from harness.suites.named.groups import Member
 from harness.suites.prompts import as_at_first, ask_items_of, begin, demonstrations, prepare
 from harness.suites.reading import Reading, read_task
 from harness.suites.templates import sandbox_templates
-from harness.suites.trust import NO_ROWS, build, refuse_code, resolved, wanted_code
+from harness.suites.trust import build, refuse_code, resolved, unsound_rows, wanted_code
 from harness.suites.ways.wordings import Wording, wordings_of
 
 # lm-eval tells of every task it builds; the run's own output says what matters.
@@ -155,10 +155,12 @@ class SuiteIndex(Catalogue):
 
     def wanted_code(self, task: str) -> list[str]:
         """What a task would execute without being trusted; [] for one that may be loaded."""
-        return self._judge(self.place(task))[1]
+        _, code, rows = self._judge(self.place(task))
+        return [*code, *rows]
 
-    def _judge(self, place: TaskPlace) -> tuple[Reading | None, list[str]]:
-        """A task that is not trusted as it was read, and what it wants; None for one that is.
+    def _judge(self, place: TaskPlace) -> tuple[Reading | None, list[str], list[str]]:
+        """A task that is not trusted as it was read, what it wants, and its files of rows that no
+        library may read; None for one that is trusted.
 
         A member with keys of its own is read here in any case.
         """
@@ -166,10 +168,13 @@ class SuiteIndex(Catalogue):
         if place.member is not None:
             reading = self._merged(place.member)
         elif root is None or place.yaml is None:
-            return None, []
+            return None, [], []
         else:
             reading = read_task(place.yaml, root, self._shared)
-        return reading, wanted_code(reading, root, self._harmless) if root is not None else []
+        if root is None:
+            return reading, [], []
+        code = wanted_code(reading, root, self._harmless)
+        return reading, code, [] if code else unsound_rows(reading)
 
     def _merged(self, member: Member) -> Reading:
         """The member's task with its groups' keys over its own."""
@@ -249,12 +254,12 @@ class SuiteIndex(Catalogue):
     ) -> Any:
         """One of the tasks that `load` builds."""
         name = place.name
-        reading, code = self._judge(place)
+        reading, code, rows = self._judge(place)
         if code:
-            malformed = all(line.endswith(NO_ROWS) for line in code)
-            root = self._root(place.suite)
-            faults = [*faulty_rows(reading.config, root)] if malformed and reading else []
-            raise UserErrors(faults) if faults else refuse_code(name, place.suite, code)
+            raise refuse_code(name, place.suite, code)
+        if rows and reading is not None:
+            faults = [*faulty_rows(reading.config, self._root(place.suite))]
+            raise UserErrors(faults) if faults else refuse_code(name, place.suite, rows)
         if reading is None and place.suite in self._folders:
             reading = self._over_templates(place)
         worded, own = self.wordings(name)[wording], {}

@@ -55,8 +55,6 @@ _PACKED = (b"\x1f\x8b", b"PK", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"\x04\
            b"7z\xbc\xaf", b"Rar!")  # fmt: skip
 
 Found = Iterator[tuple[str, str]]  # key, what would run or be read
-# How a line of `wanted_code` ends that is of a file inside of the suite, with nothing to run.
-NO_ROWS = "which is no rows of JSON"
 
 
 def wanted_code(reading: Reading, root: Path, harmless: Collection[str]) -> list[str]:
@@ -79,6 +77,23 @@ def wanted_code(reading: Reading, root: Path, harmless: Collection[str]) -> list
         told = f"{plain(reading.origin.get(key, own))}: {plain(key)}"
         found += [f"{told}{place}: {plain(what)}" for place, what in _judged(key, value, config)]
     found += [f"{plain(own)}: {key}: {plain(what)}" for key, what in _rows(config, own, root)]
+    return list(dict.fromkeys(found))
+
+
+def unsound_rows(reading: Reading) -> list[str]:
+    """Files of rows that run nothing and that `datasets` would end the process over: JSON that is
+    no rows, or nested without bound. Of a task in which `wanted_code` found nothing, which is then
+    told in the same words."""
+    config, own = reading.config, plain(reading.files[0])
+    kwargs = config.get("dataset_kwargs")
+    if config.get("dataset_path") != "json" or not isinstance(kwargs, Mapping):
+        return []
+    found = [
+        f"{own}: {key}: the file {plain(file)}, which is no rows of JSON"
+        for key, path in _paths(kwargs)
+        for file in _files(path)
+        if file.is_file() and fnmatch(file.name, _like(path)) and not are_rows(file)
+    ]
     return list(dict.fromkeys(found))
 
 
@@ -214,11 +229,17 @@ def _loaded(config: Mapping[str, Any], kwargs: Mapping[str, Any], root: Path) ->
             if re.match(r"/|~|.*\.\.|.*:", str(part), re.DOTALL):
                 yield place, f"rows of another place, {part!s:.120}"
         return
+    for place, path in _paths(kwargs):
+        yield from _leaving(place, path, root, unpacked=True)
+
+
+def _paths(kwargs: Mapping[str, Any]) -> list[tuple[str, Path]]:
+    """The folder and the files or patterns that a loader of files is told to read, by key."""
+    folder = kwargs.get("data_dir")
     base = Path(str(folder or "."))
-    if folder:
-        yield from _leaving("dataset_kwargs.data_dir", base, root, loader)
-    for place, pattern in files:
-        yield from _leaving(place, base / str(pattern), root, loader)
+    files = _patterns("dataset_kwargs.data_files", kwargs.get("data_files"))
+    own = [("dataset_kwargs.data_dir", base)] if folder else []
+    return own + [(place, base / str(pattern)) for place, pattern in files]
 
 
 def _patterns(key: str, value: Any) -> Iterator[tuple[str, Any]]:
@@ -231,38 +252,47 @@ def _patterns(key: str, value: Any) -> Iterator[tuple[str, Any]]:
         yield key, value
 
 
-def _leaving(key: str, path: Path, root: Path, loader: str = "") -> Found:
+def _fixed(path: Path) -> str:
+    """A pattern up to where it begins to vary; the whole of a plain path."""
+    return re.split(r"[*?\[{]", str(path), maxsplit=1)[0]
+
+
+def _files(path: Path) -> Iterator[Path]:
+    """What a path, a folder or a pattern of rows may name: never fewer than it does."""
+    fixed = _fixed(path)
+    if fixed == str(path):
+        yield path
+        yield from path.rglob("*") if path.is_dir() else ()
+    else:
+        yield from sorted(Path(fixed).parent.rglob("*"))
+
+
+def _like(path: Path) -> str:
+    """What the names of a path's files are like, for `fnmatch`, as far as it can say."""
+    return "*" if _fixed(path) == str(path) or re.search(r"[\[{]", path.name) else path.name
+
+
+def _leaving(key: str, path: Path, root: Path, *, unpacked: bool = False) -> Found:
     """Whether a path, a pattern or a folder of rows holds what lies outside of the suite.
 
     Args:
-        loader: what reads them of `datasets`, which unpacks a packed file to any size and
-            ends the process over JSON that is no rows; "" for the project's own reading.
+        unpacked: whether the reader would unpack a packed file, to any size.
     """
     name = str(path)
     if "\0" in name or "://" in name or "::" in name or re.match(r"\w+:/", name):
         yield key, f"rows of another place, {name:.120}"
         return
-    fixed = re.split(r"[*?\[{]", name, maxsplit=1)[0]
-    start = path if fixed == name else Path(fixed).parent
+    fixed = _fixed(path)
     try:
-        inside(root, start)
-        if fixed == name:
-            files = [path, *(path.rglob("*") if path.is_dir() else ())]
-        else:
-            files = sorted(start.rglob("*"))  # more than the pattern may match, never fewer
-        for file in files:
+        inside(root, path if fixed == name else Path(fixed).parent)
+        for file in _files(path):
             end = inside(root, file)
             if end.exists() and not (end.is_file() or end.is_dir()):
                 yield key, f"{file}, which is no ordinary file"
-            wanted = path.name if fixed != name and not re.search(r"[\[{]", path.name) else "*"
-            if not (loader and end.is_file()):
-                continue
-            with end.open("rb") as opened:
-                packed = opened.read(6).startswith(_PACKED)
-            if packed:
-                yield key, f"the packed file {file}; unpack it"
-            elif loader == "json" and fnmatch(file.name, wanted) and not are_rows(end):
-                yield key, f"the file {file}, {NO_ROWS}"
+            if unpacked and end.is_file():
+                with end.open("rb") as opened:
+                    if opened.read(6).startswith(_PACKED):
+                        yield key, f"the packed file {file}; unpack it"
     except (UserError, OSError):
         yield key, f"rows outside of {root}: {name:.120}"
 
