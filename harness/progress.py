@@ -18,6 +18,7 @@ from harness.doors.text import plain
 from harness.types import Progress
 
 EVERY = 10.0  # seconds between a log's lines
+REDRAWN = 0.25  # seconds between two states of a bar
 
 
 class NullProgress:
@@ -77,20 +78,21 @@ class RichProgress:
         self._bar: Any = None
         self._task: Any = None
         self._args: tuple[str, int, str] = ("", 0, "")
-        self._done, self._began = 0, 0.0
+        self._done, self._began, self._drawn = 0, 0.0, 0.0
 
     def start(self, label: str, total: int, unit: str) -> None:
         self.finish()
-        self._args, self._done, self._began = (label, total, unit), 0, time.monotonic()
+        self._args, self._done = (label, total, unit), 0
+        self._began = self._drawn = time.monotonic()
 
     def advance(self, count: int) -> None:
         self._done += count
-        if self._bar is None:
-            if time.monotonic() - self._began < 1:
-                return
-            self._draw()
-        seconds = time.monotonic() - self._began
-        self._bar.update(self._task, completed=self._done, rate=f"{self._done / seconds:.1f}")
+        now = time.monotonic()
+        if now - self._began >= 1 and now - self._drawn >= REDRAWN:
+            self._drawn = now
+            if self._bar is None:
+                self._draw()
+            self._update()
 
     def _draw(self) -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -108,8 +110,13 @@ class RichProgress:
         self._bar.start()
         self._task = self._bar.add_task(plain(label), total=total, completed=self._done, rate="")
 
+    def _update(self) -> None:
+        rate = f"{self._done / (time.monotonic() - self._began):.1f}"
+        self._bar.update(self._task, completed=self._done, rate=rate)
+
     def finish(self) -> None:
         if self._bar is not None:
+            self._update()
             self._bar.stop()
             self._bar = None
 
@@ -133,8 +140,7 @@ class NotebookProgress:
     def advance(self, count: int) -> None:
         self._done += count
         now = time.monotonic()
-        # The first second draws nothing, then at most four a second.
-        if now - self._began >= 1 and now - self._drawn >= 0.25:
+        if now - self._began >= 1 and now - self._drawn >= REDRAWN:
             self._drawn = now
             self._draw(now - self._began)
 
