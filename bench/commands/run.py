@@ -92,11 +92,11 @@ def _records(args: argparse.Namespace, workspace: Workspace) -> Sequence[Record]
 
 def _leaked(records: Sequence[Record]) -> str:
     """ "selfspec-smollm2 (hoc 3 of 40, ...)" of each model with flagged items, else ""."""
-    from harness.leaks.report import LEAKED
+    from leaderboards.records.rows import leaked_ids
 
     counts: dict[str, list[str]] = {}
     for record in records:
-        if flagged := sum(LEAKED in item.get("flags", ()) for item in record.items):
+        if flagged := len(leaked_ids(record)):
             told = f"{record.manifest['task']} {flagged} of {len(record.items)}"
             counts.setdefault(record.manifest["model"], []).append(told)
     return "; ".join(f"{model} ({', '.join(of)})" for model, of in counts.items())

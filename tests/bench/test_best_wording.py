@@ -13,7 +13,7 @@ from bench.workspace import Workspace
 from harness.doors.files import read_jsonl
 from harness.files import write_jsonl
 from harness.types import Json
-from tests.test_large_models import write_model
+from tests.bench.tiny import work_in
 
 DATA = Path(tasks.__file__).parent / "biomed_mini" / "data" / "mini_yesno"
 ITEMS = 5
@@ -45,12 +45,7 @@ class Listener:
 
 @pytest.fixture
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    write_model(tmp_path / "tiny", "llama")
-    text = '[models.tiny]\nsource = "path:tiny"\nlicence = "Apache-2.0"\n'
-    (tmp_path / "bench.toml").write_text(text)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("BENCH_OUT", raising=False)
-    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+    work_in(tmp_path, monkeypatch)
     return Workspace(tmp_path / "out")
 
 

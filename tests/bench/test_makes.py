@@ -15,7 +15,7 @@ from harness.errors import UserError
 from harness.files import write_jsonl
 from harness.types import Json
 from leaderboards.build import build
-from tests.test_large_models import write_model
+from tests.bench.tiny import work_in
 
 
 class Caster:
@@ -43,12 +43,7 @@ class Steady(Caster):
 
 @pytest.fixture
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    write_model(tmp_path / "tiny", "llama")
-    text = '[models.tiny]\nsource = "path:tiny"\nlicence = "Apache-2.0"\n'
-    (tmp_path / "bench.toml").write_text(text)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("BENCH_OUT", raising=False)
-    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+    work_in(tmp_path, monkeypatch)
     found = Workspace(tmp_path / "out")
     found.register(Caster())
     found.register(Steady())

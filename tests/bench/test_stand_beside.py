@@ -9,7 +9,7 @@ import pytest
 
 from bench import cli
 from harness.record import read_records
-from tests.test_large_models import write_model
+from tests.bench.tiny import work_in
 
 ASK = ["run", "--models", "tiny", "--tasks", "mini_yesno", "--quiet", "--no-bits", "--out", "out"]
 TEMPLATE = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}assistant:"
@@ -17,13 +17,8 @@ TEMPLATE = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}as
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    write_model(tmp_path / "tiny", "llama")
+    work_in(tmp_path, monkeypatch)
     (tmp_path / "tiny" / "chat_template.jinja").write_text(TEMPLATE)
-    text = '[models.tiny]\nsource = "path:tiny"\nlicence = "Apache-2.0"\n'
-    (tmp_path / "bench.toml").write_text(text)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("BENCH_OUT", raising=False)
-    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
     return tmp_path
 
 

@@ -10,7 +10,7 @@ import pytest
 import tasks
 from bench import cli
 from harness.doors.files import read_jsonl
-from tests.test_large_models import write_model
+from tests.bench.tiny import work_in
 
 DATA = Path(tasks.__file__).parent / "biomed_mini" / "data" / "mini_yesno"
 
@@ -18,12 +18,7 @@ DATA = Path(tasks.__file__).parent / "biomed_mini" / "data" / "mini_yesno"
 def test_leaked_items_end_in_exit_code_1_where_that_is_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_model(tmp_path / "tiny", "llama")
-    text = '[models.tiny]\nsource = "path:tiny"\nlicence = "Apache-2.0"\n'
-    (tmp_path / "bench.toml").write_text(text)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("BENCH_OUT", raising=False)
-    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+    work_in(tmp_path, monkeypatch)
     item = next(iter(read_jsonl(DATA / "test.jsonl")))
     rows = {"clean": "Mint helps.", "leaking": f"It is told: {item['input']}"}
     for name, said in rows.items():
