@@ -337,3 +337,28 @@ def test_a_tasks_name_leads_out_of_no_folder(tmp_path: Path) -> None:
     for name in ("../../x", "mine"):
         with pytest.raises(UserErrors, match=r"task: found '\.\./\.\./x'"):
             index.expand([name])
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('{"task": "mine_own",\n\ufeffinclude: base.inc}', "two different things"),
+        ("task: mine_own\ndoc_to_text: [\n", "t.yaml"),
+        ("include: ../outside.inc\ntask: mine_own\n", "outside"),
+        (f"task: mine_own\nx: {'[' * 200}{']' * 200}\n", "nested deeper"),
+        (f"task: 'mine_own'\nx: {'y' * 300_000}\n", "longer than 256 KiB"),
+    ],
+    ids=["two readings", "no YAML", "leaves the folder", "deep", "long"],
+)
+def test_who_asks_for_a_refused_task_is_told_why_it_is_not_there(
+    tmp_path: Path, text: str, told: str
+) -> None:
+    suite = tmp_path / "suite"
+    suite.mkdir()
+    (tmp_path / "outside.inc").write_text("output_type: generate_until\n")
+    (suite / "base.inc").write_text("output_type: generate_until\n")
+    (suite / "t.yaml").write_text(text)
+    index = SuiteIndex({"mine": suite}, ["mine"])
+    with pytest.raises(UserErrors, match=told) as caught:
+        index.expand(["mine_own"])
+    assert "unknown task" not in str(caught.value)
