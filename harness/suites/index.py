@@ -87,6 +87,8 @@ class SuiteIndex(Catalogue):
             if self._entry(normal) is None and name not in self._index:
                 hint = did_you_mean(name, self._index)
                 faults.append(f"unknown task '{name}'.{hint} 'bench list tasks' shows all.")
+                refused = [f"a file that may define it was refused: {m}" for m in self._nameless]
+                faults += [one for one in refused if one not in faults]
                 continue
             normal = normal if normal in self._index else name
             try:

@@ -19,12 +19,10 @@ from typing import Any
 import yaml
 
 from harness.doors import limits
-from harness.doors.files import open_plain
 from harness.doors.paths import inside
 from harness.doors.text import plain
 from harness.errors import UserError
 
-_NAMED = re.compile(r"""\b(?:task|group)["']?\s*:\s*["']?(\w[\w.@+-]*)""")
 _TEMPLATE = re.compile(r"templates/([\w-]+\.yaml)")
 
 
@@ -65,26 +63,12 @@ def read_task(path: Path, root: Path | None, shared: Path | None = None) -> Read
 
 
 def names_in(path: Path) -> list[str]:
-    """The tasks or groups that a refused file defines, by itself, so that who asks for one is told
-    why it is not there; the file's name where none is to be known."""
-    if path.is_symlink():
-        return [path.stem]
+    """The task or group that a refused file defines, by itself; [] where that cannot be known."""
     try:
-        content = _read(path, [])
-        found = [name for key in ("task", "group") if isinstance(name := content.get(key), str)]
+        content = {} if path.is_symlink() else _read(path, [])
     except UserError:
-        found = _spelt_names(path)
-    return found or [path.stem]
-
-
-def _spelt_names(path: Path) -> list[str]:
-    """What stands behind `task` and `group` in a file that has no one meaning."""
-    try:
-        with open_plain(path) as file:
-            text = file.read(limits.YAML_BYTES).decode("utf-8", "replace")
-    except (OSError, UserError):
-        return []
-    return list(dict.fromkeys(_NAMED.findall(text)))
+        content = {}
+    return [name for key in ("task", "group") if isinstance(name := content.get(key), str)]
 
 
 def _merged(path: Path, root: Path | None, shared: Path | None, reading: Reading) -> dict[str, Any]:

@@ -104,6 +104,8 @@ class Catalogue:
         self._shared = shared
         self._unread: set[Path] = set()
         self._gone: dict[str, str] = {}
+        # Why files were refused of which it is not known what they define.
+        self._nameless: list[str] = []
         self.left_out = self._check_yaml()
         with _as_read_here(self._unread, shared):
             self._check_duplicates()
@@ -137,8 +139,9 @@ class Catalogue:
                 except UserError as error:
                     faults.setdefault(suite, {})[path] = str(error)
                     self._unread.add(path)
-                    for defined in names_in(path):
-                        self._gone[defined] = str(error)
+                    defined = names_in(path)
+                    self._gone.update(dict.fromkeys(defined or [path.stem], str(error)))
+                    self._nameless += [] if defined else [str(error)]
                     continue
                 key = "group" if "group" in content else "task"
                 name = content.get(key)

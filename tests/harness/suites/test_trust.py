@@ -340,25 +340,32 @@ def test_a_tasks_name_leads_out_of_no_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "told", "known"),
     [
-        ('{"task": "mine_own",\n\ufeffinclude: base.inc}', "two different things"),
-        ("task: mine_own\ndoc_to_text: [\n", "t.yaml"),
-        ("include: ../outside.inc\ntask: mine_own\n", "outside"),
-        (f"task: mine_own\nx: {'[' * 200}{']' * 200}\n", "nested deeper"),
-        (f"task: 'mine_own'\nx: {'y' * 300_000}\n", "longer than 256 KiB"),
+        ('{"task": "mine_own",\n\ufeffinclude: base.inc}', "two different things", False),
+        ("task: mine_own\ndoc_to_text: [\n", "t.yaml", False),
+        ("include: ../outside.inc\ntask: mine_own\n", "outside", True),
+        (f"task: mine_own\nx: {'[' * 200}{']' * 200}\n", "nested deeper", False),
+        (f"task: 'mine_own'\nx: {'y' * 300_000}\n", "longer than 256 KiB", False),
+        ("", "leads to .*elsewhere.yaml, outside of", False),
     ],
-    ids=["two readings", "no YAML", "leaves the folder", "deep", "long"],
+    ids=["two readings", "no YAML", "leaves the folder", "deep", "long", "a link"],
 )
 def test_who_asks_for_a_refused_task_is_told_why_it_is_not_there(
-    tmp_path: Path, text: str, told: str
+    tmp_path: Path, text: str, told: str, known: bool
 ) -> None:
-    suite = tmp_path / "suite"
+    suite, elsewhere = tmp_path / "suite", tmp_path / "elsewhere.yaml"
     suite.mkdir()
+    elsewhere.write_text("task: mine_own\noutput_type: generate_until\n")
     (tmp_path / "outside.inc").write_text("output_type: generate_until\n")
     (suite / "base.inc").write_text("output_type: generate_until\n")
-    (suite / "t.yaml").write_text(text)
+    if text:
+        (suite / "t.yaml").write_text(text)
+    else:
+        (suite / "t.yaml").symlink_to(elsewhere)
+    (suite / "sound.yaml").write_text("task: sound\noutput_type: generate_until\n")
     index = SuiteIndex({"mine": suite}, ["mine"])
     with pytest.raises(UserErrors, match=told) as caught:
-        index.expand(["mine_own"])
-    assert "unknown task" not in str(caught.value)
+        index.expand(["mine_own", "mine_other"])
+    assert ("unknown task 'mine_own'" in str(caught.value)) is not known
+    assert str(caught.value).count("a file that may define it was refused") == (not known)
