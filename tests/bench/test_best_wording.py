@@ -72,7 +72,7 @@ def test_a_rewritten_model_chooses_among_rewritten_prompts_of_training_items(
     assert scores[chosen] == max(scores.values())
 
 
-def test_the_choice_is_the_same_for_every_draw_of_test_items(workspace: Workspace) -> None:
+def test_the_choice_is_the_same_however_many_test_items_are_asked(workspace: Workspace) -> None:
     first, second = (
         run(
             "tiny", "mini_yesno", limit=limit, wording="best", wording_items=ITEMS, bits=False,
