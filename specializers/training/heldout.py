@@ -7,12 +7,16 @@ checkpoints, so that a run that was killed goes on with what it had seen.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.doors.fields import NUMBER
 from harness.doors.files import read_object
+from harness.doors.text import plain
+from harness.errors import UserError
 from harness.files import sync, write_json
+from specializers.training.checkpoints import Unfit, read_weights
 from specializers.training.loss import asked, keeps_logits, summed_loss
 from specializers.training.packing import collate
 from specializers.training.params import TrainParams
@@ -37,8 +41,6 @@ class HeldOut:
     Args:
         model: under its peft adapter.
         steps: of the whole run, in which it is measured `params.evaluations` times.
-        begun: the step at which this call goes on; what was measured after it is measured again.
-        writes: whether this process writes the files; of several, all measure and one decides.
     """
 
     def __init__(
@@ -49,27 +51,56 @@ class HeldOut:
         row_tokens: int,
         folder: Path,
         steps: int,
-        begun: int,
         processes: int = 1,
-        writes: bool = True,
     ) -> None:
         self._model, self._examples, self._params = model, examples, params
         self._row_tokens, self._folder, self._steps = row_tokens, folder, steps
-        self._processes, self._writes = processes, writes
+        self._processes, self._writes = processes, False
         self._every = max(1, steps // params.evaluations)
         self.losses: dict[int, float] = {}  # step -> nats per answer token
-        if examples:
-            path = folder / _MEASURED
-            told = read_object(path) if path.is_file() else {}
-            self.losses = {int(step): told[step] for step in told if int(step) <= begun}
-            if not self.losses:
-                self.measure(0)
+
+    def begin(self, begun: int, writes: bool = True) -> None:
+        """Take up what was measured, or measure for the first time.
+
+        Args:
+            begun: the step at which this call goes on; what was measured after it is measured
+                again. What lies there passed `check`.
+            writes: whether this process writes the files; of several, all measure and one decides.
+        """
+        self._writes = writes
+        if begun and self._examples:
+            self.losses = {step: loss for step, loss in self._told().items() if step <= begun}
+        if not self.losses:
+            self.measure(0)
+
+    def check(self, begun: int) -> None:
+        """Whether what was measured up to a step, and the weights kept of it, can be gone on from.
+
+        Raises:
+            Unfit: says which file, and what is wrong with it.
+        """
+        if not self._examples:
+            return
+        losses = {step: loss for step, loss in self._told().items() if step <= begun}
+        if 0 not in losses:
+            raise Unfit(f"{_MEASURED}: no loss of the base")
+        if best := _lowest(losses):
+            self._kept(best)
+
+    def _told(self) -> dict[int, float]:
+        path = self._folder / _MEASURED
+        try:
+            told = read_object(path)
+        except (OSError, UserError) as error:
+            raise Unfit(f"{_MEASURED}: {plain(error):.200}") from error
+        if not all(s.isdecimal() and len(s) < 16 and NUMBER.fits(told[s]) for s in told):
+            raise Unfit(f"{_MEASURED}: holds more than a number a step")
+        return {int(step): float(told[step]) for step in told}
 
     @property
     def best(self) -> int:
         """The step of the lowest loss after training began; 0 where nothing was measured."""
-        trained = [step for step in self.losses if step]
-        return min(trained, key=lambda step: (self.losses[step], step), default=0)
+        return _lowest(self.losses)
 
     def measure(self, step: int) -> bool:
         """Measure if it is time to; has the loss stopped falling?"""
@@ -87,11 +118,15 @@ class HeldOut:
     def restore(self) -> None:
         """Put the weights of the lowest loss into the model."""
         import peft
-        from safetensors.torch import load_file
 
         if self.best and self.best != max(self.losses):
-            weights = load_file(self._folder / f"best-{self.best}.safetensors")
-            peft.set_peft_model_state_dict(self._model, weights)
+            peft.set_peft_model_state_dict(self._model, self._kept(self.best))
+
+    def _kept(self, step: int) -> dict[str, Any]:
+        import peft
+
+        own = peft.get_peft_model_state_dict(self._model, save_embedding_layers=False)
+        return read_weights(self._folder / f"best-{step}.safetensors", own)
 
     def _keep(self, step: int) -> None:
         import peft
@@ -122,3 +157,8 @@ class HeldOut:
             mean = mean.to(model.device)
             torch.distributed.broadcast(mean, 0)
         return float(mean)
+
+
+def _lowest(losses: Mapping[int, float]) -> int:
+    """The step of the lowest loss after training began; 0 where there is none."""
+    return min((s for s in losses if s), key=lambda step: (losses[step], step), default=0)

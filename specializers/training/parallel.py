@@ -26,7 +26,6 @@ from harness.errors import UserError
 from harness.types import Json, Progress
 from specializers.training.examples import TrainingExample
 from specializers.training.params import TrainParams
-from specializers.training.trainer import last_whole_checkpoint
 
 
 def train_in_processes(
@@ -51,9 +50,6 @@ def train_in_processes(
         RuntimeError: a process ended otherwise.
     """
     _check(count, params)
-    last_whole_checkpoint(
-        out / "checkpoints", progress
-    )  # removes half-written ones, before all look
     call = {
         "folder": str(folder),
         "base_name": base_name,

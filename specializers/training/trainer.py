@@ -9,19 +9,18 @@ from __future__ import annotations
 
 import logging
 import math
-import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from harness.doors.files import parse_json
 from harness.engines.tokens import HFTokens
 from harness.errors import MissingExtra, UserError
-from harness.files import sha256_file, sync, write_json, write_jsonl
+from harness.files import write_json, write_jsonl
 from harness.types import Json, Progress
 from specializers.training.adapter import adapted_modules, save_adapter, with_adapter
+from specializers.training.checkpoints import Fitting, mark_whole, newest_sound, remove, step_of
 from specializers.training.examples import TrainingExample
 from specializers.training.heldout import HeldOut, split
 from specializers.training.loss import answer_loss, asked, keeps_logits
@@ -30,7 +29,6 @@ from specializers.training.params import TrainParams
 from specializers.training.targets import EncodedExample, encode, in_order
 from specializers.training.teacher import with_teachers
 
-WHOLE = "whole"  # the file that marks a checkpoint as written to its end
 CURVE = "training.jsonl"
 
 
@@ -98,16 +96,17 @@ def train_lora(
         if params.row_tokens and not packed:
             progress.say("this architecture cannot pack examples; each gets a row of its own")
         row_tokens = params.row_tokens if packed else 0
-        last = last_whole_checkpoint(out / "checkpoints", progress)
-        begun = int(last.name.rpartition("-")[2]) if last else 0
         steps = math.ceil(len(ordered) / params.batch)
-        heldout = partial(
-            HeldOut, model, [encoded[n] for n in measured], params, row_tokens,
-            out / "checkpoints", steps, begun, processes,
+        held = HeldOut(
+            model, [encoded[n] for n in measured], params, row_tokens,
+            out / "checkpoints", steps, processes,
         )  # fmt: skip
-        trainer, held = _trainer(
-            model, ordered, out / "checkpoints", params, row_tokens, progress, processes, heldout
+        trainer = _trainer(
+            model, ordered, out / "checkpoints", params, row_tokens, progress, processes, held
         )
+        last = _last_checkpoint(trainer, held, steps, processes, progress)
+        begun = step_of(last) if last else 0
+        held.begin(begun, writes=trainer.is_world_process_zero())
         progress.start("training", steps, "steps")
         progress.advance(begun)
         trainer.train(resume_from_checkpoint=str(last) if last else None)
@@ -140,6 +139,26 @@ def train_lora(
     return report
 
 
+def _last_checkpoint(
+    trainer: Any, held: HeldOut, steps: int, processes: int, progress: Progress
+) -> Path | None:
+    """The newest checkpoint to go on from; the others of no use are removed."""
+    import torch
+
+    fitting = Fitting(trainer, steps, processes)
+
+    def check(checkpoint: Path) -> None:
+        fitting.check(checkpoint)
+        held.check(step_of(checkpoint))
+
+    last, unfit = newest_sound(Path(trainer.args.output_dir), check)
+    if processes > 1:  # all have chosen before any is removed
+        torch.distributed.barrier()
+    if trainer.is_world_process_zero():
+        remove(unfit, last, progress)
+    return last
+
+
 def _held_facts(held: HeldOut, count: int) -> Json:
     """What the held-out loss said: of the base, and of the adapter that is kept."""
     if not count:
@@ -166,8 +185,8 @@ def _trainer(
     row_tokens: int,
     progress: Progress,
     processes: int,
-    heldout: Callable[..., HeldOut],
-) -> tuple[Any, HeldOut]:
+    held: HeldOut,
+) -> Any:
     import torch
     from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
@@ -210,9 +229,7 @@ def _trainer(
             if processes > 1:  # each has written its own part of it
                 torch.distributed.barrier()
             if state.is_world_process_zero:
-                checkpoint = folder / f"checkpoint-{state.global_step}"
-                sync(checkpoint)
-                write_json(checkpoint / WHOLE, _digests(checkpoint))
+                mark_whole(folder / f"checkpoint-{state.global_step}")
 
     micro = _micro_batch(params, processes)
     gpu = torch.cuda.is_available()
@@ -256,8 +273,7 @@ def _trainer(
         callbacks=[Reporter()],
     )
     trainer.remove_callback(PrinterCallback)
-    held = heldout(trainer.is_world_process_zero())
-    return trainer, held
+    return trainer
 
 
 def _micro_batch(params: TrainParams, processes: int) -> int:
@@ -278,28 +294,6 @@ def _shareable(
     """
     missing = -len(ordered) % (micro * processes) if processes > 1 else 0
     return [*ordered, *[EncodedExample(ordered[0].ids[:1], 1)] * missing]
-
-
-def last_whole_checkpoint(folder: Path, progress: Progress) -> Path | None:
-    """The newest checkpoint that is as it was written; the others are removed."""
-    whole = []
-    for path in folder.glob("checkpoint-*"):
-        if not (path / WHOLE).is_file():
-            shutil.rmtree(path)
-            continue
-        # Of 0.1 the file is empty: that it was written to its end is all that is known.
-        held = (path / WHOLE).read_text(encoding="utf-8")
-        if held and parse_json(held) != _digests(path):
-            progress.say(f"{path}: damaged; training goes on from the checkpoint before")
-            shutil.rmtree(path)
-        else:
-            whole.append(path)
-    return max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
-
-
-def _digests(checkpoint: Path) -> dict[str, str]:
-    files = (path for path in checkpoint.rglob("*") if path.is_file() and path.name != WHOLE)
-    return {path.relative_to(checkpoint).as_posix(): sha256_file(path) for path in sorted(files)}
 
 
 def _curve(

@@ -29,7 +29,7 @@ SOURCES = sorted(
 _OWN_CODE = {"trust_remote_code": ("False", "trust_remote_code", "tokens.trust_remote_code")}
 _WEIGHTS = {**_OWN_CODE, "use_safetensors": ("True",)}
 NEVER = {
-    "torch.load", "pickle.load", "pickle.loads", "eval", "exec", "os.system", "os.popen",
+    "pickle.load", "pickle.loads", "eval", "exec", "os.system", "os.popen",
     "yaml.unsafe_load", "yaml.full_load", "yaml.load_all", "joblib.load", "pandas.read_pickle",
     "marshal.load", "marshal.loads", "shelve.open", "evaluate.load", "datasets.load_dataset",
     "load_dataset", "dill.load", "dill.loads", "input", "getpass.getpass", "kernels.get_kernel",
@@ -48,6 +48,7 @@ PARSES: Mapping[str, tuple[str, ...]] = {
     "yaml.load": ("harness/suites/reading.py",),
     "yaml.safe_load": (),
     "yaml.parse": ("harness/suites/reading.py",),
+    "torch.load": ("specializers/training/checkpoints.py",),
     "zipfile.ZipFile": ("harness/doors/packed.py",),
     "parquet.ParquetFile": ("harness/doors/packed.py",),
     "parquet.read_table": (),
@@ -90,7 +91,7 @@ LOADS: Mapping[str, tuple[str, ...]] = {
     "SentenceTransformer": ("specializers/retrieval/embedding.py",),
     "GGUFReader": (),
     "load_state_dict": (),
-    "load_file": ("specializers/training/heldout.py",),  # written by the same training
+    "load_file": ("specializers/training/checkpoints.py",),
     "import_module": ("harness/suites/trust.py", "harness/registry.py"),
 }  # fmt: skip
 
@@ -187,6 +188,8 @@ def unsafe(source: str) -> Iterator[str]:
         elif last == "SentenceTransformer":
             must = {"trust_remote_code": ("False",),
                     "model_kwargs": ("{'use_safetensors': True}",)}  # fmt: skip
+        elif name == "torch.load":
+            must = {"weights_only": ("True",)}
         elif name in ("numpy.load", "np.load"):
             must = {"allow_pickle": ("False",)}
         for key, allowed in must.items():
@@ -254,7 +257,8 @@ LOADING = [
     "AutoModelForCausalLM.from_pretrained(f, trust_remote_code=False)",
     "AutoModelForCausalLM.from_pretrained(f, trust_remote_code=x, use_safetensors=True)",
     "SentenceTransformer(f)", "subprocess.run('x', shell=True)", "np.load(f, allow_pickle=True)",
-    "numpy.load(f)", "archive.extractall(f)", "Environment(loader=f)",
+    "numpy.load(f)", "torch.load(f)", "torch.load(f, weights_only=False)",
+    "archive.extractall(f)", "Environment(loader=f)",
 ]  # fmt: skip
 WRITING = [
     "path.open('w')",
