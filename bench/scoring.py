@@ -347,7 +347,7 @@ class Scorer:
         domain = workspace.domain(workspace.resolve(model).domain, self._recipe)
         report = check_artifact(self._items, artifact, domain, workspace.progress)
         self._leaks[artifact.digest] = report
-        if line := told(report, model):
+        for line in told(report, model):
             workspace.progress.say(line)
         if artifact.kind == "prompt":
             plugin = workspace.registry.specializer(artifact.specializer)

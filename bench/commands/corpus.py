@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -220,7 +221,7 @@ def _check(args: argparse.Namespace, progress: Progress) -> int:
     """Exit code 1 where a passage holds an item, as `grep` and `diff` tell what they found."""
     from harness.doors.files import read_jsonl
     from harness.files import write_text
-    from harness.leaks.check import passage_texts
+    from harness.leaks.check import passage_texts, wording_lines
     from harness.progress import Step
     from specializers.corpus.open import checked_passages
 
@@ -235,7 +236,8 @@ def _check(args: argparse.Namespace, progress: Progress) -> int:
                 documents[f"passage:{row['id']}"] = str(row.get("document", row["id"]))
                 yield row
 
-        hits = list(items.scan(passage_texts(rows())))
+        report = items.report(passage_texts(rows()), keep=sys.maxsize)
+    hits = [hit for leak in report.leaks.values() for hit in leak.hits]
     found = sorted({documents[hit.source] for hit in hits})
     if args.write:
         write_text(args.write, "".join(f"{name}\n" for name in found))
@@ -245,6 +247,8 @@ def _check(args: argparse.Namespace, progress: Progress) -> int:
         for hit in hits:
             span = f"{hit.span[:_TEXT_WIDTH]}"
             say(f"{hit.source}: {hit.task} {hit.item} ({hit.kind}, {hit.share:.0%}): {span}")
+        for line in wording_lines(report, str(args.corpus)):
+            say(line)
         say(f"{len(hits)} pairs of passage and item, {len(found)} documents")
     return 1 if hits else 0
 

@@ -92,7 +92,7 @@ _METRIC_MORE: Kinds = {
     "fault": WORDS,
 }
 _LEAK: Kinds = {
-    **dict.fromkeys(("flagged", "items", "texts", "touched", "unchecked"), count()),
+    **dict.fromkeys(("flagged", "items", "texts", "touched", "unchecked", "wording"), count()),
     "share": NUMBER,
     "rule": TABLE,
 }

@@ -52,19 +52,30 @@ def check_artifact(
     return kept_report(index, key, _texts(artifact, domain), progress or NullProgress())
 
 
-def told(report: LeakReport, model: str) -> str:
-    """A line for the user where items are flagged, else ""."""
+def told(report: LeakReport, model: str) -> list[str]:
+    """Lines for the user: items that are flagged, and wording that did not count."""
+    lines = []
     counts = Counter(task for task, _ in report.leaks)
-    if not counts:
-        return ""
-    tasks = ", ".join(
-        f"{count} of {report.items[task]} in {task}" for task, count in counts.items()
-    )
-    source = next(iter(report.leaks.values())).hits[0].source
-    return (
-        f"leak: what {model} was made from holds test items: {tasks} (such as {source}). The "
-        f"board shows differences without them too; docs/leakage.md says how to leave them out."
-    )
+    if counts:
+        tasks = ", ".join(
+            f"{count} of {report.items[task]} in {task}" for task, count in counts.items()
+        )
+        source = next(iter(report.leaks.values())).hits[0].source
+        lines.append(
+            f"leak: what {model} was made from holds test items: {tasks} (such as {source}). The "
+            f"board shows differences without them too; docs/leakage.md says how to leave them out."
+        )
+    return lines + wording_lines(report, f"what {model} was made from")
+
+
+def wording_lines(report: LeakReport, held_by: str) -> list[str]:
+    """Lines for the user about items that are not flagged for a wording that many share."""
+    return [
+        f"leak: {wording.items} of {report.items[task]} items of {task} are not flagged, since too "
+        f"many documents of it share the wording that {held_by} holds: "
+        f"'{wording.span:.100}' ({wording.source})."
+        for task, wording in report.wordings.items()
+    ]
 
 
 def _texts(artifact: Artifact, domain: Domain) -> Iterator[tuple[str, str]]:

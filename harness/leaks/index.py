@@ -8,14 +8,24 @@ import itertools
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.leaks.ngrams import Ints, NgramIndex, unbroken, window_hashes
-from harness.leaks.report import Hit, ItemText, Key, Leak, LeakReport, LeakRule, MatchKind
+from harness.leaks.report import (
+    Hit,
+    ItemText,
+    Key,
+    Leak,
+    LeakReport,
+    LeakRule,
+    MatchKind,
+    SharedWording,
+)
+from harness.leaks.wording import Seen, Unflagged, Wordings
 
 # Raise when the same texts and items would match otherwise.
 MATCHING_VERSION = 3
@@ -119,9 +129,11 @@ class LeakIndex:
         self._text = np.cumsum(self._text)
         self._item = np.array(owners, np.int64)
         self._task, self._document = np.array(task_of, np.int64), np.array(document_of, np.int64)
-        common = np.flatnonzero(self._common(self.rule.words))
+        self._whole = self._symbols.copy()
+        common = self._common(self.rule.words)
+        self._wordings = [self._wording(common, self.rule.words)]
         for step in range(self.rule.words):
-            self._symbols[common + step] = 0
+            self._symbols[np.flatnonzero(common) + step] = 0
         # Of each word: where it begins in the words written together; a break is one character.
         lengths = np.array([len(word) for word in self._words], np.int64)[self._symbols]
         self._offsets = np.concatenate(([0], np.cumsum(lengths)))
@@ -145,10 +157,12 @@ class LeakIndex:
         numbers = itertools.count()
         sources: Counter[Key] = Counter()
         hits: dict[Key, list[Hit]] = defaultdict(list)
-        touched: set[Key] = set()
-        for hit, leak in self._matches(pair for pair, _ in zip(texts, numbers)):  # noqa: B905
+        touched: dict[Key, float] = {}
+        seen = [wording.unseen() for wording in self._wordings]
+        counted = (pair for pair, _ in zip(texts, numbers))  # noqa: B905
+        for hit, leak in self._matches(counted, seen):
             key = (hit.task, hit.item)
-            touched.add(key)
+            touched[key] = max(hit.share, touched.get(key, 0.0))
             if leak:
                 sources[key] += 1
                 hits[key] = sorted([*hits[key], hit], key=_strength)[:keep]
@@ -162,8 +176,35 @@ class LeakIndex:
             items=Counter(task for task, _ in self._items),
             unchecked={task: tuple(names) for task, names in unchecked.items()},
             touched=Counter(task for task, _ in touched),
+            wordings=self._shared(seen, touched, hits.keys()),
             leaks={key: Leak(sources[key], tuple(hits[key])) for key in self._items if key in hits},
         )
+
+    def _shared(
+        self, seen: Sequence[Seen], touched: Mapping[Key, float], flagged: Set[Key]
+    ) -> dict[str, SharedWording]:
+        """By task, the wording that texts hold of items that are not flagged and else would be."""
+        words = np.bincount(self._item, self._own, minlength=len(self._items))
+        held = {
+            item: round(touched[key] * words[item])
+            for item, key in enumerate(self._items)
+            if key in touched
+        }
+        found: dict[str, list[Unflagged]] = defaultdict(list)
+        for wording, runs in zip(self._wordings, seen, strict=True):
+            for one in wording.unflagged(runs, held):
+                if self._items[one.item] not in flagged:
+                    found[self._items[one.item][0]].append(one)
+        told = {}
+        for task, unflagged in found.items():
+            longest = max(unflagged, key=lambda one: one.end - one.begin)
+            span = self._whole[longest.begin : longest.end].tolist()
+            told[task] = SharedWording(
+                len({one.item for one in unflagged}),
+                " ".join(self._words[symbol] for symbol in span),
+                longest.source,
+            )
+        return told
 
     def _common(self, width: int) -> NDArray[np.bool_]:
         """For every window of words, whether too many documents of its task have it."""
@@ -180,6 +221,9 @@ class LeakIndex:
         common = np.zeros(max(0, len(self._symbols) - width + 1), np.bool_)
         common[windows] = having[group] > limit[self._task[items]]
         return common
+
+    def _wording(self, common: NDArray[np.bool_], width: int) -> Wordings:
+        return Wordings(self._whole, common, width, self._text, self._item, self.rule)
 
     def _index_near(self, is_input: NDArray[np.bool_]) -> NgramIndex:
         """Short runs of texts that are long enough for several of them."""
@@ -211,7 +255,9 @@ class LeakIndex:
             good &= need[self._text[: len(good)]] == width
             good &= self._spelt(width)
             if width < rule.words:  # the common runs of `words` are cut out already
-                good &= ~self._common(width)
+                common = self._common(width)
+                self._wordings.append(self._wording(common & good, width))
+                good &= ~common
             windows = np.flatnonzero(good)
             self._checked[self._item[self._text[windows]]] = True
             yield NgramIndex(self._symbols, windows, width, 1, width)
@@ -235,19 +281,27 @@ class LeakIndex:
         """The word in which a character of the words written together lies."""
         return np.asarray(np.searchsorted(self._offsets, offsets, "right") - 1)
 
-    def _matches(self, texts: Iterable[tuple[str, str]]) -> Iterator[tuple[Hit, bool]]:
-        """The strongest match of every text and item that share a run, and whether it is a leak."""
+    def _matches(
+        self, texts: Iterable[tuple[str, str]], seen: Sequence[Seen] = ()
+    ) -> Iterator[tuple[Hit, bool]]:
+        """The strongest match of every text and item that share a run, and whether it is a leak.
+
+        Args:
+            seen: takes up the wording that texts hold, one for each of `self._wordings`.
+        """
         batch: list[tuple[str, list[str]]] = []
         size = 0
         for source, text in texts:
             batch.append((source, normalised_words(text)))
             size += len(text)
             if size >= _BATCH:
-                yield from self._match(batch)
+                yield from self._match(batch, seen)
                 batch, size = [], 0
-        yield from self._match(batch)
+        yield from self._match(batch, seen)
 
-    def _match(self, batch: Sequence[tuple[str, list[str]]]) -> Iterator[tuple[Hit, bool]]:
+    def _match(
+        self, batch: Sequence[tuple[str, list[str]]], seen: Sequence[Seen]
+    ) -> Iterator[tuple[Hit, bool]]:
         known = self._vocabulary.get
         symbols, starts = [0], list[int]()
         for _, words in batch:
@@ -255,6 +309,8 @@ class LeakIndex:
             symbols += map(known, words, itertools.repeat(0))  # a word no item has is a break
             symbols.append(0)
         coded = np.array(symbols, np.int64)
+        for wording, runs_seen in zip(self._wordings, seen, strict=False):
+            wording.look(coded, np.array(starts, np.int64), [name for name, _ in batch], runs_seen)
         found: dict[tuple[int, int], list[tuple[int, int]]] = defaultdict(list)
         for index in self._by_words:
             runs = index.find(coded)

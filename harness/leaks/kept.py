@@ -9,7 +9,7 @@ from typing import Any
 from harness.doors.files import parse_json
 from harness.files import cache_folder, digest, write_json
 from harness.leaks.index import MATCHING_VERSION, LeakIndex
-from harness.leaks.report import Hit, Leak, LeakReport
+from harness.leaks.report import Hit, Leak, LeakReport, SharedWording
 from harness.types import Json, Progress
 
 
@@ -49,6 +49,11 @@ def _report(index: LeakIndex, kept: Json) -> LeakReport:
         items=Counter({task: part["items"] for task, part in tasks.items()}),
         unchecked={task: tuple(p["unchecked"]) for task, p in tasks.items() if p["unchecked"]},
         touched=Counter({task: part["touched"] for task, part in tasks.items() if part["touched"]}),
+        wordings={
+            task: SharedWording(**part["wording"])
+            for task, part in tasks.items()
+            if part["wording"]
+        },
         leaks={
             (task, item): Leak(leak["sources"], tuple(Hit(**hit) for hit in leak["hits"]))
             for task, part in tasks.items()

@@ -53,7 +53,7 @@ class LeakRule:
         common_documents, common_share: a run of `words` words found in more
             documents of a task than both this many and this share of them is the
             task's wording ("Does the headline say that ..."): it is cut out of
-            the items before anything is compared.
+            the items before anything is compared. Where texts hold it the report tells so.
     """
 
     words: int = 8
@@ -113,11 +113,25 @@ class Leak:
 
 
 @dataclass(frozen=True)
+class SharedWording:
+    """What a task's documents share and texts hold: no evidence, since too many of them have it.
+
+    `items` counts those that would be flagged if it were, and are not; `span` is the longest run
+    of it that was found, `source` the first text that holds it.
+    """
+
+    items: int
+    span: str
+    source: str
+
+
+@dataclass(frozen=True)
 class LeakReport:
     """The outcome: flagged items by (task, id), and what was compared.
 
     By task: `items` counts them, `unchecked` names those too short to be checked
-    (neither flagged nor cleared), `touched` counts those that share any n-gram.
+    (neither flagged nor cleared), `touched` counts those that share any n-gram, `wordings` tells
+    of wording that did not count.
     """
 
     rule: LeakRule
@@ -125,6 +139,7 @@ class LeakReport:
     items: Mapping[str, int]
     unchecked: Mapping[str, tuple[str, ...]]
     touched: Mapping[str, int]
+    wordings: Mapping[str, SharedWording]
     leaks: Mapping[Key, Leak] = field(repr=False)
 
     def share(self, task: str) -> float:
@@ -141,6 +156,7 @@ class LeakReport:
             "unchecked": len(self.unchecked.get(task, ())),
             "touched": self.touched.get(task, 0),
             "flagged": sum(name == task for name, _ in self.leaks),
+            "wording": self.wordings[task].items if task in self.wordings else 0,
             "share": self.share(task),
         }
 
@@ -157,6 +173,7 @@ class LeakReport:
                     "items": count,
                     "unchecked": list(self.unchecked.get(task, ())),
                     "touched": self.touched.get(task, 0),
+                    "wording": asdict(self.wordings[task]) if task in self.wordings else {},
                     "share": self.share(task),
                     "flagged": flagged[task],
                 }

@@ -214,6 +214,59 @@ def test_what_many_documents_of_a_task_share_is_no_evidence():
     assert [hit.task for hit in index.scan([("s", wording)])] == ["u"]
 
 
+SHARED = {
+    "a long item, half of it shared": (40, 40),
+    "a long item, a run of 14 words shared": (90, 14),
+    "a short item, half of it shared": (6, 6),
+}
+
+
+@pytest.mark.parametrize("documents", [2, 9, 10, 11, 12, 40, 250])
+@pytest.mark.parametrize("shape", SHARED)
+@pytest.mark.parametrize("others", [0, 30])
+def test_an_item_that_a_text_holds_is_flagged_or_told_however_many_share_it(
+    documents, shape, others
+):
+    rng = random.Random(documents)
+    own, shared = SHARED[shape]
+    wording = generated_text(rng, shared)
+    items = [
+        ItemText("t", str(i), f"{generated_text(rng, own)}\n{wording}", document=f"d{i}")
+        for i in range(documents)
+    ]
+    items += [ItemText("t", f"o{i}", generated_text(rng, 50)) for i in range(others)]
+    index = LeakIndex(items)
+    report = index.report([("clean", generated_text(rng, 200)), ("s", inside(wording))])
+    flagged = len(report.leaks)
+    told = report.wordings["t"].items if report.wordings else 0
+    assert flagged + told == documents
+    # Where the step is; a word before the wording may be one that the text has there too.
+    assert told == 0 if documents <= 10 else flagged < 0.1 * documents
+    if told:
+        assert report.wordings["t"].source == "s"
+        assert " ".join(normalised_words(wording)) in report.wordings["t"].span
+    # Held whole, an item is flagged by its own words too, and not told beside.
+    whole = index.report([("s", item.input) for item in items])
+    assert {name for _, name in whole.leaks} == {item.id for item in items}
+    assert whole.wordings == {}
+    assert index.report([("clean", generated_text(rng, 200))]).wordings == {}
+
+
+def test_half_a_wording_and_half_of_the_rest_are_told_together():
+    rng = random.Random(5)
+    wording = generated_text(rng, 24)
+    items = [ItemText("t", str(i), f"{generated_text(rng, 28)}\n{wording}") for i in range(20)]
+    own = items[3].input.split()[:10]
+    report = LeakIndex(items).report([("s", f"{' '.join(own)} and {wording}")])
+    assert report.leaks == {}
+    assert report.wordings["t"].items == 20  # the wording alone is 13 words and more
+    # 12 words of the wording, a run too short alone: only with an item's own words it is enough.
+    some = " ".join(wording.split()[:12])
+    own = " ".join(items[3].input.split()[:12])
+    assert LeakIndex(items).report([("s", f"{own} so {some}")]).wordings["t"].items == 1
+    assert LeakIndex(items).report([("s", some)]).wordings == {}
+
+
 def test_long_answers_are_evidence_and_names_are_not():
     name = "receptor activator of nuclear factor kappa b ligand"
     item = ItemText("t", "1", "Which factor do osteoclasts need to ripen?", (name, SENTENCE))

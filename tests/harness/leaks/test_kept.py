@@ -50,9 +50,23 @@ def test_equal_texts_are_read_once(tmp_path: Path) -> None:
 
 def test_found_leaks_are_told() -> None:
     report = index().report([("passage:a", TEXT)])
-    line = told(report, "rag-tiny")
+    (line,) = told(report, "rag-tiny")
     assert "what rag-tiny was made from holds test items: 1 of 2 in t (such as passage:a)" in line
-    assert told(index().report([("a", "Nothing of it.")]), "rag-tiny") == ""
+    assert told(index().report([("a", "Nothing of it.")]), "rag-tiny") == []
+
+
+def test_wording_that_did_not_count_is_told_and_kept() -> None:
+    shared = LeakIndex(
+        [ItemText("t", str(n), f"{TEXT} zq{n} zv{n} zk{n}", document=str(n)) for n in range(11)]
+    )
+    texts = [("passage:a", "Nothing of it."), ("passage:b", f"It says that {TEXT}.")]
+    report = kept_report(shared, ["digest"], iter(texts), NullProgress())
+    (line,) = told(report, "rag-tiny")
+    assert "11 of 11 items of t are not flagged" in line
+    assert "what rag-tiny was made from holds: 'the gardener measured" in line
+    assert line.endswith("(passage:b).")
+    assert kept_report(shared, ["digest"], iter(()), NullProgress()) == report
+    assert (report.summary("t")["flagged"], report.summary("t")["wording"]) == (0, 11)
 
 
 DISGUISES = {
