@@ -206,7 +206,8 @@ def check_embedding(folder: Path) -> None:
         if config.name in ("tokenizer.json", "modules.json", "vocab.json"):
             continue
         small = config.is_file() and config.stat().st_size < 2**20
-        told = _named_code(read_table(config)) if small else ""
+        held = read_json(config, mend="Fetch or save the model's folder again.") if small else {}
+        told = _named_code(held)  # a list too: what a model was trained on stands in one
         if told:
             raise UserError(
                 f"{plain(config)}: {told}: names code of its own; expected none. Take another "
@@ -220,14 +221,16 @@ def check_embedding(folder: Path) -> None:
             )
 
 
-def _named_code(table: Mapping[str, Any]) -> str:
+def _named_code(held: Any) -> str:
     """A key that has a library import or trust something; "" for none."""
-    for key, value in table.items():
+    if isinstance(held, list):
+        return next(filter(None, map(_named_code, held)), "")
+    for key, value in held.items() if isinstance(held, dict) else ():
         if key == "trust_remote_code" and value:
-            return key
+            return str(key)
         named = str(value)
         if key == "activation_function" and "." in named and not named.startswith("torch.nn."):
             return f"{key} {plain(named):.80}"
-        if isinstance(value, dict) and (told := _named_code(value)):
+        if told := _named_code(value):
             return told
     return ""

@@ -125,6 +125,7 @@ STAGES = "sentence_transformers.models."
     ({"modules_json": "[" * 10**5}, "not JSON"),
     ({"2_Dense__config_json": {"activation_function": "evil.f"}}, "evil.f"),
     ({"sentence_bert_config_json": {"model_args": {"trust_remote_code": True}}}, "trust_remote"),
+    ({"more_json": [{"a": [{"trust_remote_code": True}]}]}, "trust_remote"),
     ({"2_Dense__pytorch_model.bin": "x"}, "pickled"),
 ])  # fmt: skip
 def test_hostile_embeddings(tmp_path: Path, files: dict[str, object], told: str) -> None:
@@ -135,7 +136,10 @@ def test_hostile_embeddings(tmp_path: Path, files: dict[str, object], told: str)
 def test_a_plain_embedding_passes(tmp_path: Path) -> None:
     stages = [{"type": f"{STAGES}Transformer"}, {"type": f"{STAGES}Pooling"}]
     dense = {"activation_function": "torch.nn.modules.linear.Identity"}
-    check_embedding(written(tmp_path, modules_json=stages, **{"2_Dense__config_json": dense}))
+    # What it was trained on, as all-MiniLM-L6-v2 has it.
+    data = [{"name": "questions.jsonl.gz", "lines": 10009, "weight": 1}]
+    files = {"2_Dense__config_json": dense, "data_config_json": data}
+    check_embedding(written(tmp_path, modules_json=stages, **files))
 
 
 @pytest.mark.parametrize("path", ["../../x", "/etc", "2_Dense/../../../x"])
