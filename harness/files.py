@@ -32,11 +32,16 @@ def write_bytes(path: Path, data: bytes, *, synced: bool = True) -> None:
         synced: False for what is compared and written anew by the next run: after a power
             loss such a file may be empty. Thousands of small files take a minute to sync.
     """
+    write_blocks(path, (data,), synced=synced)
+
+
+def write_blocks(path: Path, blocks: Iterable[bytes], *, synced: bool = True) -> None:
+    """As `write_bytes`, of what is too large to be held at once."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = open_beside(path)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            file.writelines(blocks)
             file.flush()
             if synced:
                 os.fsync(file.fileno())

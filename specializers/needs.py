@@ -21,13 +21,12 @@ _PACKAGES = {
     "bitsandbytes": ("bitsandbytes", "train"),
     "rensa": ("rensa", "train"),
     "Stemmer": ("PyStemmer", "retrieval"),
-    "faiss": ("faiss-cpu", "retrieval"),
     "sentence_transformers": ("sentence-transformers", "retrieval"),
 }
 _SEARCH = {
     "bm25": ("Stemmer",),
-    "dense": ("faiss", "sentence_transformers"),
-    "hybrid": ("Stemmer", "faiss", "sentence_transformers"),
+    "dense": ("sentence_transformers",),
+    "hybrid": ("Stemmer", "sentence_transformers"),
 }
 TRAINING = ("torch", "transformers", "peft")
 

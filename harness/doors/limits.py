@@ -50,7 +50,6 @@ WHOLE = 10**15  # counts; a float is exact to 2^53
 LAYERS = 1_000  # of a model's config.json
 WIDTH = 10**9  # of a layer, a vocabulary
 DIMENSIONS = 2**16  # of a vector of an embedding model; 4,096 are many
-LISTS = 2**24  # of an inverted file; all of PubMed takes 20,000
 SAFETENSORS_HEADER = 100 * 2**20  # bytes; the library's own bound
 RANK = 65_536  # of an adapter
 GIT_SECONDS = 120  # of one question to git

@@ -2,7 +2,8 @@
 
 Files are cut block by block, on all cores; a killed build goes on after its last
 whole block. The blocks are then joined, later versions of a document taking the place
-of earlier ones. The manifest is written last: a folder without it is unfinished.
+of earlier ones. Files that are added to a built corpus are cut alone; its passages are
+copied. The manifest is written last: a folder without it is unfinished.
 Memory is that of a few blocks, and about 60 bytes a passage while joining.
 """
 
@@ -13,8 +14,8 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +26,29 @@ from harness.doors import limits
 from harness.doors.files import parse_json, read_object
 from harness.errors import UserError, UserErrors
 from harness.executors.processes import cores, in_processes
-from harness.files import cache_folder, digest, write_bytes, write_json, write_text
+from harness.files import (
+    cache_folder,
+    digest,
+    sha256_file,
+    write_bytes,
+    write_json,
+    write_text,
+)
 from harness.identity.content import file_digests
 from harness.leaks.index import MATCHING_VERSION, LeakIndex
 from harness.progress import Step
 from harness.types import Json, Progress
 from specializers.corpus.cut import CUTTING_VERSION, Bad, Document, cut
 from specializers.corpus.fields import Fields
-from specializers.corpus.layout import LAYOUT, OFFSETS, LayoutWriter
-from specializers.corpus.open import MANIFEST, PASSAGES, built_manifest, id_key
+from specializers.corpus.layout import LAYOUT, OFFSETS, LayoutWriter, array_bytes, copy_lines
+from specializers.corpus.open import (
+    MANIFEST,
+    PASSAGES,
+    Corpus,
+    built_manifest,
+    id_key,
+    open_corpus,
+)
 from specializers.corpus.rows import MOST_FAULTS, raise_faults
 from specializers.corpus.sources import input_files, read_documents, versioned
 
@@ -41,7 +56,9 @@ _PARTS = ".parts"
 BLOCK = 2_000  # documents: a second or two of work, lost at most
 _MOST_SKIPPED = 50  # percent; of a file that is unreadable throughout, little would be left
 _WORTH_A_PROCESS = 16 << 20  # bytes of input
-_OURS = {MANIFEST, LAYOUT, OFFSETS, PASSAGES}
+# Of each passage its document's `id_key`: what a later file replaces is found by it.
+DOCUMENTS = "documents.npy"
+_OURS = {MANIFEST, LAYOUT, OFFSETS, PASSAGES, DOCUMENTS}
 
 
 @dataclass(frozen=True)
@@ -85,6 +102,22 @@ class _Block:
     words: int
 
 
+@dataclass(frozen=True)
+class _Before:
+    """A built corpus that files are added to.
+
+    `gone` marks the passages of documents that these replace or withdraw, `keys` has
+    the key of every passage's document.
+    """
+
+    corpus: Corpus
+    made: Json
+    keys: Any
+    gone: Any
+
+
+# What each file held, by its number among the inputs.
+_Reports = Mapping[int, Json]
 # A block to cut, or the report of a file and where it is kept.
 _Job = _Block | tuple[Path, Json]
 
@@ -92,7 +125,7 @@ _Job = _Block | tuple[Path, Json]
 def build_corpus(inputs: Sequence[Path], out: Path, wanted: Wanted, progress: Progress) -> Json:
     """Build the folder `out`, or find it built; its manifest.
 
-    A folder built from the first of the inputs alone is built anew with the others.
+    To a folder built from the first of the inputs alone the others are added.
 
     Args:
         inputs: files, or folders of files, of the kinds of `sources.KINDS`.
@@ -115,13 +148,15 @@ def build_corpus(inputs: Sequence[Path], out: Path, wanted: Wanted, progress: Pr
     with FileLock(out / ".lock"):
         manifest = out / MANIFEST
         made = built_manifest(out / PASSAGES)
+        before = None
         if made is not None:
             if made.get("made_from") == plan:
                 progress.say(f"{out}: its passages are there already")
                 shutil.rmtree(out / _PARTS, ignore_errors=True)
                 return made
             _refuse_other(out, made.get("made_from", {}), plan)
-        made = _build(files, plan, out, wanted, progress)
+            before = _before(out, made, progress)
+        made = _build(files, plan, out, before, wanted, progress)
         write_json(manifest, made)
         shutil.rmtree(out / _PARTS)
         return made
@@ -164,9 +199,29 @@ def _check_out(out: Path) -> None:
         )
 
 
+def _before(out: Path, made: Json, progress: Progress) -> _Before | None:
+    """The corpus that lies there; None where its documents' keys are not kept, or damaged."""
+    import numpy
+
+    path = out / DOCUMENTS
+    if not path.is_file() or sha256_file(path) != made["passages"].get("documents_sha256"):
+        return None
+    corpus = open_corpus(out / PASSAGES, out, progress)
+    keys = numpy.load(path, allow_pickle=False)
+    if keys.dtype != "uint64" or keys.shape != (len(corpus),):
+        return None
+    return _Before(corpus, made, keys, numpy.zeros(len(keys), dtype=bool))
+
+
 def _build(
-    files: Sequence[Path], plan: Json, out: Path, wanted: Wanted, progress: Progress
+    files: Sequence[Path],
+    plan: Json,
+    out: Path,
+    before: _Before | None,
+    wanted: Wanted,
+    progress: Progress,
 ) -> Json:
+    """Cut the files that `before` has not, and join; the manifest."""
     import numpy
 
     parts = out / _PARTS / digest(plan)[:16]
@@ -174,43 +229,80 @@ def _build(
         if other != parts:  # of an unfinished build from other inputs
             shutil.rmtree(other)
     parts.mkdir(parents=True, exist_ok=True)
-    reports = _cut_files(files, parts, wanted, progress)
-    rows, bad = (sum(report[key] for report in reports) for key in ("rows", "bad"))
-    _refuse_bad([fault for report in reports for fault in report["faults"]], bad, rows, wanted)
+    first = len(before.made["made_from"]["inputs"]) if before else 0
+    new = dict(list(enumerate(files))[first:])
+    reports = _cut_files(new, parts, wanted, progress)
+    rows, bad = (sum(report[key] for report in reports.values()) for key in ("rows", "bad"))
+    _refuse_bad([fault for r in reports.values() for fault in r["faults"]], bad, rows, wanted)
     keys, ordinals, withdrawn = _identities(parts, reports)
-    _refuse_repeated(files, reports, keys, ordinals, wanted.fields)
+    _refuse_repeated(list(new.values()), reports, keys, ordinals, wanted.fields)
+    if before:
+        others = [numpy.array(list(withdrawn), dtype=numpy.uint64), keys]
+        gone = numpy.isin(before.keys, numpy.concatenate(others))
+        if gone.any() and not all(map(versioned, files)):
+            # An id that comes again, perhaps where it may not: all files say where.
+            return _build(files, plan, out, None, wanted, progress)
+        before = replace(before, gone=gone)
     keep = _latest(keys, ordinals, withdrawn)
     latest = len(numpy.unique(ordinals[keep]))
     holding = list[str]()
     if wanted.without is not None:
         keep, holding = _without(wanted.without, parts, reports, keep, ordinals, progress)
-    if not keep.any():
-        empty = sum(report["without_text"] for report in reports)
+    if not keep.any() and before is None:
+        empty = sum(report["without_text"] for report in reports.values())
         told = f", {len(holding)} that hold test items" if holding else ""
         raise UserError(
             f"{', '.join(map(str, files[:3]))}: no passages in {len(files)} files ({empty} "
             f"documents without text{told}). Nothing was built."
         )
-    passages = _join(parts, reports, keep, out, progress)
-    documents = len(numpy.unique(ordinals[keep]))
-    left_out = {
-        "without_text": sum(report["without_text"] for report in reports),
-        "replaced_or_withdrawn": sum(r["documents"] for r in reports) - latest,
+    counts = {
+        key: sum(report[key] for report in reports.values())
+        for key in ("without_text", "not_wanted")
     }
-    more = {
+    counts |= {
+        "documents": len(numpy.unique(ordinals[keep])),
+        "replaced_or_withdrawn": sum(r["documents"] for r in reports.values()) - latest,
         "unreadable": bad,
-        "not_wanted": sum(report["not_wanted"] for report in reports),
-        "holding_items": len(holding),
     }
+    faults = [fault for report in reports.values() for fault in report["faults"]]
+    if before:
+        _add_counts(counts, before, withdrawn, keys)
+        faults = before.made.get("unreadable", []) + faults
+        passed = {*withdrawn, *keys.tolist()}
+        held = before.made.get("holding_items", [])
+        holding = sorted([*(name for name in held if id_key(name) not in passed), *holding])
+    counts["holding_items"] = len(holding)
+    passages = _join(before, parts, reports, keep, keys[keep], out, progress)
+    always = ("without_text", "replaced_or_withdrawn")
+    more = ("unreadable", "not_wanted", "holding_items")
     return {
         "format": 1,
         "made_from": plan,
-        "documents": documents,
+        "documents": counts["documents"],
         "passages": passages,
-        "left_out": {**left_out, **{key: count for key, count in more.items() if count}},
-        **({"unreadable": [f for r in reports for f in r["faults"]][:MOST_FAULTS]} if bad else {}),
+        "left_out": {
+            **{key: counts[key] for key in always},
+            **{key: counts[key] for key in more if counts[key]},
+        },
+        **({"unreadable": faults[:MOST_FAULTS]} if counts["unreadable"] else {}),
         **({"holding_items": holding} if holding else {}),
     }
+
+
+def _add_counts(
+    counts: dict[str, int], before: _Before, withdrawn: Mapping[int, int], keys: Any
+) -> None:
+    """Add what the corpus was made from before; what it lost since is counted as replaced."""
+    import numpy
+
+    left_out = before.made["left_out"]
+    lost = len(numpy.unique(before.keys[before.gone]))
+    passed = {*withdrawn, *keys.tolist()}
+    lost_held = sum(id_key(name) in passed for name in before.made.get("holding_items", []))
+    counts["documents"] += before.made["documents"] - lost
+    counts["replaced_or_withdrawn"] += left_out["replaced_or_withdrawn"] + lost + lost_held
+    for key in ("without_text", "not_wanted", "unreadable"):
+        counts[key] += left_out.get(key, 0)
 
 
 def _refuse_bad(faults: Sequence[str], bad: int, rows: int, wanted: Wanted) -> None:
@@ -226,26 +318,26 @@ def _refuse_bad(faults: Sequence[str], bad: int, rows: int, wanted: Wanted) -> N
 
 
 def _cut_files(
-    files: Sequence[Path], parts: Path, wanted: Wanted, progress: Progress
-) -> list[Json]:
+    files: Mapping[int, Path], parts: Path, wanted: Wanted, progress: Progress
+) -> _Reports:
     """Cut all files, block by block, on all cores; what each file held.
 
     A block that is there is not cut again, a file with a report not even read.
     """
-    size = sum(path.stat().st_size for path in files)
+    size = sum(path.stat().st_size for path in files.values())
     workers = min(cores(), 1 + size // _WORTH_A_PROCESS)
     with Step(progress, "reading and cutting", size, "B") as step:
         for done in in_processes(_work, _jobs(files, parts, wanted, step), workers):
             if done is not None:
                 write_json(*done)
-    return [
-        read_object(parts / f"{number:05}.json", limits.ITEMS_BYTES) for number in range(len(files))
-    ]
+    return {
+        number: read_object(parts / f"{number:05}.json", limits.ITEMS_BYTES) for number in files
+    }
 
 
-def _jobs(files: Sequence[Path], parts: Path, wanted: Wanted, step: Progress) -> Iterator[_Job]:
+def _jobs(files: Mapping[int, Path], parts: Path, wanted: Wanted, step: Progress) -> Iterator[_Job]:
     """Blocks of documents to cut; after those of a file its report, to be written then."""
-    for number, path in enumerate(files):
+    for number, path in files.items():
         report = parts / f"{number:05}.json"
         if report.is_file():
             step.advance(path.stat().st_size)
@@ -315,13 +407,13 @@ def _cut_block(block: _Block) -> None:
     write_text(part, "".join(lines))
 
 
-def _identities(parts: Path, reports: Sequence[Json]) -> tuple[Any, Any, dict[int, int]]:
+def _identities(parts: Path, reports: _Reports) -> tuple[Any, Any, dict[int, int]]:
     """Of every row: its document's key and number; and the number each withdrawn key ends at."""
     import numpy
 
     keys, ordinals, base = [numpy.empty(0, numpy.uint64)], [numpy.empty(0, numpy.int64)], 0
     withdrawn: dict[int, int] = {}
-    for number, report in enumerate(reports):
+    for number, report in reports.items():
         for block in range(report["blocks"]):
             with numpy.load(parts / f"{number:05}-{block:06}.npz", allow_pickle=False) as columns:
                 keys.append(columns["keys"])
@@ -349,7 +441,7 @@ def _latest(keys: Any, ordinals: Any, withdrawn: dict[int, int]) -> Any:
 def _without(
     items: LeakIndex,
     parts: Path,
-    reports: Sequence[Json],
+    reports: _Reports,
     keep: Any,
     ordinals: Any,
     progress: Progress,
@@ -373,16 +465,16 @@ def _without(
     return keep & ~numpy.isin(ordinals, gone), sorted({ids[position] for position in found})
 
 
-def _rows(parts: Path, reports: Sequence[Json]) -> Iterator[bytes]:
+def _rows(parts: Path, reports: _Reports) -> Iterator[bytes]:
     """The lines of all parts, in order."""
-    for number, report in enumerate(reports):
+    for number, report in reports.items():
         for block in range(report["blocks"]):
             with (parts / f"{number:05}-{block:06}.jsonl").open("rb") as part:
                 yield from part
 
 
 def _refuse_repeated(
-    files: Sequence[Path], reports: Sequence[Json], keys: Any, ordinals: Any, fields: Fields
+    files: Sequence[Path], reports: _Reports, keys: Any, ordinals: Any, fields: Fields
 ) -> None:
     """Raise where an id is used twice outside PubMed; the files are read again to say where.
 
@@ -396,7 +488,7 @@ def _refuse_repeated(
         return
     _, first_rows = numpy.unique(ordinals, return_index=True)
     of_documents = keys[first_rows]
-    single = numpy.repeat(~numpy.array(replaces), [report["documents"] for report in reports])
+    single = numpy.repeat(~numpy.array(replaces), [r["documents"] for r in reports.values()])
     unique, place, counts = numpy.unique(of_documents, return_inverse=True, return_counts=True)
     wrong = numpy.unique(place[single & (counts[place] > 1)])
     repeated = set(unique[wrong][:MOST_FAULTS].tolist())
@@ -417,23 +509,52 @@ def _documents(files: Sequence[Path], fields: Fields) -> Iterator[Document]:
                 yield document
 
 
-def _join(parts: Path, reports: Sequence[Json], keep: Any, out: Path, progress: Progress) -> Json:
-    """Write passages.jsonl and its layout from the kept rows of all parts, in order."""
+def _join(
+    before: _Before | None,
+    parts: Path,
+    reports: _Reports,
+    keep: Any,
+    keys: Any,
+    out: Path,
+    progress: Progress,
+) -> Json:
+    """Write passages.jsonl, its layout and its documents' keys: what was there and is not gone,
+    then the kept rows of all parts, in order."""
+    import numpy
+
     layout, hasher = LayoutWriter(), hashlib.sha256()
     unfinished = parts / "passages.unfinished"
+    there = len(before.keys) if before else 0
     with (
-        Step(progress, "joining passages", len(keep), "rows") as step,
+        Step(progress, "joining passages", there + len(keep), "rows") as step,
         unfinished.open("wb") as file,
     ):
+
+        def put(content: bytes) -> None:
+            hasher.update(content)
+            file.write(content)
+
+        if before:
+            corpus = before.corpus
+            copy_lines(corpus.path, corpus.offsets, corpus.chunks, before.gone, layout, put, step)
+            keys = numpy.concatenate([before.keys[~before.gone], keys])
         for position, line in enumerate(_rows(parts, reports)):
             if keep[position]:
                 layout.add(line)
-                hasher.update(line)
-                file.write(line)
+                put(line)
             step.advance(1)
         file.flush()
         os.fsync(file.fileno())
+    if not len(layout):
+        raise UserError(f"{out}: the files that were added withdraw all of its passages.")
+    documents = array_bytes(keys)
     (out / MANIFEST).unlink(missing_ok=True)  # of a smaller corpus: no longer what it says
+    write_bytes(out / DOCUMENTS, documents)
     layout.write(out, hasher.hexdigest())
     os.replace(unfinished, out / PASSAGES)
-    return {"count": len(layout), "bytes": layout.end, "sha256": hasher.hexdigest()}
+    return {
+        "count": len(layout),
+        "bytes": layout.end,
+        "sha256": hasher.hexdigest(),
+        "documents_sha256": hashlib.sha256(documents).hexdigest(),
+    }

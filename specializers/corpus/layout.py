@@ -12,7 +12,7 @@ import io
 import re
 import zlib
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -24,6 +24,7 @@ from harness.doors import limits
 from harness.doors.files import parse_json, read_bytes
 from harness.errors import UserError
 from harness.files import write_bytes, write_json
+from harness.types import Progress
 
 OFFSETS = "offsets.npy"
 LAYOUT = "layout.json"
@@ -31,6 +32,7 @@ _FORMAT = 1
 _DIGEST = re.compile(r"[0-9a-f]{32}")
 # Positions in a chunk fit 16 bits; its words, 8 bytes each, about 60 MB.
 LEAST_ROWS, MOST_ROWS = 16_384, 65_535
+_COPIED = 1 << 24  # bytes at a time
 _ENDS_IN = 8_192  # lines, on average, from `LEAST_ROWS` on
 
 
@@ -63,6 +65,23 @@ class LayoutWriter:
                 self._close()
         self.end += len(line)
 
+    @property
+    def between(self) -> bool:
+        """Whether the next line begins a chunk."""
+        return not self._rows
+
+    def take(self, offsets: Any, size: int, digest: str) -> None:
+        """A whole chunk as it lay in another file, where its lines began at `offsets`.
+
+        Args:
+            size: of the chunk, in bytes.
+            digest: of its lines.
+        """
+        assert self.between
+        self._offsets.frombytes((offsets - offsets[0] + self.end).tobytes())
+        self._chunks.append((len(offsets), digest))
+        self.end += size
+
     def __len__(self) -> int:
         return len(self._offsets)
 
@@ -76,19 +95,69 @@ class LayoutWriter:
 
         if self._rows:
             self._close()
-        buffer = io.BytesIO()
-        numpy.save(buffer, numpy.frombuffer(self._offsets, dtype=numpy.int64))
-        write_bytes(root / OFFSETS, buffer.getvalue())
+        offsets = array_bytes(numpy.frombuffer(self._offsets, dtype=numpy.int64))
+        write_bytes(root / OFFSETS, offsets)
         write_json(
             root / LAYOUT,
             {
                 "format": _FORMAT,
                 "corpus": corpus,
                 "bytes": self.end,
-                "offsets": hashlib.sha256(buffer.getvalue()).hexdigest(),
+                "offsets": hashlib.sha256(offsets).hexdigest(),
                 "chunks": self._chunks,
             },
         )
+
+
+def array_bytes(values: Any) -> bytes:
+    """An array as a .npy file has it."""
+    import numpy
+
+    buffer = io.BytesIO()
+    numpy.save(buffer, values)
+    return buffer.getvalue()
+
+
+def copy_lines(
+    passages: Path,
+    offsets: Any,
+    chunks: Sequence[Chunk],
+    gone: Any,
+    layout: LayoutWriter,
+    put: Callable[[bytes], object],
+    step: Progress,
+) -> None:
+    """Copy the lines of a file that are not gone; chunks that stay as they are without a look
+    inside.
+
+    Args:
+        offsets, chunks: the file's layout; it has no blank lines.
+        gone: of each line, whether it is left out.
+        put: takes the bytes, in order.
+    """
+    size = passages.stat().st_size
+    with passages.open("rb") as file:
+        for number, chunk in enumerate(chunks, 1):
+            end = chunk.start + chunk.count
+            lost = gone[chunk.start : end]
+            start, stop = (
+                int(offsets[chunk.start]),
+                size if end == len(offsets) else int(offsets[end]),
+            )
+            # The last one may end where the file did, not where its lines say so.
+            if layout.between and not lost.any() and number < len(chunks):
+                layout.take(offsets[chunk.start : end], stop - start, chunk.digest)
+                file.seek(start)
+                for at in range(start, stop, _COPIED):
+                    put(file.read(min(_COPIED, stop - at)))
+            else:
+                file.seek(start)
+                for leave in lost.tolist():
+                    line = file.readline()
+                    if not leave:
+                        layout.add(line)
+                        put(line)
+            step.advance(chunk.count)
 
 
 def read_layout(

@@ -37,6 +37,7 @@ class Corpus:
 
     Attributes:
         digest: of the passages' file; what is derived from it is kept by this.
+        offsets: the byte at which each begins, int64.
         chunks: the same passages in runs that are known by their content.
     """
 
@@ -44,14 +45,14 @@ class Corpus:
         self.path = path
         self.digest = digest
         self.chunks = tuple(chunks)
-        self._offsets = offsets
+        self.offsets = offsets
 
     def __len__(self) -> int:
-        return len(self._offsets)
+        return len(self.offsets)
 
     def offset(self, position: int) -> int:
         """The byte at which a passage begins."""
-        return int(self._offsets[position])
+        return int(self.offsets[position])
 
     def row(self, position: int) -> Json:
         """The row in line order."""

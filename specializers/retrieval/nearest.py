@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from harness.errors import MissingExtra
+from specializers.retrieval.ranking import top
 
 
 class Embeds(Protocol):
@@ -23,24 +23,13 @@ class Embeds(Protocol):
 def nearest_texts(
     embedder: Embeds, queries: Sequence[str], texts: Sequence[str], k: int
 ) -> list[list[tuple[int, float]]]:
-    """For each query the `k` nearest texts as (position, cosine), nearest first; exact.
-
-    Raises:
-        MissingExtra: faiss is not installed.
-    """
+    """For each query the `k` nearest texts as (position, cosine), nearest first; exact."""
     if not texts:
         return [[] for _ in queries]
-    try:
-        import faiss
-    except ImportError as error:
-        raise MissingExtra("faiss", "retrieval", "Comparing by meaning") from error
+    import numpy
+
     vectors = embedder.passages(texts)
-    index = faiss.IndexFlatIP(vectors.shape[1])
-    index.add(vectors)
-    found = []
-    for query in queries:
-        scores, positions = index.search(embedder.query(query), min(k, len(texts)))
-        pairs = zip(positions[0].tolist(), scores[0].tolist(), strict=True)
-        # faiss leaves the order of equal scores open.
-        found.append(sorted(pairs, key=lambda pair: (-pair[1], pair[0])))
-    return found
+    return [
+        top(numpy.vecdot(vectors, embedder.query(query)[0]), k, above=float("-inf"))
+        for query in queries
+    ]

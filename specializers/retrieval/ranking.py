@@ -66,11 +66,11 @@ class CorpusRetriever:
         return found
 
 
-def top(scores: Any, k: int) -> list[tuple[int, float]]:
-    """The best `k` of an array of scores, those above 0 only, equal scores in order."""
+def top(scores: Any, k: int, above: float = 0.0) -> list[tuple[int, float]]:
+    """The best `k` of an array of scores, those above a bound only, equal scores in order."""
     import numpy
 
-    positions = numpy.flatnonzero(scores > 0)
+    positions = numpy.flatnonzero(scores > above)
     if not k > 0:
         return []
     if len(positions) > k:
@@ -81,9 +81,14 @@ def top(scores: Any, k: int) -> list[tuple[int, float]]:
 
 
 class Reusable:
-    """Files of an index that lies there, to be taken over into one that is built."""
+    """Files of an index that lies there, to be taken over into one that is built.
 
-    def __init__(self, folder: Path, sound: Mapping[str, str]) -> None:
+    Attributes:
+        facts: what it says of itself; empty where nothing lies there.
+    """
+
+    def __init__(self, folder: Path, facts: Json, sound: Mapping[str, str]) -> None:
+        self.facts = facts
         self._folder, self._sound = folder, sound
 
     def take(self, name: str, work: Path) -> bool:
@@ -95,6 +100,10 @@ class Reusable:
         except OSError:  # a file system without links
             write_bytes(work / name, (self._folder / name).read_bytes())
         return True
+
+    def folder(self, *names: str) -> Path | None:
+        """Where those files lie, if all are there and sound; to be read, not kept."""
+        return self._folder if self._sound.keys() >= {*names} else None
 
 
 def ensure_index(
@@ -118,19 +127,21 @@ def ensure_index(
             and sizes that reading them takes for granted; raises ValueError. A digest in a
             folder is as much its maker's as the files are.
     """
-    made, _ = _kept(folder, corpus, check)
-    if not isinstance(made, str):
+    wrong, made, _ = _kept(folder, corpus, check)
+    if wrong is None:
         return made
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.parent / ".lock"):
-        made, sound = _kept(folder, corpus, check)
-        if not isinstance(made, str):
+        wrong, made, sound = _kept(folder, corpus, check)
+        if wrong is None:
             return made
-        if made:
-            progress.say(f"{folder}: {made}; it is built anew.")
+        if wrong:
+            progress.say(f"{folder}: {wrong}; it is built anew.")
         work = folder.with_name(f".{folder.name}.unfinished")
         work.mkdir(exist_ok=True)
-        facts = build(work, Reusable(folder, sound))
+        facts = build(work, Reusable(folder, made, sound))
+        for path in work.glob(".*"):  # half a file, that a killed build was writing
+            path.unlink()
         files = {path.name: sha256_file(path) for path in sorted(work.iterdir())}
         files.pop(INDEX, None)
         made = {**facts, "corpus": corpus, "files": files}
@@ -143,12 +154,12 @@ def ensure_index(
 
 def _kept(
     folder: Path, corpus: str, check: Callable[[Path, Json], object]
-) -> tuple[Json | str, dict[str, str]]:
-    """The facts of a sound index, or what is wrong ("": nothing there); and its sound files."""
+) -> tuple[str | None, Json, dict[str, str]]:
+    """What is wrong (None: nothing, "": nothing is there); the index's facts; its sound files."""
     if not folder.is_dir():
-        return "", {}
+        return "", {}, {}
     try:
-        made = parse_json(read_bytes(folder / INDEX, limits.RECORD_BYTES))
+        made = dict(parse_json(read_bytes(folder / INDEX, limits.RECORD_BYTES)))
         listed = dict(made["files"])
         if any(Path(name).name != name for name in listed):
             raise ValueError("a file that is not of this folder")
@@ -156,13 +167,13 @@ def _kept(
         found = file_digests(folder, there, cache_folder())
         sound = {name: found[name] for name in there if found[name] == listed[name]}
         if made["corpus"] != corpus:
-            return "an index of other passages", sound
+            return "an index of other passages", made, sound
         if wrong := sorted(listed.keys() - sound.keys()):
-            return f"the index is damaged ({', '.join(wrong[:3])})", sound
+            return f"the index is damaged ({', '.join(wrong[:3])})", made, sound
     except (OSError, ValueError, KeyError, TypeError, UserError):
-        return f"the index is damaged ({INDEX})", {}
+        return f"the index is damaged ({INDEX})", {}, {}
     try:
         check(folder, made)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        return f"the index is damaged ({plain(error):.200})", {}
-    return made, sound
+    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+        return f"the index is damaged ({plain(error):.200})", made, sound
+    return None, made, sound

@@ -73,7 +73,6 @@ PARSES: Mapping[str, tuple[str, ...]] = {
     ),
     "numpy.memmap": (),
     "numpy.fromfile": (),
-    "faiss.read_index": ("specializers/retrieval/dense.py",),
     "safe_open": ("harness/engines/hf/adapters.py",),
     "SandboxedEnvironment": ("harness/suites/templates.py",),
     "Environment": (
@@ -127,7 +126,7 @@ WRITES: Mapping[str, tuple[str, ...]] = {
     ".save_pretrained": ("harness/models/gguf.py", "specializers/training/adapter.py"),
     ".to_csv": (), ".to_parquet": (), "json.dump": (), "pickle.dump": (),
     "torch.save": (), "save_file": ("specializers/training/heldout.py",),
-    "numpy.save": ("specializers/corpus/layout.py", "specializers/retrieval/dense.py"),  # memory
+    "numpy.save": ("specializers/corpus/layout.py",),  # memory
     "tempfile.mkstemp": (), "tempfile.NamedTemporaryFile": (),
     # The library follows no link from the lowest allowed version on (tests/doors/test_folders.py).
     "FileLock": (
@@ -187,7 +186,7 @@ def unsafe(source: str) -> Iterator[str]:
             must = _WEIGHTS if "Model" in owner else _OWN_CODE
         elif last == "SentenceTransformer":
             must = {"trust_remote_code": ("False",),
-                    "model_kwargs": ("{'use_safetensors': True}",)}  # fmt: skip
+                    "model_kwargs": ("{'use_safetensors': True, 'dtype': dtype}",)}  # fmt: skip
         elif name == "torch.load":
             must = {"weights_only": ("True",)}
         elif name in ("numpy.load", "np.load"):

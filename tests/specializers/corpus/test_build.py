@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import random
+import shutil
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +25,9 @@ from harness.leaks.report import ItemText
 from harness.progress import NullProgress
 from harness.types import Artifact
 from specializers.corpus import build as corpus_build
+from specializers.corpus import layout
 from specializers.corpus.build import Wanted, build_corpus
+from specializers.corpus.fields import Fields
 from specializers.corpus.open import content_digest, open_corpus, passages_file
 from specializers.domain import load_domain
 from specializers.retrieval.words import WORDS_VERSION
@@ -46,7 +51,7 @@ def build(inputs: list[Path], out: Path, words: int = 20) -> dict[str, object]:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    files = ("passages.jsonl", "offsets.npy", "layout.json", "manifest.json")
+    files = ("passages.jsonl", "offsets.npy", "layout.json", "manifest.json", "documents.npy")
     return {name: (folder / name).read_bytes() for name in files}
 
 
@@ -78,6 +83,7 @@ def test_a_built_corpus_holds_passages_offsets_and_a_manifest(tmp_path: Path) ->
         "count": 10,
         "bytes": (tmp_path / "out" / "passages.jsonl").stat().st_size,
         "sha256": sha256_file(tmp_path / "out" / "passages.jsonl"),
+        "documents_sha256": sha256_file(tmp_path / "out" / "documents.npy"),
     }
     corpus = open_corpus(passages_file(tmp_path / "out"), tmp_path / "out", NullProgress())
     assert [corpus.row(n) for n in range(len(corpus))] == rows
@@ -109,6 +115,83 @@ def test_later_versions_replace_earlier_and_withdrawn_articles_go(tmp_path: Path
     ]
     assert rows[0]["source"] == "p1.xml.gz"
     assert manifest["left_out"] == {"without_text": 1, "replaced_or_withdrawn": 3}
+
+
+HELD = "the gardener measured how quickly mint leaves wilt when they are left in the noon sun"
+
+
+def some_months(folder: Path, rng: random.Random) -> list[Path]:
+    """Files as PubMed's: articles, new versions of them, some of them held out, withdrawals."""
+    files = []
+    for month in range(rng.randint(2, 5)):
+        parts = []
+        for number in rng.sample(range(1, 30), rng.randint(1, 12)):
+            text = " ".join(rng.choice(("Mint helps.", "Tea warms well.")) for _ in range(9))
+            told = HELD if rng.random() < 0.15 else f"{text} {month}."
+            abstract = f"<AbstractText>{told}</AbstractText>" if rng.random() < 0.9 else ""
+            parts.append(article(str(number), f"T{month}", abstract))
+        if rng.random() < 0.6:
+            numbers = rng.sample(range(1, 30), 3)
+            pmids = "".join(f"<PMID>{number}</PMID>" for number in numbers)
+            parts.append(f"<DeleteCitation>{pmids}</DeleteCitation>")
+        files.append(save(folder / f"p{month}.xml", pubmed(*parts)))
+    return files
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_what_files_are_added_to_is_what_is_built_of_all_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    rng = random.Random(seed)
+    for name, value in (("LEAST_ROWS", 3), ("_ENDS_IN", 2), ("MOST_ROWS", 9)):
+        monkeypatch.setattr(layout, name, value)
+    files = some_months(tmp_path, rng)
+    without = LeakIndex([ItemText("t", "1", HELD)]) if seed % 2 else None
+    excluded = frozenset({"3", "7"}) if seed % 3 else frozenset()
+    wanted = Wanted(rng.choice((10, 20)), Fields(exclude=excluded), without=without)
+    read: list[str] = []
+    real = corpus_build.read_documents
+
+    def reading(path: Path, *more: Any, **named: Any) -> Any:
+        read.append(path.name)
+        return real(path, *more, **named)
+
+    monkeypatch.setattr(corpus_build, "read_documents", reading)
+    anew = build_corpus(files, tmp_path / "anew", wanted, NullProgress())
+    for count in sorted({rng.randint(1, len(files)), len(files)}):
+        read.clear()
+        there = (tmp_path / "grown" / "manifest.json").is_file()
+        try:
+            grown = build_corpus(files[:count], tmp_path / "grown", wanted, NullProgress())
+        except UserError:  # nothing is left of the first files
+            continue
+        assert not there or "p0.xml" not in read
+    assert grown == anew
+    assert contents(tmp_path / "grown") == contents(tmp_path / "anew")
+
+
+def test_an_id_that_comes_again_in_an_added_table_is_told(tmp_path: Path) -> None:
+    first = save(tmp_path / "a.xml", pubmed(article("1", "T", PLAIN), article("2", "T", PLAIN)))
+    more = tmp_path / "b.jsonl"
+    more.write_text(json.dumps({"id": "2", "text": "Another."}) + "\n")
+    build([first], tmp_path / "out")
+    before = contents(tmp_path / "out")
+    with pytest.raises(UserError, match=r"b\.jsonl:1: id '2' is already used at .*a\.xml"):
+        build([first, more], tmp_path / "out")
+    assert contents(tmp_path / "out") == before
+
+
+def test_a_folder_without_its_documents_keys_is_built_of_all_files(tmp_path: Path) -> None:
+    inputs = three_files(tmp_path / "in")
+    build(inputs, tmp_path / "anew")
+    for wrong in (None, b"", b"x"):
+        build(inputs[:2], tmp_path / "out")
+        (tmp_path / "out" / "documents.npy").unlink()
+        if wrong is not None:
+            (tmp_path / "out" / "documents.npy").write_bytes(wrong)
+        build(inputs, tmp_path / "out")
+        assert contents(tmp_path / "out") == contents(tmp_path / "anew")
+        shutil.rmtree(tmp_path / "out")
 
 
 def test_an_interrupted_build_goes_on_after_its_last_whole_file(

@@ -1,8 +1,9 @@
-"""Vectors of a tiny random encoder, faiss's indexes, fusion, and what goes wrong."""
+"""Vectors of a tiny random encoder, what is kept of them, fusion, and what goes wrong."""
 
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,9 @@ from specializers.corpus.build import Wanted, build_corpus
 from specializers.retrieval import dense
 from specializers.retrieval.embedding import Embedder, embedding_spec, open_embedder
 from specializers.retrieval.hybrid import Hybrid
-from specializers.retrieval.open import KINDS, open_retriever
+from specializers.retrieval.open import KINDS, build_indexes, open_retriever
 from tests.harness.tiny_models import sha256, write_wheel
-from tests.specializers.retrieval.test_retrieval import TEXTS, save_corpus
+from tests.specializers.retrieval.test_retrieval import TEXTS, Saying, save_corpus
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "willow", "bark", "ginger", "root", "nausea", "tea"]
 WORDS += ["pain", "fever", "head", "limb", "menthe"]
@@ -28,6 +29,7 @@ WORDS += ["pain", "fever", "head", "limb", "menthe"]
 @pytest.fixture(autouse=True)
 def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(dense, "passage_dtype", lambda: "float32")  # on every machine
 
 
 def save_encoder(folder: Path, seed: int = 0) -> Path:
@@ -189,60 +191,162 @@ def test_dense_search_ranks_by_cosine(tmp_path: Path) -> None:
     assert list(retriever.search(" ", 2)) == list(retriever.search("ginger", 0)) == []
 
 
-def test_an_interrupted_embedding_goes_on_after_its_last_shard(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def embedded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every text of a passage that a model is given."""
+    real, texts = Embedder.passages, list[str]()
+
+    def noting(self: Embedder, some: list[str], dtype: str = "float32") -> Any:
+        texts.extend(some)
+        return real(self, some, dtype)
+
+    monkeypatch.setattr(Embedder, "passages", noting)
+    return texts
+
+
+def many(path: Path, numbers: range, count: int = 7) -> Path:
+    """A corpus of that many passages, each of some of the words."""
+    rng = np.random.default_rng(0)
+    drawn = [" ".join(rng.choice(WORDS[4:], count)) for _ in range(numbers.stop)]
+    return save_corpus(path, {str(n): ("", drawn[n]) for n in numbers})
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def index_of(corpus: Path, root: Path, name: str) -> Path:
+    """The folder of its vectors, made if need be."""
+    open_retriever("dense", corpus, root, NullProgress(), embedding=name)
+    return next(path for path in root.glob("*/dense-*") if path.is_dir())
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_an_embedding_interrupted_anywhere_ends_in_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, embedded: list[str], exact: bool
 ) -> None:
     monkeypatch.setattr(dense, "SHARD", 2)
+    monkeypatch.setattr(dense, "EXACT_LIMIT", 1000 if exact else 3)
     name = f"path:{save_encoder(tmp_path / 'encoder')}"
-    corpus = save_corpus(tmp_path / "c.jsonl")
-    real, embedded = Embedder.passages, list[list[str]]()
+    corpus = many(tmp_path / "c.jsonl", range(9))
+    expected = contents(index_of(corpus, tmp_path / "whole", name))
+    assert len(embedded) == 9
+    assert len(expected) == (3 if exact else 4)
+    real, written = dense.write_blocks, 0
 
-    def failing(self: Embedder, texts: list[str]) -> Any:
-        if len(embedded) == 2:
-            raise KeyboardInterrupt
-        embedded.append(texts)
-        return real(self, texts)
+    def killed(path: Path, blocks: Any) -> None:
+        nonlocal written
+        written += 1
+        path.with_name(f".{path.name}.0123").write_bytes(next(iter(blocks)))  # as a kill leaves it
+        raise KeyboardInterrupt
 
-    monkeypatch.setattr(Embedder, "passages", failing)
-    with pytest.raises(KeyboardInterrupt):
-        open_retriever("dense", corpus, tmp_path / "i", NullProgress(), embedding=name)
-    assert not list((tmp_path / "i").glob("*/dense-*"))
+    for after in range(len(expected) + 4):
+        root = tmp_path / str(after)
+        embedded.clear()
+        left = after
+
+        def some(path: Path, blocks: Any) -> None:
+            nonlocal left
+            left -= 1
+            (real if left >= 0 else killed)(path, blocks)
+
+        monkeypatch.setattr(dense, "write_blocks", some)
+        with pytest.raises(KeyboardInterrupt):
+            index_of(corpus, root, name)
+        assert not [path for path in root.glob("*/dense-*") if path.is_dir()]
+        monkeypatch.setattr(dense, "write_blocks", real)
+        done = min(9, 2 * after)
+        assert len(embedded) == min(9, done + 2)
+        embedded.clear()
+        assert contents(index_of(corpus, root, name)) == expected
+        assert len(embedded) == 9 - done
+    assert written == len(expected) + 4
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_what_is_added_costs_what_was_added(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, embedded: list[str], exact: bool
+) -> None:
+    monkeypatch.setattr(dense, "EXACT_LIMIT", 1000 if exact else 50)
+    name = f"path:{save_encoder(tmp_path / 'encoder')}"
+    some, more = many(tmp_path / "some.jsonl", range(40)), many(tmp_path / "m.jsonl", range(40, 60))
+    out = tmp_path / "out"
+
+    def built(*inputs: Path, out: Path) -> list[Any]:
+        build_corpus(inputs, out, Wanted(120), NullProgress())
+        build_indexes(out, NullProgress(), name)
+        retriever = open_retriever("dense", out / "passages.jsonl", out, NullProgress(), name)
+        return [retriever.search(query, 60) for query in ("ginger nausea", "willow tea tea")]
+
+    built(some, out=out)
+    assert len(embedded) == 40  # in float32, whatever the limit
     embedded.clear()
-    first = open_retriever("dense", corpus, tmp_path / "i", NullProgress(), embedding=name)
-    assert [len(texts) for texts in embedded] == [1]
-    monkeypatch.setattr(Embedder, "passages", real)
-    whole = open_retriever("dense", corpus, tmp_path / "j", NullProgress(), embedding=name)
-    assert first.search("ginger", 5) == whole.search("ginger", 5)
-    (folder,) = (tmp_path / "i").glob("*/dense-*")
-    assert sorted(path.name for path in folder.iterdir()) == ["index.json", "vectors.faiss"]
+    grown = built(some, more, out=out)
+    assert len(embedded) == 20
+    anew = built(some, more, out=tmp_path / "anew")
+    for one, other in zip(grown, anew, strict=True):
+        cosines = {passage.id: passage.score for passage in other}
+        assert {passage.id: passage.score for passage in one} == pytest.approx(cosines, abs=1e-5)
+        assert len(one) == 60
+    # A passage that changed is embedded alone, wherever it stands.
+    rows = [json.loads(line) for line in some.read_text().splitlines() if line]
+    rows[5]["text"] = "menthe menthe"
+    changed = save_corpus(tmp_path / "some.jsonl", {r["id"]: ("", r["text"]) for r in rows})
+    shutil.rmtree(tmp_path / "anew")
+    shutil.copytree(out, tmp_path / "anew")
+    for path in (tmp_path / "anew").iterdir():
+        if path.is_file():
+            path.unlink()
+    embedded.clear()
+    built(changed, more, out=tmp_path / "anew")
+    assert embedded == ["menthe menthe"]
 
 
-def save_shards(folder: Path, vectors: Any, size: int) -> list[Path]:
-    paths = []
-    for start in range(0, len(vectors), size):
-        paths.append(folder / f"{start:06}.npy")
-        np.save(paths[-1], vectors[start : start + size])
-    return paths
+def test_above_the_limit_vectors_are_int8_and_near_the_exact_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"path:{save_encoder(tmp_path / 'encoder')}"
+    corpus = many(tmp_path / "c.jsonl", range(400), count=12)
+    exact = open_retriever("dense", corpus, tmp_path / "i", NullProgress(), name)
+    monkeypatch.setattr(dense, "EXACT_LIMIT", 100)
+    folder = index_of(corpus, tmp_path / "j", name)
+    assert np.load(folder / dense.VECTORS).dtype == np.int8
+    made = json.loads((folder / "index.json").read_text())
+    assert (made["index"], made["why"]) == ("int8", "400 passages, int8 above 100")
+    near = open_retriever("dense", corpus, tmp_path / "j", NullProgress(), name)
+    for query in ("ginger nausea", "willow bark fever", "tea"):
+        cosines = {passage.id: passage.score for passage in exact.search(query, 400)}
+        found = near.search(query, 400)
+        assert {p.id: p.score for p in found} == pytest.approx(cosines, abs=0.01)
+        # A step of 16 numbers of about 1 / 127 of the largest: errors far below a hundredth.
+        assert np.mean([abs(p.score - cosines[p.id]) for p in found]) < 0.003
+    # The index of an earlier, smaller corpus is exact: nothing of int8 stands in for it.
+    monkeypatch.setattr(dense, "EXACT_LIMIT", 1000)
+    again = open_retriever("dense", corpus, tmp_path / "j", NullProgress(), name)
+    assert again.search("tea", 9) == exact.search("tea", 9)
 
 
-def test_small_corpora_get_an_exact_index_and_large_ones_an_inverted_file(tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    centres = rng.standard_normal((20, 16))
-    vectors = centres[rng.integers(0, 20, 2100)] + 0.3 * rng.standard_normal((2100, 16))
-    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
-    vectors, queries = vectors[:2000], vectors[2000:]
-    shards = save_shards(tmp_path, vectors, 700)
-    flat, facts = dense.make_index(shards, 2000)
-    assert facts == {"index": "flat", "why": "2000 passages, flat up to 200000: exact"}
-    exact = np.argsort(-(queries @ vectors.T), axis=1)[:, :10]
-    assert (flat.search(queries, 10)[1] == exact).mean() > 0.99  # equal cosines apart
-    inverted, facts = dense.make_index(shards, 2000, limit=1000)
-    assert facts["index"] == "IVF51,PQ4"
-    assert facts["why"] == "2000 passages, inverted file above 1000"
-    found = inverted.search(queries, 50)[1]
-    recall = np.mean([len({*row} & {*best}) / 10 for row, best in zip(found, exact, strict=True)])
-    assert recall > 0.8  # of the exact 10 among the approximate 50; a random 50 would hold 0.25
-    assert inverted.ntotal == 2000
+def test_passages_in_bfloat16_are_near_those_in_float32(tmp_path: Path) -> None:
+    model = embedder(save_encoder(tmp_path / "encoder"))
+    texts = ["willow bark", "ginger root settles nausea tea tea", "pain fever head"]
+    found = model.passages(texts, "bfloat16")
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-6)
+    cosines = (found * model.passages(texts)).sum(axis=1)
+    assert cosines.min() > 0.99
+    assert cosines.max() < 1  # other numbers
+
+
+def test_the_time_is_told_before_beginning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dense, "_WORTH_TELLING", 5)
+    name = f"path:{save_encoder(tmp_path / 'encoder')}"
+    told = Saying()
+    open_retriever("dense", many(tmp_path / "c.jsonl", range(30)), tmp_path / "i", told, name)
+    (line,) = told.lines
+    assert f"30 passages to embed by {name} in float32: about 1 min at the " in line
+    few = many(tmp_path / "d.jsonl", range(4))
+    open_retriever("dense", few, tmp_path / "i", told, name)
+    assert len(told.lines) == 1
 
 
 class Fixed:
@@ -291,7 +395,7 @@ def test_a_built_corpus_keeps_its_vectors_and_refuses_those_of_another_model(
     command = ["corpus", "build", str(corpus), "--out", str(out), "--quiet", "--dense"]
     assert cli.main([*command, one]) == 0
     assert "dense: path:" in capsys.readouterr().out
-    (vectors,) = out.glob("dense-*/vectors.faiss")
+    (vectors,) = out.glob("dense-*/vectors.npy")
     made = vectors.stat().st_mtime_ns
     build_corpus([corpus], out, Wanted(120), NullProgress())
     assert cli.main([*command, one]) == 0

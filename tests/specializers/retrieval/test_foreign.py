@@ -4,91 +4,22 @@ from __future__ import annotations
 
 import json
 import struct
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-import faiss
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from harness.errors import UserError
 from harness.files import sha256_file, write_json
 from harness.progress import NullProgress
 from specializers.corpus.layout import LAYOUT
 from specializers.retrieval import bm25, dense, ranking, segment
+from specializers.retrieval.embedding import passage_dtype
 from specializers.retrieval.open import open_retriever
-from specializers.retrieval.vectors import check_vectors
-from tests.specializers.retrieval.test_dense import save_encoder, save_shards
+from tests.specializers.retrieval.test_dense import save_encoder
 from tests.specializers.retrieval.test_retrieval import Saying, save_corpus
-
-COUNT = 400
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A flat and an inverted index, by kind; lists that are mostly empty are written otherwise."""
-    home = tmp_path_factory.mktemp("vectors")
-    rng = np.random.default_rng(0)
-    vectors = rng.standard_normal((COUNT, 16)).astype(np.float32)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    shards = save_shards(home, vectors, 150)
-    made = {}
-    for kind, limit in (("flat", COUNT), ("inverted", 10)):
-        made[kind] = home / kind
-        faiss.write_index(dense.make_index(shards, COUNT, limit=limit)[0], str(made[kind]))
-    index = faiss.index_factory(16, "IVF9,PQ4", faiss.METRIC_INNER_PRODUCT)
-    index.train(vectors)
-    index.add(np.repeat(vectors[:1], COUNT, axis=0))
-    made["sparse"] = home / "sparse"
-    faiss.write_index(index, str(made["sparse"]))
-    return made
-
-
-KINDS = ["flat", "inverted", "sparse"]
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_what_faiss_writes_is_taken(files: dict[str, Path], kind: str) -> None:
-    assert check_vectors(files[kind], COUNT) == 16
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@given(data=st.data())
-def test_no_other_length_is_taken(files: dict[str, Path], kind: str, data: Any) -> None:
-    whole = files[kind].read_bytes()
-    changed = data.draw(
-        st.integers(0, len(whole) - 1).map(lambda end: whole[:end])
-        | st.binary(min_size=1, max_size=9).map(lambda more: whole + more)
-    )
-    path = files[kind].with_name("changed")
-    path.write_bytes(changed)
-    with pytest.raises(ValueError):
-        check_vectors(path, COUNT)
-    with pytest.raises(ValueError):
-        check_vectors(files[kind], data.draw(st.integers(0, 2**40).filter(COUNT.__ne__)))
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@given(data=st.data())
-def test_what_is_taken_is_read_by_faiss(files: dict[str, Path], kind: str, data: Any) -> None:
-    """Any four bytes of the parts that state sizes, replaced: refused, or read and searched."""
-    whole = bytearray(files[kind].read_bytes())
-    near = st.sampled_from(
-        [0, 1, 2, 3, 4, 9, 15, 16, 17, COUNT, COUNT + 1, 2**20, 2**31, 2**32 - 1]
-    )
-    heads = [at for at in range(len(whole) - 4) if at < 130 or at > len(whole) - 13 * COUNT]
-    place = data.draw(st.sampled_from(heads))
-    struct.pack_into("<I", whole, place, data.draw(near))
-    path = files[kind].with_name("changed")
-    path.write_bytes(whole)
-    try:
-        check_vectors(path, COUNT)
-    except ValueError:
-        return
-    index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP)
-    assert index.search(np.ones((1, index.d), np.float32), 5)[1].shape == (1, 5)
 
 
 def sealed_anew(folder: Path, **facts: Any) -> None:
@@ -99,6 +30,12 @@ def sealed_anew(folder: Path, **facts: Any) -> None:
     write_json(folder / ranking.INDEX, {**made, **facts})
 
 
+def torn(path: Path) -> None:
+    half = path.read_bytes()[: path.stat().st_size // 2]
+    path.unlink()
+    path.write_bytes(half)
+
+
 def overwrite(path: Path, place: int, value: bytes) -> None:
     content = bytearray(path.read_bytes())
     content[place : place + len(value)] = value
@@ -106,17 +43,30 @@ def overwrite(path: Path, place: int, value: bytes) -> None:
     path.write_bytes(content)
 
 
-def other_vectors(folder: Path) -> None:
-    index = faiss.IndexFlatIP(7)
-    index.add(np.ones((9, 7), np.float32))
-    faiss.write_index(index, str(folder / dense.VECTORS))
+def saved(folder: Path, **columns: Any) -> None:
+    for name, column in columns.items():
+        (folder / f"{name}.npy").unlink(missing_ok=True)
+        np.save(folder / f"{name}.npy", column)
 
 
+def pickled(folder: Path) -> None:
+    (folder / dense.VECTORS).unlink()
+    np.save(folder / dense.VECTORS, np.array([Path("x")] * 5, dtype=object), allow_pickle=True)
+
+
+ONES = np.ones((5, 16), np.float32)
 FOREIGN = {
     "dense": {
-        "of another size": other_vectors,
-        "a length of 2^60": lambda f: overwrite(f / dense.VECTORS, 37, struct.pack("<Q", 2**60)),
-        "2^40 vectors": lambda f: overwrite(f / dense.VECTORS, 8, struct.pack("<Q", 2**40)),
+        "of another count": lambda f: saved(f, vectors=ONES[:4]),
+        "of other numbers": lambda f: saved(f, vectors=ONES.astype(np.float64)),
+        "int8 without scales": lambda f: saved(f, vectors=ONES.astype(np.int8)),
+        "int8 with scales": lambda f: saved(f, vectors=ONES.astype(np.int8), scales=ONES[:, 0]),
+        "in three dimensions": lambda f: saved(f, vectors=ONES[:, :, None]),
+        "without numbers": lambda f: saved(f, vectors=ONES[:, :0]),
+        "keys of another count": lambda f: saved(f, texts=np.ones(6, np.uint64)),
+        "keys of another kind": lambda f: saved(f, texts=np.ones(5, np.int32)),
+        "pickled": pickled,
+        "half a file": lambda f: torn(f / dense.VECTORS),
         "another kind": lambda f: overwrite(f / dense.VECTORS, 0, b"IHNf"),
         "a file beside": lambda f: (f / "more.pkl").write_bytes(b"x"),
     },
@@ -179,6 +129,14 @@ def test_an_index_leads_nowhere_outside(tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("evil*"))
 
 
+def shard_name(corpus: Path) -> str:
+    """Of the shard of all its passages but the last, whose text is the first one's."""
+    rows = [json.loads(line) for line in corpus.read_text().splitlines() if line][:-1]
+    keys = [dense._text_key(f"{row['title']} {row['text']}".strip()) for row in rows]
+    name = blake2b(np.array(keys, np.uint64).tobytes(), digest_size=16).hexdigest()
+    return f"{name}-{passage_dtype()}.shard"
+
+
 def test_what_an_interrupted_build_left_has_its_form_or_is_made_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -192,7 +150,9 @@ def test_what_an_interrupted_build_left_has_its_form_or_is_made_anew(
         ranking.shutil.rmtree(folder)
         work = folder.with_name(f".{folder.name}.unfinished")
         work.mkdir()
-        (work / (f"{chunk}.seg" if kind == "bm25" else f"{chunk}-00000-5.npy")).write_bytes(wrong)
+        left = f"{chunk}.seg" if kind == "bm25" else shard_name(corpus)
+        (work / left).write_bytes(wrong)
+        (work / ".half.0123").write_bytes(b"x")  # a file that was being written
         again = open_retriever(kind, corpus, tmp_path / "i", NullProgress(), name)
         assert again.search("tea", 5) == whole
 
