@@ -18,11 +18,10 @@ from typing import TYPE_CHECKING, Any
 from bench.config import CONFIG_NAME, Config, load_config
 from bench.plugins import Added, open_domain, open_registry, open_suites
 from harness.checks import (
-    LETTERS,
-    NAME,
     TEXT,
     ValueType,
     is_plain_name,
+    name_fault,
     one_of,
     value_faults,
     whole_number,
@@ -169,7 +168,8 @@ class Workspace:
         name = getattr(plugin, "name", None)
         if not isinstance(name, str):
             raise UserError(what.format(repr(plugin)[:80]))
-        faults = [] if NAME.fullmatch(name) else [f"name: found {name!r:.80}; expected {LETTERS}"]
+        kind = "models" if isinstance(plugin, ModelSpec) else "specializers"
+        faults = [fault] if (fault := name_fault(kind, name)) else []
         if not isinstance(plugin, ModelSpec):
             faults += specializer_faults(plugin, name)
         told([f"register: '{name}': {fault}" for fault in faults])
@@ -188,8 +188,8 @@ class Workspace:
             UserError: there is no such folder, or another suite of that name is there already.
         """
         folder = Path(folder).absolute()
-        if not NAME.fullmatch(name):
-            raise UserError(f"suite '{name}': expected {LETTERS}. Choose another name.")
+        if fault := name_fault("suites", name):
+            raise UserError(f"register_suite: {fault}. Choose another name.")
         if not folder.is_dir() or not any(folder.rglob("*.yaml")):
             what = "holds no .yaml" if folder.is_dir() else "is no folder"
             raise UserError(f"suite '{name}': {folder} {what}; expected one of x.yaml files.")

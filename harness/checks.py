@@ -17,8 +17,13 @@ from harness.errors import did_you_mean
 # Names become folder names and parts of `<specializer>@<domain>-<model>`.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 LETTERS = "letters, digits, '.', '_' and '-', beginning with a letter or digit"
+# A file's name may have 255 bytes. A task's and a model's whole name,
+# `<specializer>@<domain>-<model>+<digest>`, get up to 55 more in names of folders, locks and
+# files in the making (tests/harness/test_names.py makes them).
+_WHOLE_BYTES = 200
+# What a whole name is put together from; of models as much as the hub allows.
+_PART_BYTES = {"models": 96, "specializers": 46, "domains": 46}
 # Names of tasks and of specialised models may hold more, but lead out of no folder.
-_NAME_BYTES = 200  # a file's name may have 255, and ours get endings
 _PLAIN_NAME = re.compile(r"\w[\w.@+:,=-]*")
 
 
@@ -40,7 +45,7 @@ def is_plain_name(value: Any) -> bool:
     return (
         isinstance(value, str)
         and _PLAIN_NAME.fullmatch(value) is not None
-        and len(value.encode("utf-8", "replace")) <= _NAME_BYTES
+        and len(value.encode("utf-8", "replace")) <= _WHOLE_BYTES
     )
 
 
@@ -95,14 +100,23 @@ def key_faults(
     return faults
 
 
+def name_fault(kind: str, name: str) -> str:
+    """Why a plug-in's name can be no folder name and no part of a longer name; "" if it can.
+
+    Args:
+        kind: "models", "specializers", "domains", "suites" or "boards".
+    """
+    most = _PART_BYTES.get(kind, _WHOLE_BYTES)
+    if NAME.fullmatch(name) and len(name) <= most:
+        return ""
+    long = f" of {len(name)} letters" if len(name) > most else ""
+    return f"found the name '{name:.80}'{long}; expected {LETTERS}, at most {most}"
+
+
 def name_faults(path: Path, kind: str, name: str) -> list[str]:
-    """Whether a plug-in's name can be a folder name and a part of a longer name."""
-    if NAME.fullmatch(name) and len(name) <= _NAME_BYTES:
-        return []
-    return [
-        f"{path}: {kind}: found the name '{name:.80}'; expected {LETTERS}, "
-        f"at most {_NAME_BYTES}. Rename it."
-    ]
+    """The same for a name in a file, with the file and the next step."""
+    fault = name_fault(kind, name)
+    return [f"{path}: {kind}: {fault}. Rename it."] if fault else []
 
 
 def unknown(path: Path, key: str, known: Collection[str], what: str) -> str:

@@ -56,8 +56,21 @@ def write_blocks(path: Path, blocks: Iterable[bytes], *, synced: bool = True) ->
 
 def open_beside(path: Path) -> tuple[int, Path]:
     """A new file beside `path`, to be filled and renamed to it; who may read it, the umask says."""
-    temporary = path.parent / f".{path.name[:150]}.{secrets.token_hex(8)}"
+    begin = os.fsdecode(os.fsencode(path.name)[:150])  # of the 255 bytes that a name may have
+    temporary = path.parent / f".{begin}.{secrets.token_hex(8)}"
     return os.open(temporary, _NEW, 0o666), temporary
+
+
+def fitting(name: str, most: int = 200) -> str:
+    """A file's name, cut where it is too long for one; a digest at its end tells it from others.
+
+    Args:
+        most: bytes; a name may have 255, and gets an ending.
+    """
+    data = os.fsencode(name)
+    if len(data) <= most:
+        return name
+    return f"{data[: most - 9].decode('utf-8', 'ignore')}-{digest(name)[:8]}"
 
 
 def share(folder: Path) -> None:

@@ -18,6 +18,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from harness.checks import name_fault
 from harness.contract import shown, specializer_faults
 from harness.errors import UserError, UserErrors, did_you_mean
 from harness.models.adapters import ADAPTER
@@ -99,7 +100,9 @@ class Registry:
         faults: list[str] = []
 
         def add(kind: str, name: str, origin: str, load: Callable[[], Any]) -> None:
-            if name in entries[kind]:
+            if fault := name_fault(kind, name):
+                faults.append(f"{kind} ({origin}): {fault}. Rename it.")
+            elif name in entries[kind]:
                 faults.append(
                     f"{kind}: the name '{name}' was found twice: {entries[kind][name].origin}, and "
                     f"{origin}. Rename or remove one of them."

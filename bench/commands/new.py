@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bench.commands.options import examples
 from bench.plugins import domain_folders, open_registry
-from harness.checks import NAME as PLUGIN_NAME
+from harness.checks import name_fault
 from harness.doors.files import parse_toml
 from harness.doors.terminal import say
 from harness.errors import UserError
@@ -90,8 +90,8 @@ def call(args: argparse.Namespace) -> int:
     registry = open_registry(config)
     kind, name = f"{args.part}s", args.name
     taken = domain_folders(config) if kind == "domains" else registry.names(kind)
-    if not PLUGIN_NAME.fullmatch(name):
-        raise UserError(f"'{name}': expected letters, digits, '.', '_' and '-'. Choose another.")
+    if fault := name_fault(kind, name):
+        raise UserError(f"{fault}. Choose another.")
     adds = kind == "suites" and name in config.suites and args.task
     if name in taken and not adds:
         more = ""
@@ -130,8 +130,8 @@ def _suite(args: argparse.Namespace, registry: Registry) -> Made:
             "lets it be seen."
         )
     name = (args.task or args.name).replace("-", "_").replace(".", "_")
-    if not PLUGIN_NAME.fullmatch(name):
-        raise UserError(f"--task {args.task}: expected letters, digits, '.', '_' and '-'.")
+    if fault := name_fault("tasks", name):
+        raise UserError(f"--task: {fault}. Choose another.")
     index = SuiteIndex(registry.suites())
     if name in [*index.task_names, *index.group_names]:
         raise UserError(f"task '{name}' is there already. Choose another name.")

@@ -19,7 +19,11 @@ LINE_BYTES = 256 * 2**20  # of JSON lines; a whole book is a hundredth of it
 # What is packed: text packs 3 to 20 times, zeros a thousand times and more.
 EXPANSION = 200  # a packed file's content, in sizes of the file
 UNPACKED_FREE = 64 * 2**20  # bytes that any packed file may hold
-UNPACKED_WHOLE = 2 * 2**30  # bytes of a text that is read at once
+PLAIN_WHOLE = 2 * 2**30  # bytes of a plain text that is read at once
+UNPACKED_WHOLE = 256 * 2**20  # the same of a packed one
+UNPACKED_PAGE = 16 * 2**20  # of a packed page of HTML or Markdown
+READING = 768 * 2**20  # memory for a document of a packed file, or for a table that is one
+PDF_SECONDS = 300  # for the text of a PDF; a thousand pages take a minute or two
 TABLE_BYTES = 512 * 2**20  # of a zip or a table that is read at once
 MEMBERS = 200_000  # files in a zip
 SHEET_ROWS = 2**20  # Excel's own bounds

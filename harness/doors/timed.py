@@ -17,11 +17,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import TypeVar
 
 from harness.doors import limits
 from harness.errors import UserError
 
 # Where a step of `within` itself runs, and none of what it bounds.
+_OVER = object()  # after the last of several steps
+T = TypeVar("T")
 _WAY_OUT = (contextlib.__file__, __file__)
 
 
@@ -50,6 +53,35 @@ def within(what: str, seconds: float, *, memory: int = 0) -> Iterator[None]:
         if not memory:
             raise
         raise UserError(f"{what}: takes more than {memory:,} bytes, and ended.") from None
+
+
+@contextmanager
+def room(memory: int, what: str) -> Iterator[None]:
+    """Run what follows in so many bytes beside those now in use, on the main thread.
+
+    Raises:
+        UserError: it took more.
+    """
+    main = threading.current_thread() is threading.main_thread()
+    try:
+        with _room(memory if main else 0):
+            yield
+    except MemoryError:
+        raise UserError(f"{what}: takes more than {memory:,} bytes, and ended.") from None
+
+
+def each_within(steps: Iterator[T], what: str, memory: int) -> Iterator[T]:
+    """The same values, each made with so many bytes beside those then in use at most.
+
+    Raises:
+        UserError: one took more.
+    """
+    while True:
+        with room(memory, what):
+            value = next(steps, _OVER)
+        if value is _OVER:
+            return
+        yield value  # type: ignore[misc]
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from harness.checks import NAME
+from harness.checks import NAME, name_fault
 from harness.errors import UserError
 from harness.models.adapters import ADAPTER, CONFIG, hub_config, named_base
 from harness.types import ModelSpec
@@ -54,8 +54,9 @@ def read_place(text: str) -> ModelSpec:
         kind, base = (ADAPTER, named_base(path / CONFIG)) if is_adapter else ("base", "")
         source, last = f"path:{path}", path.resolve().name.removesuffix(".gguf")
     name = own or re.sub(r"[^A-Za-z0-9._-]+", "-", last).strip("._-")
-    if not name:
-        raise UserError(f"'{place}' gives the model no name. Give it one: NAME={place}.")
+    if fault := name_fault("models", name):
+        why = f"a name that cannot be: {fault}" if name else "no name"
+        raise UserError(f"'{place}' gives the model {why}. Give it one: NAME={place}.")
     return ModelSpec(name, source, kind=kind, base=base, origin=PLACED)
 
 

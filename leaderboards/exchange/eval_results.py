@@ -15,6 +15,7 @@ from types import MappingProxyType
 
 import yaml
 
+from harness.files import fitting
 from leaderboards.board import Board, Cell, in_points
 from leaderboards.exchange.origin import cautions, hub_dataset
 from leaderboards.shown import task_name
@@ -112,4 +113,4 @@ def _interval(cell: Cell) -> str:
 
 
 def _safe(text: str) -> str:
-    return re.sub(r"[^\w.-]+", "-", text).strip("-.") or "unnamed"
+    return fitting(re.sub(r"[^\w.-]+", "-", text).strip("-.") or "unnamed")

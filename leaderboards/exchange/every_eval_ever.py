@@ -21,6 +21,7 @@ from uuid import UUID
 
 from harness.doors.fields import NUMBER
 from harness.doors.files import read_object
+from harness.files import fitting
 from harness.types import Json
 from leaderboards.board import Board, Cell, Column, Row, Section, rounded
 from leaderboards.exchange.origin import UNKNOWN, hub_dataset
@@ -196,7 +197,7 @@ def _generation(section: Section, column: Column) -> Json:
 
 def _safe(text: str) -> str:
     """Text as one component of a path."""
-    return _UNSAFE.sub("-", text).strip("-.") or "unnamed"
+    return fitting(_UNSAFE.sub("-", text).strip("-.") or "unnamed")
 
 
 def _uuid(names: Any) -> str:

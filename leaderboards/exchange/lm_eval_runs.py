@@ -21,7 +21,7 @@ from harness.doors import fields, limits
 from harness.doors.files import parse_json, read_bytes, read_jsonl
 from harness.doors.paths import check_tree
 from harness.errors import UserError, UserErrors
-from harness.files import digest
+from harness.files import digest, fitting
 from harness.types import Json
 
 _DATE = re.compile(r"_(\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d(?:\.\d+)?)$")
@@ -118,7 +118,7 @@ def _named(folder: Path, found: Sequence[tuple[Path, Json]], name: str) -> list[
     runs = []
     for (path, results), source, args in zip(found, sources, arguments, strict=True):
         told = "".join(f",{key}={args[key]}" for key in differing[source] if key in args)
-        model = _UNSAFE.sub("__", name or f"{source}{told}").strip("_.") or "model"
+        model = fitting(_UNSAFE.sub("__", name or f"{source}{told}").strip("_.") or "model")
         setup = {key: value for key, value in results["config"].items() if key.startswith("model")}
         identity = digest({"name": source, **setup, "model_args": args})
         runs.append(Run(path, results, model, source, identity))

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from harness.doors import limits
+from harness.doors.timed import within
 from harness.errors import MissingExtra, UserError
 from specializers.corpus.cut import Bad, Document, one_line, paragraphs, repaired, unreadable
 from specializers.corpus.tables import decoded
@@ -81,14 +83,15 @@ def _text_paragraphs(path: Path, advance: Advance) -> Iterator[Document]:
 
 def read_html(path: Path, advance: Advance = silent) -> Iterator[Found]:
     """A document a file, titled by <title> or its first heading; its id is the file's name."""
-    yield _page(path, read_whole(path, advance))
+    yield _page(path, read_whole(path, advance, limits.UNPACKED_PAGE))
 
 
 def read_markdown(path: Path, advance: Advance = silent) -> Iterator[Found]:
     """A document a file; mark-up is read by markdown-it, front matter left out."""
     from markdown_it import MarkdownIt
 
-    text = re.sub(r"\A---\n.*?\n---\n", "", _utf8(path, read_whole(path, advance)), flags=re.S)
+    content = read_whole(path, advance, limits.UNPACKED_PAGE)
+    text = re.sub(r"\A---\n.*?\n---\n", "", _utf8(path, content), flags=re.S)
     yield _page(path, MarkdownIt("commonmark").enable("table").render(text).encode())
 
 
@@ -105,9 +108,11 @@ def read_pdf(path: Path, advance: Advance = silent) -> Iterator[Found]:
     except ImportError as error:
         raise MissingExtra("pypdf", "corpus", "Reading PDF") from error
     try:
-        reader = pypdf.PdfReader(io.BytesIO(read_whole(path, advance)))
-        found = [page.extract_text() for page in reader.pages]
-        title = str(reader.metadata.title or "") if reader.metadata else ""
+        content = io.BytesIO(read_whole(path, advance))
+        with within(f"{path}: its text", limits.PDF_SECONDS):
+            reader = pypdf.PdfReader(content)
+            found = [page.extract_text() for page in reader.pages]
+            title = str(reader.metadata.title or "") if reader.metadata else ""
     except (PyPdfError, ValueError, KeyError, TypeError, RecursionError, OSError) as error:
         yield Bad(str(path), f"pypdf cannot read it ({error or type(error).__name__}).")
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +74,7 @@ def read_nbib(path: Path, advance: Advance) -> Iterator[Document | Bad]:
     Raises:
         UserError: no record in it.
     """
-    held: dict[str, list[str]] = {}
+    held: dict[str, list[list[str]]] = {}  # of each line of a tag what continues it
     last, first, any_record = "", 1, False
     for number, line in lines(path, advance):
         try:
@@ -90,16 +90,17 @@ def read_nbib(path: Path, advance: Advance) -> Iterator[Document | Bad]:
             any_record |= match[1] == "PMID"
             first = number if not held else first
             last = match[1]
-            held.setdefault(last, []).append(match[2])
+            held.setdefault(last, []).append([match[2]])
         elif text.startswith("      ") and last:
-            held[last][-1] += f" {text.strip()}"
+            held[last][-1].append(text.strip())
     if held and any_record:
         yield _record(path, first, held)
     if not any_record:
         raise UserError(f"{path}: no record in it; expected PubMed's format, lines as 'PMID- 123'.")
 
 
-def _record(path: Path, number: int, held: dict[str, list[str]]) -> Document | Bad:
+def _record(path: Path, number: int, found: Mapping[str, list[list[str]]]) -> Document | Bad:
+    held = {tag: [" ".join(parts) for parts in lines] for tag, lines in found.items()}
     place = f"{path}:{number}"
     name = held.get("PMID", [""])[0].strip()
     if not name:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.doors import limits
+from harness.doors.timed import each_within
 from harness.errors import UserErrors
 from specializers.corpus.cut import Bad
 from specializers.corpus.fields import Fields
@@ -14,7 +16,7 @@ from specializers.corpus.pages import Found, read_html, read_markdown, read_pdf,
 from specializers.corpus.papers import read_nbib
 from specializers.corpus.pubmed import read_xml
 from specializers.corpus.tables import TABLES, read_rows
-from specializers.corpus.unpack import Advance, kind_of, open_input, silent
+from specializers.corpus.unpack import Advance, is_packed, kind_of, open_input, silent
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ SOURCES = {
     ".pdf": CorpusReader(read_pdf),
 }
 KINDS = (*TABLES, *SOURCES)
+_PACK_THEMSELVES = (".parquet", ".pdf")
 _BEGINNING = 200  # bytes, by which a text is told from PubMed's export
 
 
@@ -71,9 +74,15 @@ def read_documents(
     Raises:
         UserError: the file as a whole cannot be read.
     """
-    if kind_of(path) in TABLES:
-        return _of_table(path, fields, advance, say)
-    return _source(path).read(path, advance)
+    kind = kind_of(path)
+    found = (
+        _of_table(path, fields, advance, say)
+        if kind in TABLES
+        else _source(path).read(path, advance)
+    )
+    if is_packed(path) or kind in _PACK_THEMSELVES:
+        return each_within(found, f"{path}: a document of it", limits.READING)
+    return found
 
 
 def _of_table(

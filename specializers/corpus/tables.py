@@ -148,7 +148,7 @@ def _parquet(path: Path, advance: Advance) -> Rows:
         source = path if path.suffix.lower() == ".parquet" else io.BytesIO(read_whole(path))
         file = pyarrow.parquet.ParquetFile(source)
         number = 0
-        for batch in file.iter_batches(batch_size=1_000):
+        for batch in file.iter_batches(batch_size=100):
             for row in batch.to_pylist():
                 number += 1
                 yield number, row

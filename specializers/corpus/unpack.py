@@ -38,6 +38,11 @@ def kind_of(path: Path) -> str:
     return Path(name).suffix
 
 
+def is_packed(path: Path) -> bool:
+    """Whether a file's name says that it is packed."""
+    return path.suffix.lower() in PACKED
+
+
 @contextmanager
 def open_input(path: Path, advance: Advance = silent) -> Iterator[IO[bytes]]:
     """A file's content as bytes, unpacked if its name says so.
@@ -48,7 +53,7 @@ def open_input(path: Path, advance: Advance = silent) -> Iterator[IO[bytes]]:
     Raises:
         UserError: not what its name says, cut short, or it unpacks beyond measure.
     """
-    packing = path.suffix.lower() if path.suffix.lower() in PACKED else ""
+    packing = path.suffix.lower() if is_packed(path) else ""
     with path.open("rb") as raw:
         if packing and not raw.read(8).startswith(_MAGIC[packing]):
             name = {".gz": "gzip", ".zst": "zstd"}.get(packing, packing[1:])
@@ -70,20 +75,30 @@ def open_input(path: Path, advance: Advance = silent) -> Iterator[IO[bytes]]:
             ) from None
 
 
-def read_whole(path: Path, advance: Advance = silent) -> bytes:
+def read_whole(
+    path: Path, advance: Advance = silent, unpacked: int = limits.UNPACKED_WHOLE
+) -> bytes:
     """The content at once, for formats that cannot be streamed.
 
+    Args:
+        unpacked: bytes that a packed file may hold.
     Raises:
-        UserError: as `open_input`, or more than `limits.UNPACKED_WHOLE`.
+        UserError: as `open_input`, or more than `unpacked`, of a plain file
+            `limits.PLAIN_WHOLE`.
     """
+    packed = is_packed(path)
+    most, held = unpacked if packed else limits.PLAIN_WHOLE, io.BytesIO()
     with open_input(path, advance) as file:
-        content = file.read(limits.UNPACKED_WHOLE + 1)
-    if len(content) > limits.UNPACKED_WHOLE:
-        raise UserError(
-            f"{path}: more than {limits.UNPACKED_WHOLE >> 30} GiB, and its format can only be read "
-            f"whole. Convert it to JSON lines (.jsonl)."
-        )
-    return content
+        while content := file.read(1 << 20):
+            held.write(content)  # grows in place: joined blocks would be held twice
+            if held.tell() > most:
+                found = "unpacks to more" if packed else "more"
+                way = "Unpack it, if you trust it, and convert it" if packed else "Convert it"
+                raise UserError(
+                    f"{path}: {found} than {most >> 20:,} MiB, and its format can only be read "
+                    f"whole. {way} to JSON lines (.jsonl)."
+                )
+    return held.getvalue()
 
 
 def lines(path: Path, advance: Advance = silent) -> Iterator[tuple[int, bytes]]:

@@ -16,6 +16,7 @@ from typing import Any
 from harness.doors import limits
 from harness.doors.files import parse_json
 from harness.doors.packed import open_zip, read_parquet
+from harness.doors.timed import room
 from harness.errors import UserError, UserErrors
 from tasks.own.delimited import read_delimited
 from tasks.own.encoding import decoded
@@ -37,10 +38,11 @@ def read_table(path: Path, *, encoding: str = "", sheet: str = "") -> Table:
         raise UserError(
             f"{path}: cannot be read ({error.strerror}). Name a file of rows."
         ) from None
-    if content.startswith(b"PAR1"):
-        table = _parquet(path)
-    elif content.startswith(b"PK"):
-        table = _workbook(path, sheet)
+    if content.startswith((b"PAR1", b"PK")):
+        # A cell in a list of cells takes many times what it takes packed.
+        with room(limits.READING, f"{path}: its rows"):
+            packs = content.startswith(b"PAR1")
+            table = _parquet(path) if packs else _workbook(path, sheet)
     elif content.startswith(b"\xd0\xcf\x11\xe0"):
         raise UserError(f"{path}: a workbook of the old kind. Save it as .xlsx or .csv.")
     elif content.startswith(b"\x1f\x8b"):

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import random
 import re
+import subprocess
+import sys
 import threading
 import time
 import zipfile
@@ -282,3 +286,73 @@ def test_a_row_of_a_table_is_bounded(
     path.write_text("id,text\n" + row + "\n")
     with pytest.raises(UserError, match=r"rows\.csv:\d+: a row of more than"):
         list(read_rows(path, silent))
+
+
+# -- memory --------------------------------------------------------------------------------------
+
+MEASURED = """
+import resource, sys
+from pathlib import Path
+from harness.errors import UserError
+from specializers.corpus.fields import Fields
+from specializers.corpus.sources import read_documents
+from tasks.own.files import read_table
+path = Path(sys.argv[1])
+try:
+    if sys.argv[2] == "own":
+        read_table(path)
+    else:
+        list(read_documents(path, Fields(), say=lambda _: None))
+except UserError as error:
+    print(error)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10)
+"""
+# Of each kind what it begins with, repeats, holds of noise and ends with.
+WHOLE = {
+    "html": (b"<html>", b"<p>x", b"<!--%s-->", b""),
+    "json": (b'[{"text":"a","x":[', b"[],", b'"%s",', b"[]]}]"),
+    "xml": (b"<article><body>", b"<p>x</p>", b"<p>%s</p>", b"</body></article>"),
+}
+
+
+def packed_bomb(path: Path, kind: str, size: int) -> None:
+    head, unit, odd, tail = WHOLE[kind]
+    # Noise: what packs a thousand times is refused by that alone.
+    noise = random.Random(1).randbytes(4500).hex().encode()
+    block = unit * ((1 << 20) // len(unit))
+    with gzip.open(path, "wb", 1) as file:
+        file.write(head)
+        for _ in range(size >> 20):
+            file.write(block + odd % noise)
+        file.write(tail)
+
+
+def parquet_bomb(path: Path) -> None:
+    import pyarrow
+    from pyarrow import parquet
+
+    places = pyarrow.array([0] * 4000, pyarrow.int32())
+    text = pyarrow.DictionaryArray.from_arrays(places, pyarrow.array(["word " * 200_000]))
+    parquet.write_table(pyarrow.table({"text": text}), path)
+
+
+@pytest.mark.parametrize(("name", "size", "told"), [
+    ("a.html.gz", 20, "unpacks to more than 16 MiB"),
+    ("a.json.gz", 300, "unpacks to more than 256 MiB"),
+    ("a.json.gz", 100, "takes more than 805,306,368 bytes"),
+    ("a.xml.gz", 200, "takes more than 805,306,368 bytes"),
+    ("own.parquet", 0, "takes more than 805,306,368 bytes"),
+])  # fmt: skip
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux bounds the address space")
+def test_no_packed_file_takes_a_gibibyte(tmp_path: Path, name: str, size: int, told: str) -> None:
+    path = tmp_path / name
+    if size:
+        packed_bomb(path, name.split(".")[1], size << 20)
+    else:
+        parquet_bomb(path)
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURED, str(path), name.partition(".")[0]],
+        capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    assert told in done.stdout
+    assert int(done.stdout.split()[-1]) < 1024
