@@ -6,8 +6,9 @@ import os
 import re
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -200,15 +201,38 @@ class Planner:
                 made, stages = self._specialisation(resolved)
                 artifacts[resolved.name] = made
                 found += stages
-        for job in self._jobs:
-            found.append(self._job(job, artifacts.get(job.model)))
+        for _, jobs in groupby(self._jobs, lambda job: job.model):
+            found += self._scoring(list(jobs), artifacts)
         return found
+
+    def _scoring(
+        self, jobs: Sequence[Job], artifacts: Mapping[str, Artifact | None]
+    ) -> Iterator[Stage]:
+        """A model's jobs. What they write is written in one stream, whose steps they share."""
+        from harness.forecast.requests import expected_passes
+        from specializers.selfspec.estimate import trains_on_answers
+
+        name = jobs[0].model
+        resolved = next(r for r in self._resolved if r.name == name)
+        trained = trains_on_answers(self._trains(resolved))
+        parts = [self._job(job, artifacts.get(job.model), trained) for job in jobs]
+        written = [tokens for _, writes in parts for tokens, _ in writes]
+        limits = [limit for _, writes in parts for _, limit in writes]
+        passes = expected_passes(written, max(limits, default=0), trained)
+        for job, (work, writes) in zip(jobs, parts, strict=True):
+            own = sum(tokens for tokens, _ in writes)
+            work.expected = round(own)
+            work.passes = round(passes * own / sum(written)) if own else 0
+            yield self._stage(job.model, job.base, _told(job), work)
 
     def _stage(self, model: str, base: str, stage: str, work: Work, again: bool = False) -> Stage:
         speed = self._speeds[base]
         return Stage(model, stage, work, speed.seconds(work, again) if speed else None)
 
-    def _job(self, job: Job, artifact: Artifact | None) -> Stage:
+    def _job(
+        self, job: Job, artifact: Artifact | None, trained: bool
+    ) -> tuple[Work, list[tuple[float, int]]]:
+        """What a job asks, and of each answer that it writes the tokens expected and allowed."""
         from harness.ask import Asker
         from harness.forecast.requests import CountedStore
         from harness.lm import StoredLM
@@ -230,20 +254,14 @@ class Planner:
             put, _ = ask_job(job, task, lm, None)
             work = engine.take()
             left = 1 - work.stored / max(work.requests, 1)
-            expected, passes = self._expected(job.model, task, engine.tokens.encode)
-            work.expected, work.passes = round(left * expected), round(left * passes)
+            writes = [
+                (left * tokens, limit)
+                for tokens, limit in self._expected(task, engine.tokens.encode, trained)
+            ]
             if job.bits:
                 count_gold(task, lm, put)
                 work += engine.take()
-        return self._stage(
-            job.model,
-            job.base,
-            f"{job.task}@{job.shots}"
-            + (f", draw {job.draw}" if job.draw else "")
-            + (f", wording {job.wording}" if job.wording else "")
-            + (", its best wording without the choice" if job.wording_items else ""),
-            work,
-        )
+        return work, writes
 
     def _space(self, job: Job, artifact: Artifact | None) -> dict[str, Any]:
         """The store's space of a job's answers; {} where it cannot hold any yet."""
@@ -255,25 +273,18 @@ class Planner:
         return {"model": local.digest, "adapter": adapter, "numerics": numerics}
 
     def _expected(
-        self, model: str, task: Any, encode: Callable[[str], list[int]]
-    ) -> tuple[float, float]:
-        """Tokens that all of a task's generations are expected to write, and steps to do so."""
-        from harness.forecast.requests import expected_passes, expected_tokens
+        self, task: Any, encode: Callable[[str], list[int]], trained: bool
+    ) -> Iterator[tuple[float, int]]:
+        """Of each of a task's generations: the tokens it is expected to write, and may."""
+        from harness.forecast.requests import expected_tokens
         from harness.lm import decoding_of
-        from specializers.selfspec.estimate import trains_on_answers
 
-        resolved = next(r for r in self._resolved if r.name == model)
-        trained = trains_on_answers(self._trains(resolved))
-        written: list[float] = []
-        longest = 0
         for instance in task.instances:
             if instance.request_type == "generate_until":
                 target = instance.doc.get("target", "")
                 text = target if isinstance(target, str) else "; ".join(map(str, target))
                 limit = decoding_of(instance.args[1]).max_tokens
-                written.append(expected_tokens(len(encode(text)), limit, trained))
-                longest = max(longest, limit)
-        return sum(written), expected_passes(written, longest, trained)
+                yield expected_tokens(len(encode(text)), limit, trained), limit
 
     def _specialisation(self, resolved: Resolved) -> tuple[Artifact | None, list[Stage]]:
         """The artifact if it is made already, else the stages that are still to be done."""
@@ -409,3 +420,13 @@ class Planner:
         room = usable(self._machine.memory) - needed.activations
         devices = -(-shared // room) if room > 0 else 0
         return Need(what, needed, devices if devices <= self._machine.count else 0)
+
+
+def _told(job: Job) -> str:
+    """How a job is called in the plan."""
+    return (
+        f"{job.task}@{job.shots}"
+        + (f", draw {job.draw}" if job.draw else "")
+        + (f", wording {job.wording}" if job.wording else "")
+        + (", its best wording without the choice" if job.wording_items else "")
+    )

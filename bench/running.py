@@ -174,6 +174,9 @@ class RunWorker:
         for make in range(self._recipe.makes):
             self._artifact(model, make)
 
+    def write(self, jobs: Sequence[Job]) -> None:
+        self._scorer.write(jobs, self._artifact(jobs[0].model, jobs[0].make))
+
     def record(self, job: Job, label: str) -> Record:
         return self._scorer.record(job, self._artifact(job.model, job.make), label)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -221,6 +222,8 @@ def record_jobs(
     Args:
         artifacts: by model; None for a base.
     """
+    for model in dict.fromkeys(job.model for job in jobs):
+        scorer.write([job for job in jobs if job.model == model], artifacts[model])
     return [
         scorer.record(job, artifacts[job.model], label(number, len(jobs), job))
         for number, job in enumerate(jobs, 1)
@@ -254,6 +257,8 @@ class Scorer:
         # By the artifact's digest.
         self._leaks: dict[str, LeakReport] = {}
         self._rewrites: dict[str, Callable[[str], str]] = {}
+        # The training scores of each wording, of a job and what was made.
+        self._chosen: dict[tuple[str, Job], dict[str, float]] = {}
 
     def record(self, job: Job, artifact: Artifact | None, label: str) -> Record:
         """Answer, score and record one job.
@@ -262,36 +267,53 @@ class Scorer:
             artifact: of the job's model; None for a base.
             label: what the user is told it is.
         """
-        from harness.lm import StoredLM
         from harness.run import run_job
 
         workspace = self._workspace
-        resolved = workspace.resolve(job.model)
-        # Of what an adapter made elsewhere was trained on, nothing is known.
-        made = artifact.digest if artifact is not None else ""
-        if artifact is not None and not resolved.adapter and made not in self._leaks:
-            self._read(job.model, artifact)
-        spec = resolved.model
-        lm = StoredLM(workspace.pool.asker(spec, artifact), label)
-        card = self._card_facts(job.task)
-        rewrite = self._rewrites.get(made)
-        choice = self._choose(job, lm, card, rewrite) if job.wording_items else {}
-        if choice:
-            job = replace(job, wording=list(choice).index(max(choice, key=choice.__getitem__)))
+        lm, made = self._open(job, artifact, label)
+        job, choice = self._worded(job, lm, made)
         record = run_job(
             job,
-            self._built[job.shots, job.draw, job.wording][job.task],
-            card,
+            self._task(job),
+            self._card_facts(job.task),
             lm,
-            workspace.pool.local(spec),
+            workspace.pool.local(workspace.resolve(job.model).model),
             artifact,
             self._leaks.get(made),
-            rewrite,
+            self._rewrites.get(made),
             self._runs,
             choice,
         )
         workspace.progress.say(f"{label}: {_summary_line(record)}")
         return record
+
+    def write(self, jobs: Sequence[Job], artifact: Artifact | None) -> None:
+        """Write what jobs of one model ask for in one stream, before they are recorded.
+
+        Args:
+            artifact: as for `record`.
+        """
+        from harness.run import write_ahead
+
+        lm, made = self._open(jobs[0], artifact, jobs[0].model)
+        rewrite = self._rewrites.get(made)
+        write_ahead((one for job in jobs for one in self._choices(job)), lm, rewrite)
+        worded = [self._worded(job, lm, made)[0] for job in jobs]
+        write_ahead(((job, self._task(job)) for job in worded), lm, rewrite)
+
+    def _open(self, job: Job, artifact: Artifact | None, label: str) -> tuple[StoredLM, str]:
+        """A job's model, and the digest of what was made, "" for a base."""
+        from harness.lm import StoredLM
+
+        resolved = self._workspace.resolve(job.model)
+        # Of what an adapter made elsewhere was trained on, nothing is known.
+        made = artifact.digest if artifact is not None else ""
+        if artifact is not None and not resolved.adapter and made not in self._leaks:
+            self._read(job.model, artifact)
+        return StoredLM(self._workspace.pool.asker(resolved.model, artifact), label), made
+
+    def _task(self, job: Job) -> Any:
+        return self._built[job.shots, job.draw, job.wording][job.task]
 
     def _card_facts(self, task: str) -> Mapping[str, Any]:
         """What a task's card says, and where the rows that are used come from; {} without one."""
@@ -309,33 +331,41 @@ class Scorer:
             folder = find(card.dataset, data, str(workspace.suites.place(task).yaml))
         return {**asdict(card), "rows_from": rows_from(folder, card, cache_folder())}
 
-    def _choose(
-        self,
-        job: Job,
-        lm: StoredLM,
-        card: Mapping[str, Any],
-        rewrite: Callable[[str], str] | None,
-    ) -> dict[str, float]:
-        """Wording -> the score of the job's model on training items, higher is better."""
+    def _worded(self, job: Job, lm: StoredLM, made: str) -> tuple[Job, dict[str, float]]:
+        """A job in its wording, and, where that is to be chosen, the score of each.
+
+        Wordings are compared by the score of the job's model on training items; higher is better.
+        """
         from harness.run import ask_job
         from harness.suites.scoring import score
+
+        if not job.wording_items:
+            return job, {}
+        if (made, job) not in self._chosen:
+            card, found = self._card_facts(job.task), {}
+            for asked, task in self._choices(job):
+                put, answers = ask_job(asked, task, lm, self._rewrites.get(made))
+                scored = score(task, answers, put.asked, put.cut, card)
+                main = card.get("main_metric") or next(iter(scored.facts))
+                value = scored.values[main] if scored.facts[main]["higher_is_better"] else -1.0
+                found[task.bench_wording.name] = -1.0 if isnan(value) else value
+            self._chosen[made, job] = found
+        choice = self._chosen[made, job]
+        best = list(choice).index(max(choice, key=choice.__getitem__))
+        return replace(job, wording=best), choice
+
+    def _choices(self, job: Job) -> Iterator[tuple[Job, Any]]:
+        """The jobs among whose wordings a job's is chosen, each with its task of training items."""
         from harness.suites.ways.training import training_items
 
-        found = {}
-        for wording in self._workspace.suites.wordings(job.task):
+        for wording in self._workspace.suites.wordings(job.task) if job.wording_items else ():
             # Built anew: its items are others.
             task = self._workspace.suites.load(
                 [job.task], shots=job.shots, draw=job.draw, data=self._workspace.data,
                 wording=wording.number,
             )[job.task]  # fmt: skip
             training_items(task, job.shots, job.wording_items)
-            asked = replace(job, wording=wording.number, limit=0)
-            put, answers = ask_job(asked, task, lm, rewrite)
-            scored = score(task, answers, put.asked, put.cut, card)
-            main = card.get("main_metric") or next(iter(scored.facts))
-            value = scored.values[main] if scored.facts[main]["higher_is_better"] else -1.0
-            found[wording.name] = -1.0 if isnan(value) else value
-        return found
+            yield replace(job, wording=wording.number, limit=0), task
 
     def _read(self, model: str, artifact: Artifact) -> None:
         """What an artifact holds of the test items, and how it rewrites their inputs."""
@@ -352,7 +382,9 @@ class Scorer:
         if artifact.kind == "prompt":
             plugin = workspace.registry.specializer(artifact.specializer)
             specializer = cast("PromptSpecializer", plugin)
-            self._rewrites[artifact.digest] = specializer.rewrite_input(artifact.folder)
+            # A prompt is put twice: for the stream of all jobs, and for its own.
+            once = lru_cache(maxsize=2**16)
+            self._rewrites[artifact.digest] = once(specializer.rewrite_input(artifact.folder))
 
 
 def _summary_line(record: Record) -> str:

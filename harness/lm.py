@@ -65,6 +65,11 @@ class StoredLM(TemplateLM):  # type: ignore[misc]
         # The shots are encoded once, not once per choice.
         self._encode = lru_cache(maxsize=4096)(self._tokens.encode)
 
+    def write_ahead(self, jobs: Sequence[Sequence[Any]]) -> None:
+        """Store the responses that lists of `generate_until` Instances will ask for."""
+        requests = [one for instances in jobs for one in self._generate_requests(instances)]
+        self._asker.write_ahead(requests, self._label)
+
     def respond(self, instances: Sequence[Any]) -> list[list[Response]]:
         """All responses of each lm-eval Instance (one, but for rolling windows)."""
         kind = request_type(instances)

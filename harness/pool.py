@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.ask import Asker
+from harness.engines.ahead import Ahead
 from harness.engines.base import Engine, GenerateRequest, ScoreRequest, Tokenizer
 from harness.engines.choose import open_engine
 from harness.identity.things import adapter_identity
@@ -51,6 +52,7 @@ class ModelPool:
         self._kept = kept
         self._locals: dict[str, LocalModel] = {}
         self._engine: tuple[str, Engine] | None = None
+        self._ahead: dict[Path, Ahead] = {}
 
     def local(self, spec: ModelSpec) -> LocalModel:
         """The model's folder, fetched if needed."""
@@ -82,7 +84,8 @@ class ModelPool:
             "numerics": engine.numerics,
         }
         store = ResponseStore(self._responses, space, self._kept)
-        return Asker(engine, store, adapter, self._progress)
+        ahead = self._ahead.setdefault(store.folder, Ahead())
+        return Asker(engine, store, adapter, self._progress, ahead)
 
 
 class PooledBase:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -104,7 +104,8 @@ def run_job(
             manifest["wording_scores"] = dict(choice)
         manifest["leak"] = leaks.summary(job.task) if leaks is not None else {}
         counts = {key: value - before[key] for key, value in asdict(lm.counts).items()}
-        took = {**counts, "seconds": round(time.monotonic() - began, 3), **lm.take_report()}
+        seconds = time.monotonic() - began + counts.pop("seconds_ahead")
+        took = {**counts, "seconds": round(seconds, 3), **lm.take_report()}
         place = place_of(runs, job, manifest)
         write_prompts(place, put.prompts, items)
         return write_record(place, manifest, items, summary, took)
@@ -125,6 +126,32 @@ def ask_job(
     put = put_requests(job, task, lm, rewrite)
     with _named(job.task):
         return put, _respond(task, lm)
+
+
+def write_ahead(
+    parts: Iterable[tuple[Job, Any]], lm: StoredLM, rewrite: Callable[[str], str] | None
+) -> None:
+    """Write what several jobs of one model ask for in one stream; each then finds it stored.
+
+    A job whose requests cannot be put says so when it is recorded.
+
+    Args:
+        parts: jobs, each with its lm-eval Task.
+    """
+    writing = [(job, task) for job, task in parts if task.OUTPUT_TYPE == "generate_until"]
+    if len(writing) < 2:
+        return
+    asked = []
+    for job, task in writing:
+        with suppress(UserError):
+            put_requests(job, task, lm, rewrite)
+            asked.append(_repeated(task.instances))
+    lm.write_ahead(asked)
+
+
+def _repeated(instances: Iterable[Any]) -> list[Any]:
+    """Each Instance as often as its task asks it."""
+    return [one for instance in instances for one in [instance] * instance.repeats]
 
 
 def ask_gold(task: Any, lm: StoredLM, put: Put, items: Sequence[Json]) -> dict[str, float]:
@@ -253,7 +280,7 @@ def _respond(task: Any, lm: StoredLM) -> dict[int, list[list[list[Response]]]]:
         by_type[instance.request_type].append(instance)
     responses: dict[int, dict[int, list[list[Response]]]] = defaultdict(dict)
     for kind, instances in by_type.items():
-        repeated = [one for instance in instances for one in [instance] * instance.repeats]
+        repeated = _repeated(instances)
         for instance, answer in zip(repeated, lm.respond(repeated), strict=True):
             responses[instance.doc_id].setdefault(instance.idx, []).append(answer)
         for instance in instances:

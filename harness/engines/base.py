@@ -120,6 +120,8 @@ class Engine(Protocol):
     report: EngineReport
     # Of `Decoding.special`, what it can do.
     special: frozenset[str]
+    # Whether what several jobs ask is written faster in one stream than job by job.
+    streams: bool
 
     @property
     def tokens(self) -> Tokenizer: ...

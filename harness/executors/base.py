@@ -9,7 +9,8 @@ keep their order (see `plan_lanes`).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -27,6 +28,10 @@ class Worker(Protocol):
 
     def specialise(self, model: str) -> None:
         """Make the artifact behind a model's name, if it is not there."""
+        ...
+
+    def write(self, jobs: Sequence[Job]) -> None:
+        """Write what jobs of one model ask for in one stream, before they are recorded."""
         ...
 
     def record(self, job: Job, label: str) -> Record:
@@ -106,6 +111,11 @@ def plan_lanes(
     ]
 
 
+def of_model(jobs: Iterable[Job], job: Job) -> list[Job]:
+    """Those of the model, and of its make, that a job is of."""
+    return [one for one in jobs if (one.model, one.make) == (job.model, job.make)]
+
+
 class LocalExecutor:
     """The executor of a laptop: each base's weights are loaded once."""
 
@@ -118,10 +128,16 @@ class LocalExecutor:
         records: list[Record] = []
         faults: list[str] = []
         gone: Counter[str] = Counter()  # bases that answer nothing more
+        written: set[Job] = set()
         for number, job in enumerate(jobs, 1):
             if job.base in gone:
                 gone[job.base] += 1
                 continue
+            if job not in written:
+                together = of_model(jobs, job)
+                written.update(together)
+                with suppress(UserError):  # told by the jobs
+                    self._worker.write(together)
             try:
                 records.append(self._worker.record(job, label(number, len(jobs), job)))
             except Unreachable as error:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -93,16 +94,25 @@ class LaneActor:
         self._open_worker = open_worker
         self._progress = PlainProgress(DeskLines(desk))  # type: ignore[arg-type]
         self._worker: Worker | None = None
+        self._written: set[Job] = set()
 
     def specialise(self, model: str) -> tuple[str, str]:
         """Make a model's artifact; a user's mistake or "", and ""."""
         return self._do(lambda worker: worker.specialise(model), "artifacts"), ""
 
-    def record(self, job: Job, label: str) -> tuple[str, str]:
-        """Record a job; a user's mistake or "", and the name of the record's folder."""
+    def record(self, job: Job, label: str, with_it: Sequence[Job]) -> tuple[str, str]:
+        """Record a job; a user's mistake or "", and the name of the record's folder.
+
+        Args:
+            with_it: the jobs that are to be written in one stream, this one among them.
+        """
         folders: list[str] = []
 
         def part(worker: Worker) -> None:
+            if job not in self._written:
+                with suppress(UserError):  # told by the jobs
+                    worker.write(with_it)
+                self._written.update(with_it)
             record = worker.record(job, label)
             folders.extend([record.folder.name] if record.folder else [])
 

@@ -88,6 +88,7 @@ class CountingEngine:
     """
 
     special = frozenset({"top_k", "min_p", "repetition_penalty"})
+    streams = False
 
     def __init__(
         self, tokens: Tokenizer, max_length: int, numerics: Json, can_score: bool = True

@@ -307,7 +307,7 @@ class Dying(ray_actors.LaneActor):
     def specialise(self, model):
         os._exit(1)
 
-    def record(self, job, label):
+    def record(self, job, label, with_it):
         os._exit(1)
 
 

@@ -1,4 +1,4 @@
-"""Write a group of prompts side by side: three ways, from best to most general.
+"""Write prompts side by side: three ways, from best to most general.
 
 Each takes unfinished writings and leaves them finished. `over_slots` needs an
 architecture that takes ready-made masks and transformers' attention interface;
@@ -8,82 +8,99 @@ architecture that takes ready-made masks and transformers' attention interface;
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from harness.engines.base import EngineReport
 from harness.engines.hf.network import Network
-from harness.engines.hf.slots import Slots
+from harness.engines.hf.queue import Queue
+from harness.engines.hf.slots import Root, Slots
 from harness.engines.prefix import Forest, Pass, flatten, plan_packed
 from harness.engines.writing import Writing, choose
 
 # New prompts join a running batch when a quarter of its rows are free: a prefill of
 # several prompts runs at full speed, a prefill of one does not.
 REFILL = 4
+# Steps after which what is finished is given out, however little it is: what a kill can cost.
+KEPT_AFTER = 16
 
 
 def over_slots(
     network: Network,
-    root: Any,
-    depth: int,
-    writings: Sequence[Writing],
+    queue: Queue,
     *,
     rows: int,
+    width: int,
     budget: int,
     report: EngineReport,
-) -> None:
-    """Rows of a preallocated cache over one root; finished rows make room for new prompts."""
-    width = max(len(w.prompt) - depth + w.most for w in writings)
-    slots = Slots(network, root, depth, min(rows, len(writings)), width)
-    waiting = list(writings)
+) -> Iterator[list[Writing]]:
+    """Rows of a preallocated cache over shared roots; finished rows make room for new prompts.
+
+    Args:
+        queue: what is to be written; emptied.
+        rows: rows written side by side. width: tokens a row may come to beyond its root.
+    Yields:
+        what was finished since the last time: a quarter of the rows, or all of some steps.
+    """
+    slots = Slots(network, min(rows, len(queue)), width)
     active: list[Writing] = []
+    done: list[Writing] = []
     logits: Any = None
-    while waiting or active:
-        free = min(rows - len(active), len(waiting))
-        if free and (not active or free * REFILL >= rows or free == len(waiting)):
-            joined, waiting = waiting[:free], waiting[free:]
-            first = _prefill(network, root, depth, joined, slots, budget, report)
-            logits = first if logits is None else network.torch.cat([logits, first])
-            active.extend(joined)
+    steps = 0
+    while queue or active:
+        free = min(rows - len(active), len(queue))
+        if free and (not active or free * REFILL >= rows or free == len(queue)):
+            started = time.perf_counter()
+            for root, joined in queue.take(free):
+                first = _prefill(network, root, joined, slots, budget, report)
+                logits = first if logits is None else network.torch.cat([logits, first])
+                active.extend(joined)
+            report.seconds_prefill += time.perf_counter() - started
         started = time.perf_counter()
         for writing, token in zip(active, choose(logits, active), strict=True):
             writing.add(token)
         report.tokens_generated += len(active)
         for row in reversed([r for r, w in enumerate(active) if w.finish is not None]):
             slots.drop(row)
+            done.append(active[row])
+            queue.finished(active[row])
             active[row] = active[-1]
             active.pop()
+        steps += 1
+        if done and (len(done) * REFILL >= rows or steps >= KEPT_AFTER or not active):
+            yield done
+            done, steps = [], 0
         logits = slots.step([w.written[-1] for w in active]) if active else None
         report.seconds_decode += time.perf_counter() - started
 
 
 def _prefill(
     network: Network,
-    root: Any,
-    depth: int,
+    root: Root,
     writings: Sequence[Writing],
     slots: Slots,
     budget: int,
     report: EngineReport,
 ) -> Any:
     """Compute the prompts' own nodes once each, copy them into slots; logits [n, V]."""
-    started = time.perf_counter()
     torch = network.torch
+    depth, start = root.depth, slots.active
+    slots.join([root] * len(writings))
     forest = Forest(w.prompt for w in writings)
     first = np.full(len(forest), depth, dtype=np.int64)
     whole = (0, len(forest))
     below = Pass(depth, depth, whole, ranges=tuple(forest.children(*whole, depth)))
-    cache = network.rows(root, depth, 1)
+    cache = network.rows(root.cache, depth, 1)
     logits: Any = None
     for step in plan_packed(forest, budget, within=below):
         network.crop(cache, step.depth)
         flat = flatten(forest, step, first)
         ends = [
             (s, int(places[-1]))
-            for s, start, places in flat.reads
-            if start + len(places) == forest.length[s]
+            for s, begin, places in flat.reads
+            if begin + len(places) == forest.length[s]
         ]
         columns = sorted({place for _, place in ends}) or [0]
         out = network.packed(flat, network.tensor(columns), cache=cache, depth=step.depth)
@@ -91,13 +108,11 @@ def _prefill(
             logits = out.new_empty((len(writings), out.shape[-1]))
         for s, place in ends:
             logits[int(forest.order[s])] = out[columns.index(place)]
-        for s, start, places in flat.reads:
-            row = slots.active + int(forest.order[s])
-            slots.fill(row, start, network.tensor(places) + step.depth, cache)
+        for s, begin, places in flat.reads:
+            row = start + int(forest.order[s])
+            slots.fill(row, begin, network.tensor(places) + step.depth, cache)
         network.crop(cache, step.keep)
         report.tokens_computed += step.size
-    slots.active += len(writings)
-    report.seconds_prefill += time.perf_counter() - started
     return torch.as_tensor(logits)
 
 

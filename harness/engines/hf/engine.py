@@ -61,6 +61,7 @@ class HFEngine:
     """
 
     special = frozenset({"top_k", "min_p", "repetition_penalty"})
+    streams = True
 
     def __init__(
         self,

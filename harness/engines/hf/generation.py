@@ -1,25 +1,33 @@
-"""Generation: groups of prompts written side by side from one shared beginning.
+"""Generation: one stream of prompts over shared beginnings.
 
-A group is one call: its make-up depends on the job alone, so a resumed run
-writes the groups an undisturbed one writes.
+Along the packed path a job is one stream: rows that are finished make room for prompts that
+wait, whatever task they are of, and answers are given out as they end. A resumed job writes
+what is missing, in other company than an undisturbed one: in float32 the texts are the same, in
+bfloat16 as alike as those of two batch sizes are. Along the others a job is written in groups,
+whose make-up depends on the job alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from typing import Any
+
+import numpy as np
 
 from harness.engines.base import Call, GenerateRequest
 from harness.engines.device import total_memory
 from harness.engines.hf.decode import by_itself, over_rows, over_slots
 from harness.engines.hf.job import Job
 from harness.engines.hf.network import Network
+from harness.engines.hf.queue import Queue
+from harness.engines.hf.slots import Root, root_over
 from harness.engines.prefix import Bools, Forest
 from harness.engines.tokens import HFTokens
 from harness.engines.writing import Writing
 from harness.errors import out_of_memory
 
-# Prompts of a call: large enough to keep the rows full, small enough to lose to a kill.
+# Prompts of a group: large enough to keep the rows full, small enough to lose to a kill.
 GROUP = 128
 # Rows written side by side: a step over 64 rows costs less than twice one over 32 (measured
 # 310 to 169 ms of matrix products, SmolLM2-135M), over more it gains little.
@@ -27,8 +35,9 @@ ROWS = 64
 # Share of the device's memory that rows of keys and values may take. Of all its memory,
 # not of what happens to be free: the rows of a group must not differ between two runs.
 ROWS_SHARE = 0.25
-# A beginning shared by fewer tokens than this is not worth a pass of its own.
-LEAST_ROOT = 16
+# A beginning shared by fewer tokens than this is not worth a pass of its own; nor one shared by
+# fewer prompts than MEMBERS, which a stream fills its rows with.
+LEAST_ROOT, MEMBERS = 16, 8
 
 
 class Generation(Job[GenerateRequest]):
@@ -58,7 +67,10 @@ class Generation(Job[GenerateRequest]):
         return Writing(index, prompt, cut, request.decoding, self.tokens, self.ends, self.room)
 
     def calls(self, waiting: Bools) -> Iterator[Call]:
-        """Each group when it is written."""
+        """Answers as they end, or each group when it is written."""
+        if self.path == "packed":
+            yield from self._stream(waiting)
+            return
         for depth, places in groups(self.forest):
             if not waiting[places].any():
                 continue
@@ -67,6 +79,48 @@ class Generation(Job[GenerateRequest]):
             asked = {int(self.index[s]) for s in places if waiting[s]}
             yield [(w.index, w.response()) for w in writings if w.index in asked]
 
+    def _stream(self, waiting: Bools) -> Iterator[Call]:
+        roots = [(depth, places) for depth, places in split(self.forest, MEMBERS)]
+        width = max(self.most(int(self.index[s])) - depth for depth, group in roots for s in group)
+        while waiting.any():
+            try:
+                for done in over_slots(
+                    self.network,
+                    Queue(
+                        kind
+                        for depth, group in roots
+                        for kind in self._kinds(depth, group, waiting)
+                    ),
+                    rows=self.rows,
+                    width=width,
+                    budget=self.budget,
+                    report=self.report,
+                ):
+                    self.report.calls += 1
+                    waiting = waiting & ~np.isin(self.index, [w.index for w in done])
+                    yield [(w.index, w.response()) for w in done]
+            except (RuntimeError, MemoryError) as error:
+                if not out_of_memory(error) or self.rows == 1:
+                    raise
+                self.rows //= 2
+
+    def _kinds(
+        self, depth: int, places: Sequence[int], waiting: Bools
+    ) -> Iterator[tuple[Callable[[], Root], list[Writing]]]:
+        """The waiting writings over a root, those of one decoding together."""
+        kinds: dict[tuple[int, tuple[str, ...]], list[Writing]] = {}
+        for writing in (self._writing(int(self.index[s])) for s in places if waiting[s]):
+            how = self.requests[writing.index].decoding
+            kinds.setdefault((how.max_tokens, how.stop), []).append(writing)
+
+        @cache
+        def root() -> Root:
+            prompt = next(iter(kinds.values()))[0].prompt
+            return root_over(self._root_cache(prompt, depth), depth)
+
+        for writings in kinds.values():
+            yield root, writings
+
     def _write(self, indices: list[int], depth: int) -> list[Writing]:
         writings = [self._writing(i) for i in indices]
         try:
@@ -74,7 +128,9 @@ class Generation(Job[GenerateRequest]):
                 by_itself(self.network, writings, self.report)
             else:
                 root = self._root_cache(writings[0].prompt, depth)
-                self._over(root, depth, writings)
+                for start in range(0, len(writings), self.rows):
+                    rows = writings[start : start + self.rows]
+                    over_rows(self.network, root, depth, rows, self.report)
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error) or len(indices) == 1:
                 raise
@@ -82,21 +138,6 @@ class Generation(Job[GenerateRequest]):
             self.rows = max(1, self.rows // 2)
             return self._write(indices[:half], depth) + self._write(indices[half:], depth)
         return writings
-
-    def _over(self, root: Any, depth: int, writings: list[Writing]) -> None:
-        if self.path == "packed":
-            over_slots(
-                self.network,
-                root,
-                depth,
-                writings,
-                rows=self.rows,
-                budget=self.budget,
-                report=self.report,
-            )
-            return
-        for start in range(0, len(writings), self.rows):
-            over_rows(self.network, root, depth, writings[start : start + self.rows], self.report)
 
     def _root_cache(self, prompt: tuple[int, ...], depth: int) -> Any:
         """The cache of a shared beginning; the last one made is kept."""
@@ -111,27 +152,33 @@ class Generation(Job[GenerateRequest]):
 
 
 def groups(forest: Forest) -> Iterator[tuple[int, list[int]]]:
-    """(root depth, sorted places) of each call.
+    """(root depth, sorted places) of each group."""
+    for depth, places in split(forest, GROUP):
+        for start in range(0, len(places), GROUP):
+            yield depth, places[start : start + GROUP]
 
-    Prompts that share a long beginning with at least a group's worth of others
-    get that beginning as their root; the rest share their parents' root. The
-    root leaves each prompt its last token, which predicts the answer.
+
+def split(forest: Forest, members: int) -> Iterator[tuple[int, list[int]]]:
+    """(root depth, sorted places) of all prompts over each root.
+
+    Prompts that share a long beginning, so many of them at least, get that beginning as their
+    root; the rest share what is above. A root leaves each prompt its last token, which predicts
+    the answer.
     """
     if not len(forest):
         return
-    todo = [(0, len(forest), 0)]
+    # By root: where its prompts begin, and its depth.
+    found: dict[tuple[int, int], list[int]] = {}
+    todo = [(0, len(forest), 0, 0)]
     while todo:
-        lo, hi, above = todo.pop()
-        split = min(forest.common(lo, hi), int(forest.length[lo:hi].min()) - 1)
-        depth = split if split - above >= LEAST_ROOT else above
-        places: list[int] = []
-        own: list[tuple[int, int, int]] = []
-        for a, b in forest.children(lo, hi, split):
-            gain = forest.common(a, b) - depth
-            if GROUP <= b - a < hi - lo and gain >= LEAST_ROOT:
-                own.append((a, b, depth))
+        lo, hi, first, depth = todo.pop()
+        fork = min(forest.common(lo, hi), int(forest.length[lo:hi].min()) - 1)
+        if fork - depth >= LEAST_ROOT:
+            first, depth = lo, fork
+        for a, b in forest.children(lo, hi, fork):
+            if members <= b - a < hi - lo:
+                todo.append((a, b, first, depth))
             else:
-                places.extend(range(a, b))
-        for start in range(0, len(places), GROUP):
-            yield depth, places[start : start + GROUP]
-        todo.extend(reversed(own))
+                found.setdefault((first, depth), []).extend(range(a, b))
+    for (_, depth), places in sorted(found.items()):
+        yield depth, sorted(places)

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import logging
 import random
+from functools import partial
 from typing import Any
 
 from harness.engines.base import EngineReport
 from harness.engines.hf.decode import by_itself, over_rows, over_slots
 from harness.engines.hf.network import Network, Unsupported
+from harness.engines.hf.queue import Queue
+from harness.engines.hf.slots import root_over
 from harness.engines.writing import Writing
 from harness.errors import out_of_memory
 
@@ -23,6 +26,8 @@ log = logging.getLogger(__name__)
 # rounding gives below 1e-5 in float32 and about 0.02 in bfloat16; a wrong mask or position 0.1
 # to 1 on trained models.
 TOLERANCE = {"float32": 1e-3, "bfloat16": 8e-2, "float16": 2e-2}
+# Tokens of the beginning that some of the prompts share beyond the root.
+DOCUMENT = 11
 # What a model may raise when it is asked for something its code does not foresee.
 FAULTS = (
     Unsupported,
@@ -76,7 +81,7 @@ def prompts(vocabulary: int, root: int) -> list[tuple[tuple[int, ...], tuple[int
     def some(count: int) -> tuple[int, ...]:
         return tuple(source.randrange(vocabulary) for _ in range(count))
 
-    start, document, other = some(root), some(11), some(17)
+    start, document, other = some(root), some(DOCUMENT), some(17)
     return [
         (start + document + some(2), some(1)),
         (start + document + some(5), some(3)),
@@ -102,14 +107,26 @@ def difference(network: Network, path: str, root: int, decode: bool) -> float:
             for count in range(len(given))
         ]
     tried = [Forced(*case) for case in cases]
-    cache = network.cache()
-    ids = network.tensor([cases[0][0][:root]])
-    network.logits(ids, network.tensor([root - 1]), cache=cache)
+
+    def beginning(depth: int) -> Any:
+        cache = network.cache()
+        ids = network.tensor([cases[0][0][:depth]])
+        network.logits(ids, network.tensor([depth - 1]), cache=cache)
+        return cache
+
     if path == "packed":
-        # Few rows and a small budget: nested roots, several packs and a refill all occur.
-        over_slots(network, cache, root, tried, rows=3, budget=16, report=report)
+        # Two roots, few rows and a small budget: nested roots, several packs and refills occur.
+        deep = cases[0][0][: root + DOCUMENT]
+        within = [w for w in tried if w.prompt[: len(deep)] == deep]
+        beside = [w for w in tried if w not in within]
+        kinds = [
+            (partial(root_over, beginning(depth), depth), writings)
+            for depth, writings in ((len(deep), within), (root, beside))
+        ]
+        for _ in over_slots(network, Queue(kinds), rows=3, width=32, budget=16, report=report):
+            pass
     else:
-        over_rows(network, cache, root, tried, report)
+        over_rows(network, beginning(root), root, tried, report)
     wanted = [Forced(*case) for case in cases]
     by_itself(network, wanted, report)
     torch = network.torch

@@ -52,6 +52,8 @@ class OpenAIEngine:
 
     # OpenAI's own interface has none of these.
     special: frozenset[str] = frozenset()
+    # Where a server goes away, the jobs before have their records.
+    streams = False
 
     def __init__(self, local: LocalModel, how: ServerSpec, say: Callable[[str], None]) -> None:
         self.how = how

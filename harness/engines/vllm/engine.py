@@ -114,6 +114,7 @@ class VLLMEngine:
     """
 
     special = frozenset({"top_k", "min_p", "repetition_penalty"})
+    streams = True
 
     def __init__(
         self,

@@ -43,13 +43,24 @@ def test_the_local_executor_makes_models_before_it_scores_any():
         def specialise(self, model):
             done.append(model)
 
+        def write(self, jobs):
+            done.append([job.task for job in jobs])
+
         def record(self, job, label):
             done.append(label)
             return label
 
-    found = LocalExecutor(Worker()).run(["ft-a"], jobs("a"))
-    assert done == ["ft-a", "[1/2] a t1@0", "[2/2] a t2@0"]
-    assert found == done[1:]
+    found = LocalExecutor(Worker()).run(["ft-a"], jobs("a", "b"))
+    assert done == [
+        "ft-a",
+        ["t1", "t2"],
+        "[1/4] a t1@0",
+        "[2/4] a t2@0",
+        ["t1", "t2"],
+        "[3/4] b t1@0",
+        "[4/4] b t2@0",
+    ]
+    assert found == [line for line in done[1:] if isinstance(line, str)]
 
 
 def test_a_model_that_answers_nothing_more_is_not_asked_again_and_others_are():
@@ -57,6 +68,9 @@ def test_a_model_that_answers_nothing_more_is_not_asked_again_and_others_are():
 
     class OneIsAway:
         def specialise(self, model):
+            pass
+
+        def write(self, jobs):
             pass
 
         def record(self, job, label):

@@ -20,7 +20,8 @@ class Parts:
         self.close = SimpleNamespace(remote=lambda: "closed")
         self.killed = 0
 
-    def _record(self, job, label):
+    def _record(self, job, label, with_it):
+        assert job in with_it
         self.asked.append(job)
         return job.task
 

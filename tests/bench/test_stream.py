@@ -1,0 +1,81 @@
+"""What the jobs of a model write is written in one stream, and is what each alone would get."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench import Workspace, run
+from harness.engines.base import GenerateRequest
+from harness.engines.hf.engine import HFEngine
+from harness.types import Record
+from tests.bench.tiny import work_in
+
+TASKS = ("mini_yesno", "mini_ner_disease", "mini_list")
+
+
+@pytest.fixture
+def streams(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many requests each stream was given."""
+    work_in(tmp_path, monkeypatch)
+    asked: list[int] = []
+    generate = HFEngine.generate
+
+    def seen(engine: HFEngine, requests: Sequence[GenerateRequest], *args: Any) -> Any:
+        asked.append(len(requests))
+        return generate(engine, requests, *args)
+
+    monkeypatch.setattr(HFEngine, "generate", seen)
+    return asked
+
+
+def recorded(out: Path, tasks: tuple[str, ...] = TASKS, **asking: Any) -> tuple[Record, ...]:
+    workspace = Workspace(out)
+    found = run("tiny", tasks, limit=3, bits=False, workspace=workspace, **asking).records
+    return tuple(found)
+
+
+def contents(record: Record) -> tuple[Any, ...]:
+    manifest = {key: value for key, value in record.manifest.items() if key != "engine_report"}
+    return manifest, record.items, record.summary
+
+
+def test_the_records_are_those_of_jobs_written_one_by_one(
+    streams: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together = recorded(tmp_path / "together", wordings=2)
+    assert streams == [18], "three tasks in two wordings, three items each"
+    facts = [record.manifest["engine_report"] for record in together]
+    assert all(fact["asked"] == 3 and fact["reused"] == 0 for fact in facts)
+    written = [
+        response["tokens"] for r in together for item in r.items for response in item["responses"]
+    ]
+    assert sum(fact["tokens_generated"] for fact in facts) == sum(written)
+    assert all(fact["seconds_decode"] > 0 for fact in facts)
+
+    monkeypatch.setattr(HFEngine, "streams", False)
+    streams.clear()
+    apart = recorded(tmp_path / "apart", wordings=2)
+    assert streams == [3] * 6
+    assert list(map(contents, apart)) == list(map(contents, together))
+
+
+def test_what_is_stored_is_not_written_again(streams: list[int], tmp_path: Path) -> None:
+    recorded(tmp_path / "out", TASKS[:1])
+    assert streams == [3]
+    recorded(tmp_path / "out")
+    streams.clear()
+    again = recorded(tmp_path / "out")
+    assert streams == []
+    assert all(record.manifest["engine_report"]["reused"] == 3 for record in again)
+
+
+def test_wordings_are_chosen_in_one_stream_and_asked_in_another(
+    streams: list[int], tmp_path: Path
+) -> None:
+    recorded(tmp_path / "out", TASKS[:2], wording="best", wording_items=4)
+    assert len(streams) == 2
+    assert streams[1] == 6

@@ -1,0 +1,51 @@
+"""What was answered ahead is shared out whole, whoever asks for it and in whatever order."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.engines.ahead import Ahead, add
+from harness.engines.base import EngineReport
+
+COUNTS = st.integers(0, 10**6)
+
+
+@given(
+    st.lists(st.dictionaries(st.text("abcdef", min_size=1), COUNTS), max_size=3),
+    COUNTS,
+    st.lists(st.lists(st.text("abcdef", min_size=1)), max_size=6),
+)
+def test_the_shares_of_all_jobs_add_up(
+    streams: list[dict[str, int]], work: int, jobs: list[list[str]]
+) -> None:
+    ahead, whole = Ahead(), EngineReport()
+    for tokens in streams:
+        report = EngineReport(calls=work % 7, tokens_generated=work, seconds_decode=work / 3)
+        report.path = "packed"
+        ahead.put(tokens, report, 2.0)
+        if tokens:
+            add(whole, report)
+    total, seconds, found = 0, 0.0, EngineReport()
+    everything = [key for tokens in streams for key in tokens]
+    for keys in [*jobs, everything]:
+        count, share, spent = ahead.take(keys)
+        assert all(value >= 0 for value in asdict(share).values() if value != share.path)
+        total, seconds = total + count, seconds + spent
+        add(found, share)
+    assert total == len(everything)
+    assert seconds == pytest.approx(2.0 * sum(map(bool, streams)))
+    assert found.seconds_decode == pytest.approx(whole.seconds_decode)
+    found.seconds_decode = whole.seconds_decode
+    assert found == whole
+    assert ahead.take(everything)[0] == 0
+
+
+def test_a_share_is_that_of_its_tokens() -> None:
+    ahead = Ahead()
+    ahead.put({"a": 30, "b": 10}, EngineReport(tokens_generated=40, tokens_computed=400), 8.0)
+    count, share, seconds = ahead.take(["a", "unknown"])
+    assert (count, share.tokens_computed, seconds) == (1, 300, 6.0)
