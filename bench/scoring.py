@@ -297,9 +297,10 @@ class Scorer:
 
         lm, made = self._open(jobs[0], artifact, jobs[0].model)
         rewrite = self._rewrites.get(made)
-        write_ahead((one for job in jobs for one in self._choices(job)), lm, rewrite)
+        choices = (one for job in jobs for one in self._choices(job))
+        write_ahead(choices, lm, rewrite, self._runs)
         worded = [self._worded(job, lm, made)[0] for job in jobs]
-        write_ahead(((job, self._task(job)) for job in worded), lm, rewrite)
+        write_ahead(((job, self._task(job)) for job in worded), lm, rewrite, self._runs)
 
     def _open(self, job: Job, artifact: Artifact | None, label: str) -> tuple[StoredLM, str]:
         """A job's model, and the digest of what was made, "" for a base."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -74,9 +74,7 @@ def run_job(
         runs: folder of all records.
         choice: where the job's wording was chosen among several, the training score of each.
     """
-    folder = record_folder(runs, job)
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.parent / f".{folder.name}.lock"):
+    with _alone(runs, job):
         began = time.monotonic()
         before = asdict(lm.counts)
         lm.take_answered_by()
@@ -111,6 +109,13 @@ def run_job(
         return write_record(place, manifest, items, summary, took)
 
 
+def _alone(runs: Path, job: Job) -> FileLock:
+    """What a process holds while it does a job that others may be at too."""
+    folder = record_folder(runs, job)
+    folder.mkdir(parents=True, exist_ok=True)
+    return FileLock(folder.parent / f".{folder.name}.lock")
+
+
 def _as_scored(value: float, _: Sequence[Any]) -> float:
     return value
 
@@ -129,7 +134,10 @@ def ask_job(
 
 
 def write_ahead(
-    parts: Iterable[tuple[Job, Any]], lm: StoredLM, rewrite: Callable[[str], str] | None
+    parts: Iterable[tuple[Job, Any]],
+    lm: StoredLM,
+    rewrite: Callable[[str], str] | None,
+    runs: Path,
 ) -> None:
     """Write what several jobs of one model ask for in one stream; each then finds it stored.
 
@@ -137,6 +145,7 @@ def write_ahead(
 
     Args:
         parts: jobs, each with its lm-eval Task.
+        runs: folder of all records.
     """
     writing = [(job, task) for job, task in parts if task.OUTPUT_TYPE == "generate_until"]
     if len(writing) < 2:
@@ -146,7 +155,11 @@ def write_ahead(
         with suppress(UserError):
             put_requests(job, task, lm, rewrite)
             asked.append(_repeated(task.instances))
-    lm.write_ahead(asked)
+    with ExitStack() as held:
+        # In one order, so that two processes do not wait for each other.
+        for _, job in sorted({str(record_folder(runs, job)): job for job, _ in writing}.items()):
+            held.enter_context(_alone(runs, job))
+        lm.write_ahead(asked)
 
 
 def _repeated(instances: Iterable[Any]) -> list[Any]:

@@ -30,7 +30,7 @@ def main() -> int:
         work = job.make_workspace_apart(Path(folder))
         job.warm_up()
         whole = kills.undisturbed(work)
-        print(f"undisturbed: {whole.seconds:.1f} s, {whole.calls_made} calls, "
+        print(f"undisturbed: {whole.seconds:.1f} s, {whole.answers_made} answers, "
               f"{whole.events} file operations, {len(whole.made)} files", flush=True)  # fmt: skip
         # The many kills last: what is wrong shows early.
         faults += torn.torn_stores(work, whole)

@@ -106,7 +106,7 @@ def small_disks(work: Workspace, whole: Undisturbed, sizes: Sequence[int]) -> li
             tally.faults += [f"{name}: {fault}" for fault in resumed(work, out, whole)]
         finally:
             subprocess.run(["umount", "-l", str(out)], check=True)
-        Path(f"{out}.calls").unlink()
+        Path(f"{out}.answers").unlink()
     return tally.tell(f"{len(sizes)} small disks, each read-only too")
 
 
@@ -157,7 +157,7 @@ def _struck(
     """A life with a fault, then one without it in the same folder."""
     tally = _told(work, out, name, before)
     tally.faults += [f"{name}: {fault}" for fault in resumed(work, out, whole)]
-    for suffix in (".calls", ".log"):
+    for suffix in (".answers", ".log"):
         Path(f"{out}{suffix}").unlink()
     return tally
 

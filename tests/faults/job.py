@@ -32,7 +32,7 @@ SETTINGS = {
     "instruction_tokens": TASK_TOKENS, "response_tokens": ANSWER_TOKENS,
     "max_length": 96, "batch": 2, "epochs": 2,
 }  # fmt: skip
-# The run's own times, what a killed write left half, locks, and calls counted here.
+# The run's own times, what a killed write left half, locks, and answers counted here.
 NO_RESULT = ("seconds.json", "run.json", "costs.csv")
 
 
@@ -142,16 +142,16 @@ def one_suite() -> None:
     plugins._folders = folders
 
 
-def script_texts(calls: Path) -> None:
-    """Replace what the model writes for its own training; count every call in the file `calls`."""
+def script_texts(answers: Path) -> None:
+    """Replace what the model writes for its own training; count answers in the file `answers`."""
     from harness.engines.hf.engine import HFEngine
 
     score, generate = HFEngine.score, HFEngine.generate
-    handle = os.open(calls, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    handle = os.open(answers, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
 
     def counted(made: Iterator[Call]) -> Iterator[Call]:
         for call in made:
-            os.write(handle, b".")
+            os.write(handle, b"." * len(call))
             yield call
 
     def scripted(self: Any, requests: Any, adapter: Any = None, answered: Any = ()) -> Any:
@@ -194,7 +194,7 @@ def start(
         signal.signal(signal.SIGINT, signal.default_int_handler)
         os.chdir(work.folder)
         os.environ["BENCH_CACHE"] = str(work.folder / "cache")
-        script_texts(Path(f"{out}.calls"))
+        script_texts(Path(f"{out}.answers"))
         one_suite()
         import bench.cli
 
@@ -249,22 +249,31 @@ def made(out: Path) -> dict[str, bytes]:
     }
 
 
-def stored_calls(out: Path) -> list[str]:
-    """Each stored model call, as its space and the keys it answered."""
+def stored_answers(out: Path) -> list[str]:
+    """Each stored answer, as its space and key."""
     import json
 
-    calls = []
+    answers = []
     for segment in (out / "responses").glob("*/*.jsonl"):
         for line in segment.read_bytes().splitlines(keepends=True):
             if line.endswith(b"\n"):
-                keys = ",".join(key for key, _ in json.loads(line[9:])["call"])
-                calls.append(f"{segment.parent.name}:{keys}")
-    return sorted(calls)
+                call = json.loads(line[9:])["call"]
+                answers += [f"{segment.parent.name}:{key}" for key, _ in call]
+    return sorted(answers)
 
 
-def calls_made(out: Path) -> int:
-    """Model calls of all lives in `out` together, stored or lost."""
-    return Path(f"{out}.calls").stat().st_size
+def largest_call(out: Path) -> int:
+    """Answers of the largest stored call: what a kill can cost."""
+    import json
+
+    segments = (out / "responses").glob("*/*.jsonl")
+    lines = (line for segment in segments for line in segment.read_bytes().splitlines())
+    return max(len(json.loads(line[9:])["call"]) for line in lines)
+
+
+def answers_made(out: Path) -> int:
+    """Answers of all lives in `out` together, stored or lost."""
+    return Path(f"{out}.answers").stat().st_size
 
 
 def differences(expected: dict[str, bytes], found: dict[str, bytes]) -> list[str]:

@@ -18,12 +18,13 @@ from pathlib import Path
 from tests.faults.job import (
     End,
     Workspace,
-    calls_made,
+    answers_made,
     differences,
+    largest_call,
     live,
     made,
     start,
-    stored_calls,
+    stored_answers,
     wait,
 )
 from tests.faults.workers import share_out
@@ -44,12 +45,14 @@ FILE_EVENTS = ("open", "os.rename", "os.remove", "os.mkdir", "os.truncate", "shu
 class Undisturbed:
     """What every life must end with, and how long a whole one is in both measures.
 
+    `largest` is how many answers its largest call gave;
     `operations` names the write site of each file operation, in order.
     """
 
     made: dict[str, bytes]
-    calls: list[str]
-    calls_made: int
+    answers: list[str]
+    answers_made: int
+    largest: int
     seconds: float
     operations: tuple[str, ...]
 
@@ -71,8 +74,9 @@ def undisturbed(work: Workspace) -> Undisturbed:
         raise SystemExit(f"the undisturbed job failed:\n{end.said}")
     return Undisturbed(
         made(out),
-        stored_calls(out),
-        calls_made(out),
+        stored_answers(out),
+        answers_made(out),
+        largest_call(out),
         end.seconds,
         tuple(log.read_text().splitlines()),
     )
@@ -124,8 +128,8 @@ class Trial:
     ends: Counter[str] = field(default_factory=Counter)
     stages: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
-    calls_again: int = 0
-    calls_lost: int = 0
+    answers_again: int = 0
+    answers_lost: int = 0
     files_lost: int = 0
 
 
@@ -146,8 +150,8 @@ def kill_trials(
     print(
         f"kills survived: {survived} of {kills}, {ends['nothing: it was done']} of them too late; "
         f"files that differ: {sum(t.files_lost for t in trials)}; "
-        f"stored calls lost or twice: {sum(t.calls_lost for t in trials)}; "
-        f"calls in flight made again: {sum(t.calls_again for t in trials)}",
+        f"stored answers lost or twice: {sum(t.answers_lost for t in trials)}; "
+        f"answers in flight made again: {sum(t.answers_again for t in trials)}",
         flush=True,
     )
     return [fault for trial in trials for fault in trial.faults]
@@ -167,10 +171,10 @@ def _trial(work: Workspace, whole: Undisturbed, numbers: range, seed: int) -> Tr
         if end.code not in ENDS[how]:
             faults.append(f"exit code {end.code}: {end.said[-600:]}")
     faults += resumed(work, out, whole, len(numbers))
-    trial.calls_again = calls_made(out) - whole.calls_made
+    trial.answers_again = answers_made(out) - whole.answers_made
     trial.files_lost = len(differences(whole.made, made(out)))
-    stored, expected = Counter(stored_calls(out)), Counter(whole.calls)
-    trial.calls_lost = ((stored - expected) + (expected - stored)).total()
+    stored, expected = Counter(stored_answers(out)), Counter(whole.answers)
+    trial.answers_lost = ((stored - expected) + (expected - stored)).total()
     trial.faults += [f"kills {numbers[0]} ({', '.join(names)}): {fault}" for fault in faults]
     _clean(out)
     return trial
@@ -229,20 +233,21 @@ def resumed(work: Workspace, out: Path, whole: Undisturbed, lost: int = 1) -> li
     """Run the job in `out` to its end; what is not as in the undisturbed one.
 
     Args:
-        lost: calls that may have been in flight, and so are made again.
+        lost: calls that may have been in flight, and so their answers are made again.
     """
     end = live(work, out)
     if end.code:
         return [f"resumed run ended with {end.code}: {end.said[-600:]}"]
     faults = [f"{name} differs" for name in differences(whole.made, made(out))]
-    if stored_calls(out) != whole.calls:
-        faults.append("the stored calls differ")
-    if (more := calls_made(out) - whole.calls_made) > lost:
-        faults.append(f"{more} calls made again, at most {lost} were in flight")
+    if stored_answers(out) != whole.answers:
+        faults.append("the stored answers differ")
+    if (more := answers_made(out) - whole.answers_made) > lost * whole.largest:
+        most = lost * whole.largest
+        faults.append(f"{more} answers made again, at most {most} were in flight")
     return faults
 
 
 def _clean(out: Path) -> None:
     shutil.rmtree(out, ignore_errors=True)
-    for suffix in (".log", ".calls"):
+    for suffix in (".log", ".answers"):
         Path(f"{out}{suffix}").unlink(missing_ok=True)
