@@ -49,7 +49,7 @@ from harness.doors.seals import changed_keys, key_digests
 from harness.doors.text import plain
 from harness.errors import UserError, UserErrors
 from harness.files import digest, write_bytes, write_json
-from harness.identity.recorded import cell_name, misplaced, task_of
+from harness.identity.recorded import cell_name, misplaced, model_folder, task_of
 from harness.types import UNSCORED, Job, Json, Record
 
 FORMAT = 2
@@ -73,7 +73,8 @@ Aggregation = Callable[[Sequence[Any]], float]
 
 def record_folder(runs: Path, job: Job) -> Path:
     """Where the record of a job lies, unless another run's lies there (`place_of`)."""
-    return runs / job.model / cell_name(job.task, job.shots, job.draw, job.wording)
+    cell = cell_name(job.task, job.shots, job.draw, job.wording)
+    return runs / model_folder(job.model) / cell
 
 
 def job_of(manifest: Mapping[str, Any]) -> Job:

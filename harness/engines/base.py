@@ -2,9 +2,9 @@
 
 An engine gets token ids and gives back responses, a *call* at a time: each
 list it yields is what one model call finished, and the caller stores it whole
-before it asks for more. Requests whose index is in `answered` are skipped, and
-the plan of calls does not depend on `answered`, so that an interrupted run
-continues with the same calls as an undisturbed one.
+before it asks for more. Requests whose index is in `answered` are skipped. Of
+scores the plan of calls does not depend on `answered`, so that an interrupted run
+continues with the same calls as an undisturbed one; texts are equal but for rounding.
 """
 
 from __future__ import annotations

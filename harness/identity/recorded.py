@@ -56,6 +56,14 @@ def cell_name(task: str, shots: int, draw: int, wording: int = 0) -> str:
     return f"{task}@{shots}.{draw}" + (f"~w{wording}" if wording else "")
 
 
+def model_folder(model: str) -> str:
+    """The name of the folder of a model's records.
+
+    A floor's name has a colon, which Windows takes in no file name; a model's has none, and no @.
+    """
+    return model.replace(":", "@")
+
+
 def misplaced(manifest: Manifest, model: str, cell: str) -> str:
     """ "" if a record belongs where it lies, else where it does.
 
@@ -67,8 +75,9 @@ def misplaced(manifest: Manifest, model: str, cell: str) -> str:
     """
     task, shots, draw = (manifest.get(key) for key in ("task", "shots", "draw"))
     own = cell_name(task, shots, draw, manifest.get("wording", 0))  # type: ignore[arg-type]
-    place = f"{manifest.get('model')}/{own}"
-    lies = f"{model}/{cell}"
+    place = f"{model_folder(str(manifest.get('model')))}/{own}"
+    # Records of floors lay under their own names.
+    lies = f"{model_folder(model)}/{cell}"
     behind = lies[len(place) :]
     fits = lies.startswith(place) and not behind[:1].isdigit() and not behind.startswith("~w")
     return "" if fits else place
