@@ -48,6 +48,10 @@ from harness.suites.ways.wordings import Wording
 from harness.suites.window import fit_prompt
 from harness.types import Artifact, Job, Json, LocalModel, ModelSpec, Record, Response
 
+# Requests of a stream of several jobs, but for its last job's: so many fill any rows, and the
+# prompts of all are held in memory.
+LONGEST_STREAM = 4096
+
 
 def run_job(
     job: Job,
@@ -147,19 +151,26 @@ def write_ahead(
         parts: jobs, each with its lm-eval Task.
         runs: folder of all records.
     """
-    writing = [(job, task) for job, task in parts if task.OUTPUT_TYPE == "generate_until"]
-    if len(writing) < 2:
-        return
-    asked = []
-    for job, task in writing:
-        with suppress(UserError):
-            put_requests(job, task, lm, rewrite)
-            asked.append(_repeated(task.instances))
+    stream: dict[Job, list[Any]] = {}
+    for job, task in parts:
+        if task.OUTPUT_TYPE == "generate_until":
+            with suppress(UserError):
+                put_requests(job, task, lm, rewrite)
+                stream[job] = _repeated(task.instances)
+        if sum(map(len, stream.values())) > LONGEST_STREAM:
+            _write(stream, lm, runs)
+            stream = {}
+    _write(stream, lm, runs)
+
+
+def _write(stream: Mapping[Job, list[Any]], lm: StoredLM, runs: Path) -> None:
+    if len(stream) < 2:
+        return  # written when it is recorded
     with ExitStack() as held:
         # In one order, so that two processes do not wait for each other.
-        for _, job in sorted({str(record_folder(runs, job)): job for job, _ in writing}.items()):
+        for _, job in sorted({str(record_folder(runs, job)): job for job in stream}.items()):
             held.enter_context(_alone(runs, job))
-        lm.write_ahead(asked)
+        lm.write_ahead(list(stream.values()))
 
 
 def _repeated(instances: Iterable[Any]) -> list[Any]:

@@ -79,3 +79,12 @@ def test_wordings_are_chosen_in_one_stream_and_asked_in_another(
     recorded(tmp_path / "out", TASKS[:2], wording="best", wording_items=4)
     assert len(streams) == 2
     assert streams[1] == 6
+
+
+def test_a_stream_holds_so_many_requests_and_a_job_alone_is_none(
+    streams: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.run.LONGEST_STREAM", 4)
+    recorded(tmp_path / "out")
+    assert streams == [6, 3], "two tasks together, then the third by itself"
+    assert len(list((tmp_path / "out").glob("runs/*/*/record.json"))) == 3

@@ -10,7 +10,6 @@ whose make-up depends on the job alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -113,7 +112,6 @@ class Generation(Job[GenerateRequest]):
             how = self.requests[writing.index].decoding
             kinds.setdefault((how.max_tokens, how.stop), []).append(writing)
 
-        @cache
         def root() -> Root:
             prompt = next(iter(kinds.values()))[0].prompt
             return root_over(self._root_cache(prompt, depth), depth)

@@ -44,13 +44,16 @@ class Queue:
     """Writings by kind.
 
     Args:
-        kinds: what opens a root, and the writings of one decoding over it, in the order in which
-            they are taken. Kinds that are expected to write alike are taken in the order given.
+        kinds: what opens a root (called once), and the writings of one decoding over it, in the
+            order in which they are taken. Kinds that are expected to write alike are taken in
+            the order given.
     """
 
     def __init__(self, kinds: Iterable[tuple[Callable[[], Root], Iterable[Writing]]]) -> None:
         self._kinds = [_Kind(opens, deque(writings)) for opens, writings in kinds]
         self._of = {id(writing): kind for kind in self._kinds for writing in kind.waiting}
+        # Roots that prompts still wait for; rows that are written hold theirs.
+        self._roots: dict[Callable[[], Root], Root] = {}
 
     def __len__(self) -> int:
         return sum(len(kind.waiting) for kind in self._kinds)
@@ -62,7 +65,12 @@ class Queue:
             taken = [kind.waiting.popleft() for _ in range(min(count, len(kind.waiting)))]
             kind.running += taken
             count -= len(taken)
-            yield kind.opens(), taken
+            if kind.opens not in self._roots:
+                self._roots[kind.opens] = kind.opens()
+            root = self._roots[kind.opens]
+            if not any(other.waiting for other in self._kinds if other.opens is kind.opens):
+                del self._roots[kind.opens]
+            yield root, taken
 
     def finished(self, writing: Writing) -> None:
         """Note how long an answer is."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import random
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -147,3 +149,25 @@ def test_the_longest_start_first_by_what_was_written_so_far() -> None:
     for line in long[1:3]:
         line.written = [0] * 40
     assert taken(1) == long[3:4], "one is short, but the others still go on"
+
+
+def test_a_root_is_made_once_and_let_go_when_no_prompt_waits_for_it() -> None:
+    made: list[int] = []
+
+    def root() -> Root:
+        made.append(1)
+        return Root(7, None, ())
+
+    def other() -> Root:
+        return Root(9, None, ())
+
+    shared = [[Line(9, 3) for _ in range(3)], [Line(5, 3) for _ in range(2)]]
+    queue = Queue([(root, shared[0]), (root, shared[1]), (other, [Line(1, 1)])])  # type: ignore[list-item]
+    first = weakref.ref(next(iter(queue.take(2)))[0])
+    assert [one.depth for one, _ in queue.take(2)] == [7, 7]
+    gc.collect()
+    assert first() is not None, "a prompt still waits for it"
+    assert [one.depth for one, _ in queue.take(1)] == [7]
+    gc.collect()
+    assert first() is None
+    assert (len(made), len(queue)) == (1, 1)
