@@ -201,23 +201,22 @@ class Planner:
                 made, stages = self._specialisation(resolved)
                 artifacts[resolved.name] = made
                 found += stages
-        for _, jobs in groupby(self._jobs, lambda job: job.model):
+        for _, jobs in groupby(self._jobs, lambda job: job.base):
             found += self._scoring(list(jobs), artifacts)
         return found
 
     def _scoring(
         self, jobs: Sequence[Job], artifacts: Mapping[str, Artifact | None]
     ) -> Iterator[Stage]:
-        """A model's jobs. What they write is written in one stream, whose steps they share."""
+        """The jobs over a base. What they write is one stream, whose steps they share."""
         from harness.forecast.requests import expected_passes
         from specializers.selfspec.estimate import trains_on_answers
 
-        name = jobs[0].model
-        resolved = next(r for r in self._resolved if r.name == name)
-        trained = trains_on_answers(self._trains(resolved))
-        parts = [self._job(job, artifacts.get(job.model), trained) for job in jobs]
+        trains = {r.name: trains_on_answers(self._trains(r)) for r in self._resolved}
+        parts = [self._job(job, artifacts.get(job.model), trains[job.model]) for job in jobs]
         written = [tokens for _, writes in parts for tokens, _ in writes]
         limits = [limit for _, writes in parts for _, limit in writes]
+        trained = all(trains[job.model] for job in jobs)
         passes = expected_passes(written, max(limits, default=0), trained)
         for job, (work, writes) in zip(jobs, parts, strict=True):
             own = sum(tokens for tokens, _ in writes)

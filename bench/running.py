@@ -175,7 +175,7 @@ class RunWorker:
             self._artifact(model, make)
 
     def write(self, jobs: Sequence[Job]) -> None:
-        self._scorer.write(jobs, self._artifact(jobs[0].model, jobs[0].make))
+        self._scorer.write([(job, self._artifact(job.model, job.make)) for job in jobs])
 
     def record(self, job: Job, label: str) -> Record:
         return self._scorer.record(job, self._artifact(job.model, job.make), label)

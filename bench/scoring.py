@@ -222,8 +222,8 @@ def record_jobs(
     Args:
         artifacts: by model; None for a base.
     """
-    for model in dict.fromkeys(job.model for job in jobs):
-        scorer.write([job for job in jobs if job.model == model], artifacts[model])
+    for base in dict.fromkeys(job.base for job in jobs):
+        scorer.write([(job, artifacts[job.model]) for job in jobs if job.base == base])
     return [
         scorer.record(job, artifacts[job.model], label(number, len(jobs), job))
         for number, job in enumerate(jobs, 1)
@@ -287,20 +287,25 @@ class Scorer:
         workspace.progress.say(f"{label}: {_summary_line(record)}")
         return record
 
-    def write(self, jobs: Sequence[Job], artifact: Artifact | None) -> None:
-        """Write what jobs of one model ask for in one stream, before they are recorded.
+    def write(self, jobs: Sequence[tuple[Job, Artifact | None]]) -> None:
+        """Write what jobs over one base ask for in one stream, before they are recorded.
 
         Args:
-            artifact: as for `record`.
+            jobs: each with its model's artifact; None for a base.
         """
         from harness.run import write_ahead
 
-        lm, made = self._open(jobs[0], artifact, jobs[0].model)
-        rewrite = self._rewrites.get(made)
-        choices = (one for job in jobs for one in self._choices(job))
-        write_ahead(choices, lm, rewrite, self._runs)
-        worded = [self._worded(job, lm, made)[0] for job in jobs]
-        write_ahead(((job, self._task(job)) for job in worded), lm, rewrite, self._runs)
+        base = jobs[0][0].base
+        opened = [(job, *self._open(job, artifact, job.model)) for job, artifact in jobs]
+        choices = (
+            (asked, task, lm, self._rewrites.get(made))
+            for job, lm, made in opened
+            for asked, task in self._choices(job)
+        )
+        write_ahead(choices, self._runs, f"{base}: choosing wordings")
+        worded = [(self._worded(job, lm, made)[0], lm, made) for job, lm, made in opened]
+        parts = ((job, self._task(job), lm, self._rewrites.get(made)) for job, lm, made in worded)
+        write_ahead(parts, self._runs, f"{base}: all tasks")
 
     def _open(self, job: Job, artifact: Artifact | None, label: str) -> tuple[StoredLM, str]:
         """A job's model, and the digest of what was made, "" for a base."""

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.engines.ahead import Ahead, add
-from harness.engines.base import Engine, EngineReport, GenerateRequest, ScoreRequest
+from harness.engines.base import Engine, EngineReport, GenerateRequest, MixingEngine, ScoreRequest
 from harness.identity.answers import answering
 from harness.progress import Step
 from harness.store import By, ResponseStore, request_key
@@ -56,10 +56,10 @@ class Asker:
         self.engine = engine
         self.counts = AskCounts()
         self.answered_by: set[By] = set()
-        self._store = store
-        self._adapter = adapter
-        self._progress = progress
-        self._ahead = Ahead() if ahead is None else ahead
+        self.store = store
+        self.adapter = adapter
+        self.progress = progress
+        self.ahead = Ahead() if ahead is None else ahead
 
     def score(self, requests: Sequence[ScoreRequest], label: str) -> list[Response]:
         """One response with a loglikelihood per request, in order."""
@@ -69,42 +69,17 @@ class Asker:
         """One response with a text per request, in order."""
         return self._answer(requests, label)
 
-    def write_ahead(self, requests: Sequence[GenerateRequest], label: str) -> None:
-        """Store the responses of jobs to come; what they cost is counted when they are asked for.
-
-        Nothing is done without a store, or for an engine that gains nothing by it.
-        """
-        if self._store is None or not self.engine.streams:
-            return
-        keys = [request_key(request) for request in requests]
-        there = self._stored(keys)
-        if len(there) == len(set(keys)):
-            return
-        counts, self.counts = self.counts, AskCounts()
-        before, self.engine.report = self.engine.report, EngineReport()
-        began = time.monotonic()
-        try:
-            answers = dict(zip(keys, self._answer(requests, label), strict=True))
-            tokens = {
-                key: said.tokens
-                for key, said in answers.items()
-                if key not in there and said.status != "error"  # which is asked again
-            }
-            self._ahead.put(tokens, self.engine.report, time.monotonic() - began)
-        finally:
-            self.counts, self.engine.report = counts, before
-
     def _answer(
         self, requests: Sequence[ScoreRequest] | Sequence[GenerateRequest], label: str
     ) -> list[Response]:
         keys = [request_key(request) for request in requests]
         unique = dict(zip(keys, requests, strict=True))
         order = list(unique)
-        held = self._stored(order)
+        held = self.stored(order)
         answers = {key: said for key, (said, _) in held.items()}
         self.answered_by.update(by for _, by in held.values())
         answered = {index for index, key in enumerate(order) if key in answers}
-        ahead, work, seconds = self._ahead.take(order)
+        ahead, work, seconds = self.ahead.take(order)
         add(self.engine.report, work)
         self.counts.asked += len(requests)
         self.counts.reused += len(requests) - (len(order) - len(answered)) - ahead
@@ -113,23 +88,101 @@ class Asker:
         if missing:
             todo = list(unique.values())
             calls = (
-                self.engine.score(todo, self._adapter, answered)  # type: ignore[arg-type]
+                self.engine.score(todo, self.adapter, answered)  # type: ignore[arg-type]
                 if isinstance(todo[0], ScoreRequest)
-                else self.engine.generate(todo, self._adapter, answered)  # type: ignore[arg-type]
+                else self.engine.generate(todo, self.adapter, answered)  # type: ignore[arg-type]
             )
-            with Step(self._progress, label, missing, "answers") as step:
+            with Step(self.progress, label, missing, "answers") as step:
                 for call in calls:
                     kept = [(order[index], response) for index, response in call]
                     by = answering(self.engine.report.path)
                     self.answered_by.add(by)
-                    if self._store is not None:
-                        self._store.put(kept, by)
+                    if self.store is not None:
+                        self.store.put(kept, by)
                     answers.update(kept)
                     step.advance(len(kept))
         return [answers[key] for key in keys]
 
-    def _stored(self, keys: Sequence[str]) -> dict[str, tuple[Response, By]]:
-        if self._store is None:
+    def stored(self, keys: Sequence[str]) -> dict[str, tuple[Response, By]]:
+        """The responses that are there, by key, and what gave each."""
+        if self.store is None:
             return {}
-        self._store.refresh()
-        return self._store.find(keys)
+        self.store.refresh()
+        return self.store.find(keys)
+
+
+def write_ahead(parts: Sequence[tuple[Asker, Sequence[GenerateRequest]]], label: str) -> None:
+    """Store the responses of jobs to come, written in one stream; each finds its own there.
+
+    What they cost is counted when they are asked for. Nothing is done without a store, or for an
+    engine that gains nothing by it.
+
+    Args:
+        parts: what is asked of models over one engine.
+    """
+    models: dict[Path, _Part] = {}
+    for asker, requests in parts:
+        if asker.store is not None and asker.engine.streams:
+            part = models.setdefault(asker.store.folder, _Part(asker))
+            part.missing.update((request_key(request), request) for request in requests)
+    waiting = [part for part in models.values() if part.only_missing()]
+    if not waiting:
+        return
+    if isinstance(waiting[0].asker.engine, MixingEngine):
+        _stream(waiting, label)
+        return
+    for part in waiting:
+        _stream([part], label)
+
+
+@dataclass
+class _Part:
+    """What is asked of a model, by key, and how many tokens each answer then has."""
+
+    asker: Asker
+    missing: dict[str, GenerateRequest] = field(default_factory=dict)
+    tokens: dict[str, int] = field(default_factory=dict)
+
+    def keep(self, call: Sequence[tuple[str, Response]], by: By) -> None:
+        """Store what a call answered. What failed is asked again, by its job."""
+        assert self.asker.store is not None
+        self.asker.store.put(call, by)
+        self.tokens.update((key, said.tokens) for key, said in call if said.status != "error")
+
+    def only_missing(self) -> bool:
+        """Leave out what is stored; whether anything is left."""
+        for key in self.asker.stored(list(self.missing)):
+            del self.missing[key]
+        return bool(self.missing)
+
+
+def _stream(parts: Sequence[_Part], label: str) -> None:
+    engine = parts[0].asker.engine
+    asked = [(part, key) for part in parts for key in part.missing]
+    requests = [part.missing[key] for part, key in asked]
+    adapters = [part.asker.adapter for part, _ in asked]
+    before, engine.report = engine.report, EngineReport()
+    began = time.monotonic()
+    try:
+        calls = (
+            engine.generate_each(requests, adapters)
+            if isinstance(engine, MixingEngine) and len(parts) > 1
+            else engine.generate(requests, adapters[0])
+        )
+        with Step(parts[0].asker.progress, label, len(asked), "answers") as step:
+            for call in calls:
+                by = answering(engine.report.path)
+                for part in parts:
+                    own = [(asked[i][1], said) for i, said in call if asked[i][0] is part]
+                    if own:
+                        part.keep(own, by)
+                step.advance(len(call))
+        # The stream's work is shared out by tokens, to the models first.
+        whole = Ahead()
+        whole.put({f"{n} {k}": t for n, p in enumerate(parts) for k, t in p.tokens.items()},
+                  engine.report, time.monotonic() - began)  # fmt: skip
+        for n, part in enumerate(parts):
+            _, report, seconds = whole.take(f"{n} {key}" for key in part.tokens)
+            part.asker.ahead.put(part.tokens, report, seconds)
+    finally:
+        engine.report = before

@@ -65,10 +65,14 @@ class StoredLM(TemplateLM):  # type: ignore[misc]
         # The shots are encoded once, not once per choice.
         self._encode = lru_cache(maxsize=4096)(self._tokens.encode)
 
-    def write_ahead(self, jobs: Sequence[Sequence[Any]]) -> None:
-        """Store the responses that lists of `generate_until` Instances will ask for."""
-        requests = [one for instances in jobs for one in self._generate_requests(instances)]
-        self._asker.write_ahead(requests, self._label)
+    @property
+    def asker(self) -> Asker:
+        """What answers its requests."""
+        return self._asker
+
+    def requests_of(self, instances: Sequence[Any]) -> list[GenerateRequest]:
+        """What `respond` asks for `generate_until` Instances."""
+        return self._generate_requests(instances)
 
     def respond(self, instances: Sequence[Any]) -> list[list[Response]]:
         """All responses of each lm-eval Instance (one, but for rolling windows)."""

@@ -20,7 +20,10 @@ from typing import Any
 
 from filelock import FileLock
 
+from harness import ask
 from harness.artifacts.makes import recorded
+from harness.ask import Asker
+from harness.engines.base import GenerateRequest
 from harness.errors import Unreachable, UserError
 from harness.identity.answers import packages, paths
 from harness.identity.task import identity_of
@@ -138,39 +141,38 @@ def ask_job(
 
 
 def write_ahead(
-    parts: Iterable[tuple[Job, Any]],
-    lm: StoredLM,
-    rewrite: Callable[[str], str] | None,
-    runs: Path,
+    parts: Iterable[tuple[Job, Any, StoredLM, Callable[[str], str] | None]], runs: Path, label: str
 ) -> None:
-    """Write what several jobs of one model ask for in one stream; each then finds it stored.
+    """Write what jobs over one base ask for in one stream; each then finds it stored.
 
     A job whose requests cannot be put says so when it is recorded.
 
     Args:
-        parts: jobs, each with its lm-eval Task.
+        parts: jobs, each with its lm-eval Task, its model and what its inputs become.
         runs: folder of all records.
     """
-    stream: dict[Job, list[Any]] = {}
-    for job, task in parts:
+    stream: dict[Job, tuple[Asker, list[GenerateRequest]]] = {}
+    for job, task, lm, rewrite in parts:
         if task.OUTPUT_TYPE == "generate_until":
             with suppress(UserError):
                 put_requests(job, task, lm, rewrite)
-                stream[job] = _repeated(task.instances)
-        if sum(map(len, stream.values())) > LONGEST_STREAM:
-            _write(stream, lm, runs)
+                stream[job] = (lm.asker, lm.requests_of(_repeated(task.instances)))
+        if sum(len(requests) for _, requests in stream.values()) > LONGEST_STREAM:
+            _write(stream, runs, label)
             stream = {}
-    _write(stream, lm, runs)
+    _write(stream, runs, label)
 
 
-def _write(stream: Mapping[Job, list[Any]], lm: StoredLM, runs: Path) -> None:
+def _write(
+    stream: Mapping[Job, tuple[Asker, list[GenerateRequest]]], runs: Path, label: str
+) -> None:
     if len(stream) < 2:
         return  # written when it is recorded
     with ExitStack() as held:
         # In one order, so that two processes do not wait for each other.
         for _, job in sorted({str(record_folder(runs, job)): job for job in stream}.items()):
             held.enter_context(_alone(runs, job))
-        lm.write_ahead(list(stream.values()))
+        ask.write_ahead(list(stream.values()), label)
 
 
 def _repeated(instances: Iterable[Any]) -> list[Any]:

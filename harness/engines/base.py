@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from harness import moved_names
 from harness.types import Decoding, Response
@@ -146,6 +146,17 @@ class Engine(Protocol):
 
     def release(self) -> None:
         """Free the weights; a later call loads them again."""
+        ...
+
+
+@runtime_checkable
+class MixingEngine(Protocol):
+    """An engine that writes with a base and several adapters over it side by side."""
+
+    def generate_each(
+        self, requests: Sequence[GenerateRequest], adapters: Sequence[Path | None]
+    ) -> Iterator[Call]:
+        """Like `Engine.generate`; `adapters` has one for each request."""
         ...
 
 

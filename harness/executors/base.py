@@ -9,7 +9,7 @@ keep their order (see `plan_lanes`).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +31,7 @@ class Worker(Protocol):
         ...
 
     def write(self, jobs: Sequence[Job]) -> None:
-        """Write what jobs of one model ask for in one stream, before they are recorded."""
+        """Write what jobs over one base ask for in one stream, before they are recorded."""
         ...
 
     def record(self, job: Job, label: str) -> Record:
@@ -111,11 +111,6 @@ def plan_lanes(
     ]
 
 
-def of_model(jobs: Iterable[Job], job: Job) -> list[Job]:
-    """Those of the model, and of its make, that a job is of."""
-    return [one for one in jobs if (one.model, one.make) == (job.model, job.make)]
-
-
 class LocalExecutor:
     """The executor of a laptop: each base's weights are loaded once."""
 
@@ -134,7 +129,7 @@ class LocalExecutor:
                 gone[job.base] += 1
                 continue
             if job not in written:
-                together = of_model(jobs, job)
+                together = [one for one in jobs if one.base == job.base]
                 written.update(together)
                 with suppress(UserError):  # told by the jobs
                     self._worker.write(together)

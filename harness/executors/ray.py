@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import MissingExtra, Unfinished, UserError, UserErrors
-from harness.executors.base import Lane, OpenWorker, of_model, plan_lanes
+from harness.executors.base import Lane, OpenWorker, plan_lanes
 from harness.executors.depot import SHARED, FsspecDepot, Mirror
 from harness.executors.ray_actors import Desk, LaneActor
 from harness.progress import Step
@@ -123,7 +123,7 @@ class _Work:
         if self.done < len(self.lane.jobs):
             job, label = self.lane.jobs[self.done]
             left = [one for one, _ in self.lane.jobs[self.done :]]
-            return actor.record.remote(job, label, of_model(left, job))
+            return actor.record.remote(job, label, left)
         return None
 
 

@@ -12,6 +12,7 @@ from bench import Workspace, run
 from harness.engines.base import GenerateRequest
 from harness.engines.hf.engine import HFEngine
 from harness.types import Record
+from tests.bench.test_places import write_adapter
 from tests.bench.tiny import work_in
 
 TASKS = ("mini_yesno", "mini_ner_disease", "mini_list")
@@ -32,9 +33,11 @@ def streams(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return asked
 
 
-def recorded(out: Path, tasks: tuple[str, ...] = TASKS, **asking: Any) -> tuple[Record, ...]:
+def recorded(
+    out: Path, tasks: tuple[str, ...] = TASKS, models: tuple[str, ...] = ("tiny",), **asking: Any
+) -> tuple[Record, ...]:
     workspace = Workspace(out)
-    found = run("tiny", tasks, limit=3, bits=False, workspace=workspace, **asking).records
+    found = run(models, tasks, limit=3, bits=False, workspace=workspace, **asking).records
     return tuple(found)
 
 
@@ -88,3 +91,29 @@ def test_a_stream_holds_so_many_requests_and_a_job_alone_is_none(
     recorded(tmp_path / "out")
     assert streams == [6, 3], "two tasks together, then the third by itself"
     assert len(list((tmp_path / "out").glob("runs/*/*/record.json"))) == 3
+
+
+def test_a_base_and_an_adapter_are_written_in_one_stream_and_stored_apart(
+    streams: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mixed: list[int] = []
+    each = HFEngine.generate_each
+
+    def seen(engine: HFEngine, requests: Sequence[GenerateRequest], adapters: Any) -> Any:
+        mixed.append(len(set(adapters)))
+        return each(engine, requests, adapters)
+
+    monkeypatch.setattr(HFEngine, "generate_each", seen)
+    write_adapter(tmp_path / "lora", tmp_path / "tiny")
+    together = recorded(tmp_path / "together", models=("tiny", "./lora"))
+    assert (mixed, streams) == ([2], [])
+    assert all(r.manifest["engine_report"]["reused"] == 0 for r in together)
+    spaces = list((tmp_path / "together").glob("responses/*/space.json"))
+    assert len(spaces) == 2
+
+    monkeypatch.setattr(HFEngine, "streams", False)
+    apart = recorded(tmp_path / "apart", models=("tiny", "./lora"))
+    assert streams == [3] * 6
+    assert list(map(contents, apart)) == list(map(contents, together))
+    texts = {r.manifest["model"]: [i["responses"][0]["text"] for i in r.items] for r in apart}
+    assert texts["tiny"] != texts["lora"]

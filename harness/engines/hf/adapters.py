@@ -1,7 +1,8 @@
-"""LoRA adapters over one model, switched in place."""
+"""LoRA adapters over one model, switched in place or row by row."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,33 @@ class Adapters:
         self._peft.base_model.enable_adapter_layers()
         self._peft.set_adapter(self._names[adapter])
         self._peft.eval()
+
+    def mixes(self, adapters: Iterable[Path | None]) -> bool:
+        """Whether rows of one batch may each have another of these; they are loaded for that.
+
+        peft mixes plain LoRA, and neither DoRA nor modules or parameters trained whole.
+        """
+        for adapter in adapters:
+            self.use(adapter)
+        if self._peft is None:
+            return True
+        kinds = {type(module).__name__ for module in self._peft.modules()}
+        return "ParamWrapper" not in kinds and not any(
+            config.use_dora or config.modules_to_save or config.trainable_token_indices
+            for config in self._peft.peft_config.values()
+        )
+
+    def over_rows(self, adapters: Sequence[Path | None]) -> tuple[Any, dict[str, Any]]:
+        """The model to call with the rows of a batch, each with its adapter, and what to pass it.
+
+        All must be loaded.
+        """
+        if len(set(adapters)) == 1:
+            self.use(adapters[0])
+            return self._model, {}
+        self._peft.base_model.enable_adapter_layers()
+        names = [self._names[one.resolve()] if one else "__base__" for one in adapters]
+        return self._peft, {"adapter_names": names}
 
     def _load(self, adapter: Path) -> None:
         try:

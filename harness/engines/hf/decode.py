@@ -86,6 +86,7 @@ def _prefill(
 ) -> Any:
     """Compute the prompts' own nodes once each, copy them into slots; logits [n, V]."""
     torch = network.torch
+    network.use(root.adapter)
     depth, start = root.depth, slots.active
     slots.join([root] * len(writings))
     forest = Forest(w.prompt for w in writings)

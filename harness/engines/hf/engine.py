@@ -6,13 +6,13 @@ import gc
 import logging
 from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from harness.engines.base import Call, EngineReport, GenerateRequest, ScoreRequest
 from harness.engines.device import import_torch, numerics, resolve_device, resolve_dtype
 from harness.engines.fastest import fastest_dtype
 from harness.engines.hf.adapters import Adapters
-from harness.engines.hf.generation import Generation
+from harness.engines.hf.generation import Generation, stream
 from harness.engines.hf.job import Job
 from harness.engines.hf.network import Network
 from harness.engines.hf.probe import check, choose_path
@@ -24,6 +24,8 @@ from harness.files import cache_folder
 from harness.types import Json
 
 log = logging.getLogger(__name__)
+
+AnyJob = TypeVar("AnyJob", bound=Job[Any])
 
 # Tokens a pass on a GPU, and the most on a CPU.
 GPU_BUDGET = 4096
@@ -131,8 +133,33 @@ class HFEngine:
         adapter: Path | None = None,
         answered: Set[int] = frozenset(),
     ) -> Iterator[Call]:
-        """Yield the generations of each group of prompts."""
+        """Yield generations as they end, or those of each group of prompts."""
         return self._run(Generation, requests, adapter, answered)
+
+    def generate_each(
+        self, requests: Sequence[GenerateRequest], adapters: Sequence[Path | None]
+    ) -> Iterator[Call]:
+        """Yield generations, each with its own adapter: side by side where that can be."""
+        own: dict[Path | None, list[int]] = {}
+        for index, one in enumerate(adapters):
+            own.setdefault(one, []).append(index)
+        jobs = [
+            self._job(Generation, requests, one, adapter=one, only=only)
+            for one, only in own.items()
+        ]
+        mixed = jobs[0].network.adapters
+        if jobs[0].path == "packed" and mixed is not None and mixed.mixes(own):
+            parts = []
+            for job in jobs:
+                failed, waiting = job.begin(frozenset())
+                if failed:
+                    yield failed
+                parts.append((job, waiting))
+            yield from stream(parts)
+        else:
+            for job in jobs:
+                yield from job.run()
+        self._measure_memory()
 
     def _run(
         self, kind: type[Job[Any]], requests: Sequence[Any], adapter: Path | None,
@@ -140,9 +167,16 @@ class HFEngine:
     ) -> Iterator[Call]:  # fmt: skip
         if len(answered) >= len(requests):
             return
-        network = self._network(adapter)
+        more = {"adapter": adapter} if kind.writes else {}
+        yield from self._job(kind, requests, adapter, **more).run(answered)
+        self._measure_memory()
+
+    def _job(
+        self, kind: type[AnyJob], requests: Sequence[Any], using: Path | None, **more: Any
+    ) -> AnyJob:
+        network = self._network(using)
         longest = max(request.longest for request in requests) + (self.room if kind.writes else 0)
-        job = kind(
+        return kind(
             network,
             self.tokens,
             requests,
@@ -151,9 +185,8 @@ class HFEngine:
             max_length=self.max_length,
             report=self.report,
             room=self.room,
+            **more,
         )
-        yield from job.run(answered)
-        self._measure_memory()
 
     def release(self) -> None:
         """Free the weights; a later call loads them again."""
@@ -175,7 +208,8 @@ class HFEngine:
                 attention=self.attention,
                 trust_remote_code=self.trust_remote_code,
             )
-            self._loaded = (Network(model), Adapters(model))
+            adapters = Adapters(model)
+            self._loaded = (Network(model, adapters), adapters)
         network, adapters = self._loaded
         adapters.use(adapter)
         return network

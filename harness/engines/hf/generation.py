@@ -10,6 +10,8 @@ whose make-up depends on the job alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -40,14 +42,25 @@ LEAST_ROOT, MEMBERS = 16, 8
 
 
 class Generation(Job[GenerateRequest]):
-    """One job of generate requests over a network, along one path."""
+    """One job of generate requests over a network, along one path.
+
+    Args:
+        adapter: of all its requests.
+        how: see `Job`.
+    """
 
     writes = True
 
     def __init__(
-        self, network: Network, tokens: HFTokens, requests: Sequence[GenerateRequest], **how: Any
+        self,
+        network: Network,
+        tokens: HFTokens,
+        requests: Sequence[GenerateRequest],
+        adapter: Path | None = None,
+        **how: Any,
     ) -> None:
         super().__init__(network, tokens, requests, **how)
+        self.adapter = adapter
         self.ends = network.eos_ids | ({tokens.eos_id} if tokens.eos_id >= 0 else set())
         longest = max((self.most(i) for i in self.index.tolist()), default=1)
         space = ROWS_SHARE * total_memory(str(network.device))
@@ -68,8 +81,9 @@ class Generation(Job[GenerateRequest]):
     def calls(self, waiting: Bools) -> Iterator[Call]:
         """Answers as they end, or each group when it is written."""
         if self.path == "packed":
-            yield from self._stream(waiting)
+            yield from stream([(self, waiting)])
             return
+        self.network.use(self.adapter)
         for depth, places in groups(self.forest):
             if not waiting[places].any():
                 continue
@@ -78,35 +92,27 @@ class Generation(Job[GenerateRequest]):
             asked = {int(self.index[s]) for s in places if waiting[s]}
             yield [(w.index, w.response()) for w in writings if w.index in asked]
 
-    def _stream(self, waiting: Bools) -> Iterator[Call]:
-        roots = [(depth, places) for depth, places in split(self.forest, MEMBERS)]
-        width = max(self.most(int(self.index[s])) - depth for depth, group in roots for s in group)
-        while waiting.any():
-            try:
-                for done in over_slots(
-                    self.network,
-                    Queue(
-                        kind
-                        for depth, group in roots
-                        for kind in self._kinds(depth, group, waiting)
-                    ),
-                    rows=self.rows,
-                    width=width,
-                    budget=self.budget,
-                    report=self.report,
-                ):
-                    self.report.calls += 1
-                    waiting = waiting & ~np.isin(self.index, [w.index for w in done])
-                    yield [(w.index, w.response()) for w in done]
-            except (RuntimeError, MemoryError) as error:
-                if not out_of_memory(error) or self.rows == 1:
-                    raise
-                self.rows //= 2
+    def kinds(self, waiting: Bools) -> Iterator[tuple[Callable[[], Root], list[Writing]]]:
+        """The waiting writings over each root, those of one decoding together."""
+        for depth, places in self.roots:
+            yield from self._kinds(depth, places, waiting)
+
+    @cached_property
+    def roots(self) -> list[tuple[int, list[int]]]:
+        """(depth, sorted places) of what a stream shares."""
+        return list(split(self.forest, MEMBERS))
+
+    @property
+    def width(self) -> int:
+        """Tokens a row may come to beyond its root."""
+        return max(
+            (self.most(int(self.index[s])) - depth for depth, group in self.roots for s in group),
+            default=1,
+        )
 
     def _kinds(
         self, depth: int, places: Sequence[int], waiting: Bools
     ) -> Iterator[tuple[Callable[[], Root], list[Writing]]]:
-        """The waiting writings over a root, those of one decoding together."""
         kinds: dict[tuple[int, tuple[str, ...]], list[Writing]] = {}
         for writing in (self._writing(int(self.index[s])) for s in places if waiting[s]):
             how = self.requests[writing.index].decoding
@@ -114,7 +120,8 @@ class Generation(Job[GenerateRequest]):
 
         def root() -> Root:
             prompt = next(iter(kinds.values()))[0].prompt
-            return root_over(self._root_cache(prompt, depth), depth)
+            self.network.use(self.adapter)
+            return root_over(self._root_cache(prompt, depth), depth, self.adapter)
 
         for writings in kinds.values():
             yield root, writings
@@ -147,6 +154,41 @@ class Generation(Job[GenerateRequest]):
                 self.report.tokens_computed += depth
             self._root = (prompt[:depth], cache)
         return self._root[1]
+
+
+def stream(parts: Sequence[tuple[Generation, Bools]]) -> Iterator[Call]:
+    """Write what waits of several jobs side by side: their adapters differ, row by row.
+
+    Args:
+        parts: jobs over one network, along the packed path, and the sorted places that wait.
+    """
+    jobs = [job for job, _ in parts]
+    waiting = [places for _, places in parts]
+    first, rows = jobs[0], min(job.rows for job in jobs)
+    while any(places.any() for places in waiting):
+        kinds = [
+            kind for job, places in zip(jobs, waiting, strict=True) for kind in job.kinds(places)
+        ]
+        try:
+            for done in over_slots(
+                first.network,
+                Queue(kinds),
+                rows=rows,
+                width=max(job.width for job in jobs),
+                budget=first.budget,
+                report=first.report,
+            ):
+                first.report.calls += 1
+                ended = [w.index for w in done]
+                waiting = [
+                    places & ~np.isin(job.index, ended)
+                    for job, places in zip(jobs, waiting, strict=True)
+                ]
+                yield [(w.index, w.response()) for w in done]
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error) or rows == 1:
+                raise
+            rows //= 2
 
 
 def groups(forest: Forest) -> Iterator[tuple[int, list[int]]]:

@@ -8,11 +8,13 @@ position ids that is all a tree of tokens needs.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 from harness.engines.device import import_torch
+from harness.engines.hf.adapters import Adapters
 from harness.engines.hf.branches import NAME, Branches
 from harness.engines.prefix import Flat
 
@@ -27,14 +29,17 @@ class Unsupported(Exception):
 class Network:
     """A causal LM with explicit masks, positions and cache.
 
+    Args:
+        adapters: over the model; None where it never has one.
     Attributes:
         model: the transformers model. device: where it is.
         eos_ids: tokens that end a generation, from the model's generation configuration.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, adapters: Adapters | None = None) -> None:
         self.torch = import_torch()
         self.model = model
+        self.adapters = adapters
         self.device = model.device
         self.config = model.config.get_text_config()
         self.vocabulary = int(self.config.vocab_size)
@@ -43,6 +48,11 @@ class Network:
         self._keeps_logits = "logits_to_keep" in parameters
         ends = getattr(model.generation_config, "eos_token_id", None)
         self.eos_ids = frozenset([ends] if isinstance(ends, int) else ends or ())
+
+    def use(self, adapter: Path | None) -> None:
+        """Make the model answer as base (None) or with an adapter over it."""
+        if self.adapters is not None:
+            self.adapters.use(adapter)
 
     @property
     def window(self) -> int:
@@ -174,14 +184,28 @@ class Network:
         return mask.masked_fill_(~visible, self.torch.finfo(dtype).min)[:, None]
 
     def logits(
-        self, ids: Any, columns: Any, *, cache: Any = None, mask: Any = None, positions: Any = None
+        self,
+        ids: Any,
+        columns: Any,
+        *,
+        cache: Any = None,
+        mask: Any = None,
+        positions: Any = None,
+        adapters: Sequence[Path | None] = (),
     ) -> Any:
         """Logits [B, len(columns), V] at some columns of `ids` [B, S].
 
         The LM head is taken at those columns only, where the architecture can.
         A given cache is extended in place.
+
+        Args:
+            adapters: each row's; () leaves all with the one in use.
         """
         options: dict[str, Any] = {"use_cache": cache is not None}
+        model = self.model
+        if adapters and self.adapters is not None:
+            model, more = self.adapters.over_rows(adapters)
+            options |= more
         if cache is not None:
             options["past_key_values"] = cache
         if mask is not None:
@@ -191,7 +215,7 @@ class Network:
         if self._keeps_logits:
             options["logits_to_keep"] = columns
         with self.torch.inference_mode():
-            out = self.model(input_ids=ids, **options).logits
+            out = model(input_ids=ids, **options).logits
         return out if self._keeps_logits else out[:, columns]
 
     def tensor(self, values: Any) -> Any:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from harness.engines.device import import_torch
@@ -27,20 +28,22 @@ class Root:
     Attributes:
         depth: its tokens. cache: a one-row cache of at least as many.
         states: keys and values [heads, depth, d] of each layer.
+        adapter: of the model that made it; its rows are written with it too.
     """
 
     depth: int
     cache: Any
     states: tuple[tuple[Any, Any], ...]
+    adapter: Path | None = None
 
 
-def root_over(cache: Any, depth: int) -> Root:
+def root_over(cache: Any, depth: int, adapter: Path | None = None) -> Root:
     """The root whose `depth` tokens a one-row cache begins with."""
     states = tuple(
         (layer.keys[0, :, :depth].contiguous(), layer.values[0, :, :depth].contiguous())
         for layer in cache.layers
     )
-    return Root(depth, cache, states)
+    return Root(depth, cache, states, adapter)
 
 
 class Slots:
@@ -136,6 +139,7 @@ class Slots:
                 cache=cache_type()(self),
                 mask=mask,
                 positions=positions,
+                adapters=[root.adapter for root in self.roots],
             )
         self.lengths[:n] += 1
         return logits[:, 0]

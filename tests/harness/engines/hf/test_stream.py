@@ -18,7 +18,7 @@ from harness.engines.hf.queue import Queue
 from harness.engines.hf.slots import Root, Slots
 from harness.types import Decoding, Response
 from tests.harness.engines.hf.test_engine import PATHS
-from tests.harness.engines.tiny import write_model
+from tests.harness.engines.tiny import write_adapter, write_model
 
 PACKED = [name for name, path in PATHS.items() if path == "packed" and name != "falcon"]
 
@@ -68,6 +68,39 @@ def test_texts_are_those_of_the_model_alone(
     assert found == answer(HFEngine(folder, path="plain"), asked)
     assert stream.report.calls >= 3
     assert stream.report.tokens_generated == sum(response.tokens for response in found)
+
+
+@pytest.mark.parametrize("architecture", ["llama", "gemma3", "gpt_neox", "phi", "mixtral", "mpt"])
+def test_a_base_and_its_adapters_write_side_by_side_what_each_writes_alone(
+    architecture: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.engines.hf.generation.ROWS", 14)
+    folder = write_model(tmp_path / "model", architecture)
+    models = [None, *(write_adapter(tmp_path / f"lora{n}", folder, seed=n) for n in (1, 2))]
+    together: set[int] = set()
+    step = Slots.step
+
+    def seen(slots: Slots, tokens: list[int]) -> Any:
+        together.add(len({root.adapter for root in slots.roots}))
+        return step(slots, tokens)
+
+    monkeypatch.setattr(Slots, "step", seen)
+    asked = [(model, request) for request in requests(5) for model in models]
+    engine = HFEngine(folder)
+    whole = [request for _, request in asked]
+    answers = dict(
+        p for call in engine.generate_each(whole, [model for model, _ in asked]) for p in call
+    )
+    mixes = architecture not in ("mixtral", "mpt")
+    assert max(together, default=1) == (3 if mixes else 1)
+    texts = []
+    for model in models:
+        own = [n for n, (of, _) in enumerate(asked) if of == model]
+        alone = dict(p for call in engine.generate([whole[n] for n in own], model) for p in call)
+        found = [answers[n] for n in own]
+        assert found == [alone[n] for n in range(len(own))]
+        texts.append([response.text for response in found])
+    assert texts[0] != texts[1] != texts[2], "the adapters change what is written"
 
 
 def test_rows_are_halved_where_memory_runs_out_and_nothing_is_written_twice(
