@@ -21,12 +21,13 @@ _PACKAGES = {
     "bitsandbytes": ("bitsandbytes", "train"),
     "rensa": ("rensa", "train"),
     "Stemmer": ("PyStemmer", "retrieval"),
+    "faiss": ("faiss-cpu", "retrieval"),
     "sentence_transformers": ("sentence-transformers", "retrieval"),
 }
 _SEARCH = {
     "bm25": ("Stemmer",),
-    "dense": ("sentence_transformers",),
-    "hybrid": ("Stemmer", "sentence_transformers"),
+    "dense": ("faiss", "sentence_transformers"),
+    "hybrid": ("Stemmer", "faiss", "sentence_transformers"),
 }
 TRAINING = ("torch", "transformers", "peft")
 

@@ -1,4 +1,4 @@
-"""Dense retrieval: passages as vectors, nearest by cosine; every vector is compared.
+"""Dense retrieval: passages as vectors, nearest by cosine; faiss compares every vector.
 
 Up to `EXACT_LIMIT` passages vectors are float32: exact. Above it they are int8, each with
 a scale of its own, a quarter of the size. Nothing of a vector depends on the others, so
@@ -27,7 +27,8 @@ from harness.progress import Step
 from harness.types import Json, Progress
 from specializers.corpus.open import Corpus
 from specializers.retrieval.embedding import Embedder, passage_dtype
-from specializers.retrieval.ranking import INDEX, Reusable, ensure_index, top
+from specializers.retrieval.nearest import nearest
+from specializers.retrieval.ranking import INDEX, Reusable, ensure_index
 
 SHARD = 2048  # passages: a minute or so of work, so that little is lost
 EXACT_LIMIT = 200_000
@@ -54,24 +55,24 @@ class Dense:
         """See `Ranker`; every passage has a cosine, so none is left out but for an empty query."""
         if k <= 0 or not query.strip():
             return []
-        vector = self._embedder.query(query)[0]
-        if len(vector) != self._vectors.shape[1]:
+        vector = self._embedder.query(query)
+        if vector.shape[1] != self._vectors.shape[1]:
             raise UserError(
                 f"the corpus's vectors are of {self._vectors.shape[1]} numbers; expected "
-                f"{len(vector)}, as the embedding model '{self._embedder.name}' gives. Delete the "
-                "corpus's folders dense-*; they are made again."
+                f"{vector.shape[1]}, as the embedding model '{self._embedder.name}' gives. Delete "
+                "the corpus's folders dense-*; they are made again."
             )
-        return top(self._cosines(vector), k, above=float("-inf"))
+        return nearest(self._blocks(), vector, k)
 
-    def _cosines(self, vector: Any) -> Any:
+    def _blocks(self) -> Iterator[Any]:
+        """The vectors as float32, some thousand at a time."""
         import numpy
 
-        cosines = numpy.empty(len(self._vectors), dtype=numpy.float32)
-        for start in range(0, len(cosines), SHARD):
-            block = self._vectors[start : start + SHARD].astype(numpy.float32, copy=False)
-            # Row by row: equal vectors have equal scores wherever they stand.
-            cosines[start : start + SHARD] = numpy.vecdot(block, vector)
-        return cosines if self._scales is None else cosines * self._scales
+        for start in range(0, len(self._vectors), SHARD):
+            block = numpy.array(self._vectors[start : start + SHARD], dtype=numpy.float32)
+            if self._scales is not None:
+                block *= self._scales[start : start + SHARD, None]
+            yield block
 
 
 def open_dense(corpus: Corpus, root: Path, embedder: Embedder, progress: Progress) -> Dense:

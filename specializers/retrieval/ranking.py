@@ -66,11 +66,11 @@ class CorpusRetriever:
         return found
 
 
-def top(scores: Any, k: int, above: float = 0.0) -> list[tuple[int, float]]:
-    """The best `k` of an array of scores, those above a bound only, equal scores in order."""
+def top(scores: Any, k: int) -> list[tuple[int, float]]:
+    """The best `k` of an array of scores, those above 0 only, equal scores in order."""
     import numpy
 
-    positions = numpy.flatnonzero(scores > above)
+    positions = numpy.flatnonzero(scores > 0)
     if not k > 0:
         return []
     if len(positions) > k:

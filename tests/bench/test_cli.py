@@ -15,7 +15,7 @@ from tests.harness.tiny_models import write_folder
 # Modules of the extras; the base install has none of them.
 EXTRAS = {
     "torch", "transformers", "peft", "accelerate", "gguf", "bitsandbytes",
-    "Stemmer", "sentence_transformers", "vllm", "ray",
+    "Stemmer", "faiss", "faiss_cpu", "sentence_transformers", "vllm", "ray",
 }  # fmt: skip
 REPOSITORY = Path(__file__).parents[2]
 
