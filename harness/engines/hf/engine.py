@@ -98,7 +98,7 @@ class HFEngine:
         self.trust_remote_code = trust_remote_code
         self.path = path
         self.room = min(reasoning_tokens, self.max_length // 2)
-        self._loaded: tuple[Network, Adapters] | None = None
+        self._loaded: Network | None = None
         self._paths: dict[tuple[int, bool], str] = {}
 
     @property
@@ -208,11 +208,9 @@ class HFEngine:
                 attention=self.attention,
                 trust_remote_code=self.trust_remote_code,
             )
-            adapters = Adapters(model)
-            self._loaded = (Network(model, adapters), adapters)
-        network, adapters = self._loaded
-        adapters.use(adapter)
-        return network
+            self._loaded = Network(model, Adapters(model))
+        self._loaded.use(adapter)
+        return self._loaded
 
     def _choose_path(self, network: Network, longest: int, decode: bool) -> str:
         """The path for sequences of at most `longest` tokens, probed once per load."""

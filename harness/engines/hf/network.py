@@ -33,6 +33,7 @@ class Network:
         adapters: over the model; None where it never has one.
     Attributes:
         model: the transformers model. device: where it is.
+        adapter: the one in use.
         eos_ids: tokens that end a generation, from the model's generation configuration.
     """
 
@@ -40,6 +41,7 @@ class Network:
         self.torch = import_torch()
         self.model = model
         self.adapters = adapters
+        self.adapter: Path | None = None
         self.device = model.device
         self.config = model.config.get_text_config()
         self.vocabulary = int(self.config.vocab_size)
@@ -51,6 +53,7 @@ class Network:
 
     def use(self, adapter: Path | None) -> None:
         """Make the model answer as base (None) or with an adapter over it."""
+        self.adapter = adapter
         if self.adapters is not None:
             self.adapters.use(adapter)
 

@@ -120,7 +120,7 @@ def difference(network: Network, path: str, root: int, decode: bool) -> float:
         within = [w for w in tried if w.prompt[: len(deep)] == deep]
         beside = [w for w in tried if w not in within]
         kinds = [
-            (partial(root_over, beginning(depth), depth), writings)
+            (partial(root_over, beginning(depth), depth, network.adapter), writings)
             for depth, writings in ((len(deep), within), (root, beside))
         ]
         for _ in over_slots(network, Queue(kinds), rows=3, width=32, budget=16, report=report):

@@ -343,7 +343,7 @@ def test_nf4_weights_stay_trainable(folders: dict[str, Path]) -> None:
     assert engine._loaded is not None
     layers = [
         module
-        for module in engine._loaded[0].model.modules()
+        for module in engine._loaded.model.modules()
         if isinstance(module, bitsandbytes.nn.Linear4bit)
     ]
     assert layers
