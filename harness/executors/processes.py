@@ -14,13 +14,14 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from harness.errors import UserError
 
 In = TypeVar("In")
 Out = TypeVar("Out")
 
+_mine: list[Callable[[Any], Any]] = []  # in a worker: what it does
 _AHEAD = 2  # inputs handed out beyond those in work: bounds what is held in memory
 
 
@@ -34,6 +35,8 @@ def in_processes(
 ) -> Iterator[Out]:
     """`map`, shared out to `workers` processes; with one worker it is `map`.
 
+    What all calls need is sent to each process once where `function` is a `partial` of it.
+
     Args:
         function: a module's own function, so that a process can be told its name.
         inputs: read as they are needed, never far ahead of the results.
@@ -45,11 +48,11 @@ def in_processes(
         yield from map(function, inputs)
         return
     spawn = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=spawn, initializer=_end_with_parent)
+    pool = ProcessPoolExecutor(workers, spawn, initializer=_begin, initargs=(function,))
     try:
         pending: deque[Future[Out]] = deque()
         for value in inputs:
-            pending.append(pool.submit(function, value))
+            pending.append(pool.submit(_call, value))
             if len(pending) >= workers + _AHEAD:
                 yield pending.popleft().result()
         while pending:
@@ -61,6 +64,15 @@ def in_processes(
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _begin(function: Callable[[Any], Any]) -> None:
+    _mine.append(function)
+    _end_with_parent()
+
+
+def _call(value: Any) -> Any:
+    return _mine[-1](value)
 
 
 def _end_with_parent() -> None:

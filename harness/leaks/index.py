@@ -9,11 +9,13 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.executors.processes import cores, in_processes
 from harness.leaks.ngrams import Ints, NgramIndex, unbroken, window_hashes
 from harness.leaks.report import (
     Hit,
@@ -26,6 +28,8 @@ from harness.leaks.report import (
     SharedWording,
 )
 from harness.leaks.wording import Seen, Unflagged, Wordings
+
+_WORTH_PROCESSES = 8  # batches, from which on all cores look
 
 # Raise when the same texts and items would match otherwise.
 MATCHING_VERSION = 3
@@ -89,6 +93,14 @@ def _latin(word: str) -> str:
     return looked if looked.isascii() else word
 
 
+@dataclass(frozen=True)
+class _Found:
+    """Of a batch of texts: each match and whether it is a leak; the wording that they hold."""
+
+    matches: list[tuple[Hit, bool]]
+    seen: list[Seen]
+
+
 class LeakIndex:
     """Test items, indexed once, past which any number of texts can be streamed.
 
@@ -150,7 +162,7 @@ class LeakIndex:
 
     def scan(self, texts: Iterable[tuple[str, str]]) -> Iterator[Hit]:
         """Every pair of a text (id, text) and an item that is a leak, one hit a pair."""
-        return (hit for hit, leak in self._matches(texts) if leak)
+        return (hit for found in self._matches(texts) for hit, leak in found.matches if leak)
 
     def report(self, texts: Iterable[tuple[str, str]], keep: int = 5) -> LeakReport:
         """Scan and gather by item; of each item the `keep` strongest hits are kept."""
@@ -160,12 +172,15 @@ class LeakIndex:
         touched: dict[Key, float] = {}
         seen = [wording.unseen() for wording in self._wordings]
         counted = (pair for pair, _ in zip(texts, numbers))  # noqa: B905
-        for hit, leak in self._matches(counted, seen):
-            key = (hit.task, hit.item)
-            touched[key] = max(hit.share, touched.get(key, 0.0))
-            if leak:
-                sources[key] += 1
-                hits[key] = sorted([*hits[key], hit], key=_strength)[:keep]
+        for found in self._matches(counted):
+            for together, some in zip(seen, found.seen, strict=True):
+                together.add(some)
+            for hit, leak in found.matches:
+                key = (hit.task, hit.item)
+                touched[key] = max(hit.share, touched.get(key, 0.0))
+                if leak:
+                    sources[key] += 1
+                    hits[key] = sorted([*hits[key], hit], key=_strength)[:keep]
         unchecked: dict[str, list[str]] = defaultdict(list)
         for (task, name), checked in zip(self._items, self._checked.tolist(), strict=True):
             if not checked:
@@ -281,27 +296,17 @@ class LeakIndex:
         """The word in which a character of the words written together lies."""
         return np.asarray(np.searchsorted(self._offsets, offsets, "right") - 1)
 
-    def _matches(
-        self, texts: Iterable[tuple[str, str]], seen: Sequence[Seen] = ()
-    ) -> Iterator[tuple[Hit, bool]]:
-        """The strongest match of every text and item that share a run, and whether it is a leak.
+    def _matches(self, texts: Iterable[tuple[str, str]]) -> Iterator[_Found]:
+        """What each batch of texts holds, in order; on all cores where there are many."""
+        batches = _batches(texts)
+        few = list(itertools.islice(batches, _WORTH_PROCESSES))
+        workers = cores() if len(few) == _WORTH_PROCESSES else 1
+        return in_processes(self._match, itertools.chain(few, batches), workers)
 
-        Args:
-            seen: takes up the wording that texts hold, one for each of `self._wordings`.
-        """
-        batch: list[tuple[str, list[str]]] = []
-        size = 0
-        for source, text in texts:
-            batch.append((source, normalised_words(text)))
-            size += len(text)
-            if size >= _BATCH:
-                yield from self._match(batch, seen)
-                batch, size = [], 0
-        yield from self._match(batch, seen)
-
-    def _match(
-        self, batch: Sequence[tuple[str, list[str]]], seen: Sequence[Seen]
-    ) -> Iterator[tuple[Hit, bool]]:
+    def _match(self, texts: Sequence[tuple[str, str]]) -> _Found:
+        """The strongest match of every text and item that share a run, and whether it is a leak;
+        and the wording that is held."""
+        batch = [(source, normalised_words(text)) for source, text in texts]
         known = self._vocabulary.get
         symbols, starts = [0], list[int]()
         for _, words in batch:
@@ -309,8 +314,10 @@ class LeakIndex:
             symbols += map(known, words, itertools.repeat(0))  # a word no item has is a break
             symbols.append(0)
         coded = np.array(symbols, np.int64)
-        for wording, runs_seen in zip(self._wordings, seen, strict=False):
-            wording.look(coded, np.array(starts, np.int64), [name for name, _ in batch], runs_seen)
+        seen = [wording.unseen() for wording in self._wordings]
+        names = [name for name, _ in batch]
+        for wording, runs_seen in zip(self._wordings, seen, strict=True):
+            wording.look(coded, np.array(starts, np.int64), names, runs_seen)
         found: dict[tuple[int, int], list[tuple[int, int]]] = defaultdict(list)
         for index in self._by_words:
             runs = index.find(coded)
@@ -342,8 +349,7 @@ class LeakIndex:
         ):
             if long:
                 offer(number, text_number, [(begin, stop)], "substring")
-        for pair in sorted(best):
-            yield best[pair]
+        return _Found([best[pair] for pair in sorted(best)], seen)
 
     def _aligned(self, coded: Ints, starts: Ints) -> Iterator[tuple[int, int, list[Span]]]:
         """Texts and item texts that share many short runs in one place: (text, item text, runs)."""
@@ -386,6 +392,18 @@ class LeakIndex:
         span = " ".join(self._words[symbol] for symbol in self._symbols[begin:end].tolist())
         task, name = self._items[int(self._item[text])]
         return Hit(task, name, source, kind, round(covered / own, 3), span), leak
+
+
+def _batches(texts: Iterable[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
+    batch, size = list[tuple[str, str]](), 0
+    for pair in texts:
+        batch.append(pair)
+        size += len(pair[1])
+        if size >= _BATCH:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def _covered(runs: Iterable[Span]) -> int:

@@ -35,6 +35,12 @@ class Seen:
     first: Ints
     sources: list[str] = field(default_factory=list)
 
+    def add(self, later: Seen) -> None:
+        """Take up what texts held that come after these."""
+        new = (self.first < 0) & (later.first >= 0)
+        self.first[new] = later.first[new] + len(self.sources)
+        self.sources += later.sources
+
 
 class Wordings:
     """The runs of words that hold a word of a wording, each distinct one indexed once.

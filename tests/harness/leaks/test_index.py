@@ -298,13 +298,27 @@ def test_numbers_alone_are_no_evidence():
     assert list(LeakIndex([item], LeakRule(share=0, short_words=8)).scan([("s", row)])) == []
 
 
-def test_batches_do_not_show(monkeypatch):
+def test_batches_and_processes_do_not_show(monkeypatch):
     items = generated_items(60)
+    wording = "Which of the words in the context above was written first?"
     texts = [(f"s{i}", inside(item.input)) for i, item in enumerate(items)]
-    at_once = list(LeakIndex(items).scan(texts))
-    monkeypatch.setattr(leak_index, "_BATCH", 3000)
-    assert list(LeakIndex(items).scan(texts)) == at_once
+    texts.insert(20, ("wording", f"It asks: {wording} {wording}"))
+    index = LeakIndex([*items, *(ItemText("u", f"{i}", f"{wording} {i}") for i in range(20))])
+    at_once, report = list(index.scan(texts)), index.report(texts)
     assert len(at_once) >= 60
+    assert report.wordings
+    monkeypatch.setattr(leak_index, "_BATCH", 3000)
+    workers = []
+    real = leak_index.in_processes
+    monkeypatch.setattr(
+        leak_index, "in_processes", lambda f, i, n: real(f, i, workers.append(n) or n)
+    )
+    for least in (10**6, 8):  # all here, then two beside
+        monkeypatch.setattr(leak_index, "_WORTH_PROCESSES", least)
+        monkeypatch.setattr(leak_index, "cores", lambda: 2)
+        assert list(index.scan(texts)) == at_once
+        assert index.report(texts) == report
+    assert workers == [1, 1, 2, 2]
 
 
 def test_of_many_sources_the_strongest_are_kept_and_all_are_counted():
