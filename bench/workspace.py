@@ -224,7 +224,13 @@ class Workspace:
         chosen = name or recipe.domain or defaults.domain or "biomed"
         corpus = recipe.corpus or defaults.corpus
         if (chosen, corpus) not in self._domains:
-            self._domains[chosen, corpus] = open_domain(self.config, chosen, corpus)
+            if corpus is not None:
+                from specializers.corpus.build import searchable
+
+                found = searchable(corpus, self.progress)
+            else:
+                found = None
+            self._domains[chosen, corpus] = open_domain(self.config, chosen, found)
         return self._domains[chosen, corpus]
 
     # -- models ------------------------------------------------------------

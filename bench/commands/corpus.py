@@ -90,7 +90,9 @@ def options(sub: argparse.ArgumentParser) -> None:
     search = actions.add_parser(
         "search", help="the passages nearest to a query", **examples(EXAMPLES_OF["search"])
     )
-    search.add_argument("corpus", type=Path, help="a built folder, or a JSONL of passages")
+    search.add_argument(
+        "corpus", type=Path, help="a built folder, or a file or folder that build takes"
+    )
     search.add_argument("query")
     search.add_argument("--retrieval", choices=["bm25", "dense", "hybrid"], default="bm25")
     search.add_argument("--embedding", default="minilm", metavar="MODEL")
@@ -98,7 +100,9 @@ def options(sub: argparse.ArgumentParser) -> None:
     check = actions.add_parser(
         "check", help="passages that hold test items of tasks", **examples(EXAMPLES_OF["check"])
     )
-    check.add_argument("corpus", type=Path, help="a built folder, or a JSONL of passages")
+    check.add_argument(
+        "corpus", type=Path, help="a built folder, or a file or folder that build takes"
+    )
     check.add_argument("--against", type=names, required=True, metavar="TASKS", help="a,b,...")
     check.add_argument(
         "--write", type=Path, metavar="FILE", help="their documents' ids, for build --exclude FILE"
@@ -197,10 +201,11 @@ def _search(args: argparse.Namespace, progress: Progress) -> int:
     from dataclasses import asdict
 
     from harness.files import cache_folder
+    from specializers.corpus.build import searchable
     from specializers.corpus.open import checked_passages
     from specializers.retrieval.open import open_retriever
 
-    passages = checked_passages(args.corpus)
+    passages = checked_passages(searchable(args.corpus, progress))
     retriever = open_retriever(
         args.retrieval, passages, cache_folder() / "indexes", progress, args.embedding
     )
@@ -223,9 +228,10 @@ def _check(args: argparse.Namespace, progress: Progress) -> int:
     from harness.files import write_text
     from harness.leaks.check import passage_texts, wording_lines
     from harness.progress import Step
+    from specializers.corpus.build import searchable
     from specializers.corpus.open import checked_passages
 
-    passages = checked_passages(args.corpus)
+    passages = checked_passages(searchable(args.corpus, progress))
     items = _items(args, args.against)
     documents: dict[str, str] = {}
     with Step(progress, "leak check", 0, "passages") as step:
@@ -272,6 +278,8 @@ def _indexes(found: str) -> tuple[Path, int]:
 def _remove(args: argparse.Namespace) -> int:
     import shutil
 
+    from harness.files import cache_folder
+    from specializers.corpus.build import BUILT
     from specializers.corpus.known import forget, known_corpora
 
     known = dict(known_corpora())
@@ -291,6 +299,10 @@ def _remove(args: argparse.Namespace) -> int:
         )
     folder, size = _indexes(meant[0])
     shutil.rmtree(folder, ignore_errors=True)
+    for path in known[meant[0]]:
+        if path.parent.parent == cache_folder() / BUILT:  # a copy of ours
+            size += sum(part.stat().st_size for part in path.parent.rglob("*") if part.is_file())
+            shutil.rmtree(path.parent)
     forget(meant[0])
     if args.json:
         say_json({"sha256": meant[0], "removed": str(folder), "bytes": size})

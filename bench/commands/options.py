@@ -119,7 +119,9 @@ def task_options(sub: argparse.ArgumentParser) -> None:
 def model_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--budget", default="tiny", help="tiny, small or paper (default: tiny)")
     sub.add_argument("--domain", default="", help="domain to specialise in (default: biomed)")
-    sub.add_argument("--corpus", type=Path, help="JSONL or a built corpus instead of the domain's")
+    sub.add_argument(
+        "--corpus", type=Path, help="a built corpus, a file or a folder instead of the domain's"
+    )
     sub.add_argument(
         "--base",
         default="",

@@ -43,6 +43,7 @@ from specializers.corpus.fields import Fields
 from specializers.corpus.layout import LAYOUT, OFFSETS, LayoutWriter, array_bytes, copy_lines
 from specializers.corpus.open import (
     MANIFEST,
+    PASSAGE_KEYS,
     PASSAGES,
     Corpus,
     built_manifest,
@@ -50,7 +51,9 @@ from specializers.corpus.open import (
     open_corpus,
 )
 from specializers.corpus.rows import MOST_FAULTS, raise_faults
-from specializers.corpus.sources import input_files, read_documents, versioned
+from specializers.corpus.sources import KINDS, input_files, read_documents, versioned
+from specializers.corpus.tables import read_rows
+from specializers.corpus.unpack import kind_of, silent
 
 _PARTS = ".parts"
 BLOCK = 2_000  # documents: a second or two of work, lost at most
@@ -58,6 +61,8 @@ _MOST_SKIPPED = 50  # percent; of a file that is unreadable throughout, little w
 _WORTH_A_PROCESS = 16 << 20  # bytes of input
 # Of each passage its document's `id_key`: what a later file replaces is found by it.
 DOCUMENTS = "documents.npy"
+# In the cache: what was built of files that were given where a corpus is asked for.
+BUILT = "built"
 _OURS = {MANIFEST, LAYOUT, OFFSETS, PASSAGES, DOCUMENTS}
 
 
@@ -160,6 +165,42 @@ def build_corpus(inputs: Sequence[Path], out: Path, wanted: Wanted, progress: Pr
         write_json(manifest, made)
         shutil.rmtree(out / _PARTS)
         return made
+
+
+def searchable(corpus: Path, progress: Progress) -> Path:
+    """A corpus as retrieval takes it: `corpus` itself, or what is built of its files, kept.
+
+    A built folder and a JSONL of passages (id, title, text) are taken as they are, and so
+    is what cannot be read, for its reader to say why. Other files, packed or plain, and
+    folders of them are read as `bench corpus build` reads them, into the cache by their content.
+
+    Raises:
+        UserError: `build_corpus`.
+    """
+    if corpus.is_dir():
+        unfinished = (corpus / _PARTS).is_dir()
+        if (corpus / MANIFEST).is_file() or unfinished or not _readable_below(corpus):
+            return corpus
+    elif not corpus.is_file() or kind_of(corpus) not in KINDS or _of_passages(corpus):
+        return corpus
+    name = digest(_checksums(input_files([corpus])[0], progress))[:16]
+    out = cache_folder() / BUILT / name
+    build_corpus([corpus], out, Wanted(), progress)
+    return out
+
+
+def _readable_below(folder: Path) -> bool:
+    return any(path.is_file() and kind_of(path) in KINDS for path in folder.rglob("*"))
+
+
+def _of_passages(file: Path) -> bool:
+    """Whether the first row of a plain JSONL is a passage, or none that another reader knows."""
+    if file.suffix.lower() != ".jsonl":
+        return False
+    first = next(iter(read_rows(file, silent)), None)
+    if first is None or isinstance(first, Bad):
+        return True
+    return all(isinstance(first[1].get(key), str) for key in PASSAGE_KEYS)
 
 
 def _refuse_other(out: Path, old: Json, new: Json) -> None:

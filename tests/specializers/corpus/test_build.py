@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import multiprocessing
 import os
@@ -16,6 +17,7 @@ import pytest
 
 import tasks
 from bench import cli
+from bench.workspace import Recipe, Workspace
 from harness.doors.files import read_jsonl
 from harness.errors import UserError
 from harness.files import sha256_file
@@ -340,8 +342,9 @@ def test_the_commands_build_and_search(tmp_path: Path, capsys: pytest.CaptureFix
     assert report["indexes"][0]["words"] == WORDS_VERSION
     assert cli.main(["corpus", "search", out, "short b", "-k", "1", "--quiet", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["id"] == "b-0"
-    assert cli.main(["corpus", "search", str(inputs[0]), "mint", "--quiet"]) == 2
-    assert "'title' is missing" in capsys.readouterr().err
+    (tmp_path / "part.jsonl").write_text('{"id": "1", "title": "", "text": "Mint."}\n{"id": "2"}\n')
+    assert cli.main(["corpus", "search", str(tmp_path / "part.jsonl"), "mint", "--quiet"]) == 2
+    assert "part.jsonl:2: 'title' is missing" in capsys.readouterr().err
     assert cli.main(["corpus", "search", out, "zeppelin", "--quiet"]) == 0
     assert capsys.readouterr().out == "nothing found\n"
     assert cli.main(["corpus", "search", str(tmp_path / "gone"), "x", "--quiet"]) == 2
@@ -408,6 +411,53 @@ def test_a_build_without_tasks_is_the_build_that_excludes_what_check_finds(
     assert cli.main(["corpus", "build", str(second), "--without", "no_such", "--out", "x"]) == 2
     assert "no_such" in capsys.readouterr().err
     assert not Path("x").exists()
+
+
+def test_what_build_reads_is_a_corpus_everywhere(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [("41", "On IL-6", "IL-6 rises in fever."), ("42", "On IL-2", "IL-2 keeps cells alive.")]
+    (tmp_path / "in").mkdir()
+    table = tmp_path / "in" / "a.csv"
+    table.write_text("pmid,article_title,abstract\n" + "".join(f"{','.join(r)}\n" for r in rows))
+    packed = tmp_path / "b.csv.gz"
+    packed.write_bytes(gzip.compress(table.read_bytes()))
+    keyed = tmp_path / "c.jsonl"
+    keyed.write_text(
+        "".join(json.dumps({"pmid": int(r[0]), "abstract": r[2]}) + "\n" for r in rows)
+    )
+    built: list[Path] = []
+    real = corpus_build._build
+
+    def building(files: Any, plan: Any, out: Path, *more: Any) -> Any:
+        built.append(out)
+        return real(files, plan, out, *more)
+
+    monkeypatch.setattr(corpus_build, "_build", building)
+    given = (table.parent, table, packed, keyed)
+    for path in (*given, *given):
+        assert cli.main(["corpus", "search", str(path), "IL-6", "--quiet", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)[0]["id"] == "41"
+    assert len(built) == len(set(built)) == 3  # the folder is its one file
+    assert all(path.is_relative_to(tmp_path / "cache") for path in built)
+    table.write_text(table.read_text().replace("fever", "frost"))
+    assert cli.main(["corpus", "search", str(table), "frost", "--quiet", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["id"] == "41"
+    assert len(built) == 4
+    save_domain(tmp_path / "domain")
+    (tmp_path / "bench.toml").write_text('domains = { own = "domain" }\n')
+    monkeypatch.chdir(tmp_path)
+    domain = Workspace().domain("own", Recipe(corpus=packed))
+    assert domain.corpus == built[1] / "passages.jsonl"
+    # What was built is ours, and goes with the rest of what is kept.
+    capsys.readouterr()
+    assert cli.main(["corpus", "remove", str(built[1])]) == 0
+    assert not built[1].exists()
+    assert packed.is_file()
+    # What cannot be read is told as ever; an unfinished build is not read as files.
+    (tmp_path / "void").mkdir()
+    assert cli.main(["corpus", "search", str(tmp_path / "void"), "x", "--quiet"]) == 2
+    assert "no manifest.json in it" in capsys.readouterr().err
 
 
 def test_what_is_kept_of_a_corpus_is_removed_and_the_corpus_is_not(
