@@ -78,6 +78,11 @@ def repaired(text: str) -> str:
     return text.replace("\0", "\ufffd")
 
 
+def broken(text: str) -> bool:
+    """Whether it holds halves of characters, which `repaired` joins or replaces."""
+    return not text.isascii() and _SURROGATE.search(text) is not None
+
+
 def unreadable(text: str) -> str:
     """Why a text is none, or ""."""
     if len(text) <= LONGEST_RUN:

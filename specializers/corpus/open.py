@@ -23,6 +23,7 @@ from harness.errors import UserError
 from harness.files import cache_folder
 from harness.identity.content import file_digests
 from harness.types import Json, Progress
+from specializers.corpus.cut import broken, unreadable
 from specializers.corpus.known import places_of, remember
 from specializers.corpus.layout import Chunk, read_layout
 from specializers.corpus.rows import MOST_FAULTS, raise_faults, sound_rows
@@ -216,8 +217,15 @@ def corpus_faults(passages: Path) -> list[str]:
         return []
     faults: list[str] = []
     keys = array("Q")
-    for _, row in sound_rows(passages, PASSAGE_KEYS, faults, others=True):
+    for line, row in sound_rows(passages, PASSAGE_KEYS, faults, others=True):
         keys.append(id_key(row["id"]))
+        if why := unreadable(row["text"]):  # as a build refuses it
+            faults.append(f"{passages}:{line}: 'text' {why}")
+        if any(broken(row[key]) for key in PASSAGE_KEYS):
+            faults.append(
+                f"{passages}:{line}: holds halves of characters (lone surrogates). 'bench corpus "
+                f"build' mends such texts."
+            )
     if not keys:
         return faults or [
             f"{passages}: no passages in it; expected at least one (id, title, text)."

@@ -460,6 +460,28 @@ def test_what_build_reads_is_a_corpus_everywhere(
     assert "no manifest.json in it" in capsys.readouterr().err
 
 
+def test_a_text_that_is_none_is_refused_bare_as_it_is_built(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = {"fine": "Mint &amp; tea. \U0001f600", "long": "x" * 30_000, "half": "Mint \ud800 tea."}
+    texts["apart"] = "Mint \ud83d\ude00 tea."
+    for name, text in texts.items():
+        path = tmp_path / f"{name}.jsonl"
+        row = json.dumps({"id": "a#1", "title": "", "text": text}, ensure_ascii=False)
+        path.write_bytes(row.encode("utf-8", "surrogatepass") + b"\n")  # "apart" is CESU-8
+        bare = cli.main(["corpus", "search", str(path), "mint", "--quiet"])
+        said = capsys.readouterr().err
+        build_too = ["corpus", "build", str(path), "--out", str(tmp_path / name), "--quiet"]
+        built = cli.main(build_too)
+        refused = capsys.readouterr().err
+        assert (bare, built) == {"fine": (0, 0), "long": (2, 2)}.get(name, (2, 0))
+        if name == "long":
+            assert "long.jsonl:1: 'text' holds 30,000 characters without a blank" in said
+            assert "long.jsonl:1: 'text' holds 30,000 characters without a blank" in refused
+        elif name != "fine":
+            assert f"{name}.jsonl:1: holds halves of characters" in said
+
+
 def test_what_is_kept_of_a_corpus_is_removed_and_the_corpus_is_not(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
