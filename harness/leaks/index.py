@@ -29,7 +29,7 @@ from harness.leaks.report import (
 )
 from harness.leaks.wording import Seen, Unflagged, Wordings
 
-_WORTH_PROCESSES = 8  # batches, from which on all cores look
+_ALONE = 16  # batches, some three seconds of work: as much as it takes to start processes
 
 # Raise when the same texts and items would match otherwise.
 MATCHING_VERSION = 3
@@ -299,9 +299,8 @@ class LeakIndex:
     def _matches(self, texts: Iterable[tuple[str, str]]) -> Iterator[_Found]:
         """What each batch of texts holds, in order; on all cores where there are many."""
         batches = _batches(texts)
-        few = list(itertools.islice(batches, _WORTH_PROCESSES))
-        workers = cores() if len(few) == _WORTH_PROCESSES else 1
-        return in_processes(self._match, itertools.chain(few, batches), workers)
+        yield from map(self._match, itertools.islice(batches, _ALONE))
+        yield from in_processes(self._match, batches, cores())
 
     def _match(self, texts: Sequence[tuple[str, str]]) -> _Found:
         """The strongest match of every text and item that share a run, and whether it is a leak;

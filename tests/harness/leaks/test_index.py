@@ -308,17 +308,22 @@ def test_batches_and_processes_do_not_show(monkeypatch):
     assert len(at_once) >= 60
     assert report.wordings
     monkeypatch.setattr(leak_index, "_BATCH", 3000)
-    workers = []
+    beside = []
     real = leak_index.in_processes
-    monkeypatch.setattr(
-        leak_index, "in_processes", lambda f, i, n: real(f, i, workers.append(n) or n)
-    )
-    for least in (10**6, 8):  # all here, then two beside
-        monkeypatch.setattr(leak_index, "_WORTH_PROCESSES", least)
+
+    def counted(function, inputs, workers):
+        given = list(inputs)
+        beside.append(len(given))
+        return real(function, given, workers)
+
+    monkeypatch.setattr(leak_index, "in_processes", counted)
+    for alone in (10**6, 8):  # all here; then most of them beside
+        monkeypatch.setattr(leak_index, "_ALONE", alone)
         monkeypatch.setattr(leak_index, "cores", lambda: 2)
         assert list(index.scan(texts)) == at_once
         assert index.report(texts) == report
-    assert workers == [1, 1, 2, 2]
+    assert beside[:2] == [0, 0]
+    assert min(beside[2:]) > 8
 
 
 def test_of_many_sources_the_strongest_are_kept_and_all_are_counted():
