@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.engines.ahead import Ahead, add
+from harness.engines.ahead import Ahead, Cost, add
 from harness.engines.base import Engine, EngineReport, GenerateRequest, MixingEngine, ScoreRequest
 from harness.identity.answers import answering
 from harness.progress import Step
@@ -137,17 +137,19 @@ def write_ahead(parts: Sequence[tuple[Asker, Sequence[GenerateRequest]]], label:
 
 @dataclass
 class _Part:
-    """What is asked of a model, by key, and how many tokens each answer then has."""
+    """What is asked of a model, by key, and what each answer then cost."""
 
     asker: Asker
     missing: dict[str, GenerateRequest] = field(default_factory=dict)
-    tokens: dict[str, int] = field(default_factory=dict)
+    costs: dict[str, Cost] = field(default_factory=dict)
 
     def keep(self, call: Sequence[tuple[str, Response]], by: By) -> None:
         """Store what a call answered. What failed is asked again, by its job."""
         assert self.asker.store is not None
         self.asker.store.put(call, by)
-        self.tokens.update((key, said.tokens) for key, said in call if said.status != "error")
+        for key, said in call:
+            if said.status != "error":
+                self.costs[key] = (len(self.missing[key].prompt), said.tokens)
 
     def only_missing(self) -> bool:
         """Leave out what is stored; whether anything is left."""
@@ -179,10 +181,10 @@ def _stream(parts: Sequence[_Part], label: str) -> None:
                 step.advance(len(call))
         # The stream's work is shared out by tokens, to the models first.
         whole = Ahead()
-        whole.put({f"{n} {k}": t for n, p in enumerate(parts) for k, t in p.tokens.items()},
+        whole.put({f"{n} {k}": cost for n, p in enumerate(parts) for k, cost in p.costs.items()},
                   engine.report, time.monotonic() - began)  # fmt: skip
         for n, part in enumerate(parts):
-            _, report, seconds = whole.take(f"{n} {key}" for key in part.tokens)
-            part.asker.ahead.put(part.tokens, report, seconds)
+            _, report, seconds = whole.take(f"{n} {key}" for key in part.costs)
+            part.asker.ahead.put(part.costs, report, seconds)
     finally:
         engine.report = before

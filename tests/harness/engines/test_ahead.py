@@ -15,22 +15,22 @@ COUNTS = st.integers(0, 10**6)
 
 
 @given(
-    st.lists(st.dictionaries(st.text("abcdef", min_size=1), COUNTS), max_size=3),
+    st.lists(st.dictionaries(st.text("abcdef", min_size=1), st.tuples(COUNTS, COUNTS)), max_size=3),
     COUNTS,
     st.lists(st.lists(st.text("abcdef", min_size=1)), max_size=6),
 )
 def test_the_shares_of_all_jobs_add_up(
-    streams: list[dict[str, int]], work: int, jobs: list[list[str]]
+    streams: list[dict[str, tuple[int, int]]], work: int, jobs: list[list[str]]
 ) -> None:
     ahead, whole = Ahead(), EngineReport()
-    for tokens in streams:
+    for costs in streams:
         report = EngineReport(calls=work % 7, tokens_generated=work, seconds_decode=work / 3)
         report.path = "packed"
-        ahead.put(tokens, report, 2.0)
-        if tokens:
+        ahead.put(costs, report, 2.0)
+        if costs:
             add(whole, report)
     total, seconds, found = 0, 0.0, EngineReport()
-    everything = [key for tokens in streams for key in tokens]
+    everything = [key for costs in streams for key in costs]
     for keys in [*jobs, everything]:
         count, share, spent = ahead.take(keys)
         assert all(value >= 0 for value in asdict(share).values() if value != share.path)
@@ -44,8 +44,12 @@ def test_the_shares_of_all_jobs_add_up(
     assert ahead.take(everything)[0] == 0
 
 
-def test_a_share_is_that_of_its_tokens() -> None:
+def test_reading_is_shared_out_by_prompts_and_writing_by_answers() -> None:
     ahead = Ahead()
-    ahead.put({"a": 30, "b": 10}, EngineReport(tokens_generated=40, tokens_computed=400), 8.0)
+    work = EngineReport(tokens_generated=40, tokens_computed=400)
+    work.seconds_prefill, work.seconds_decode = 4.0, 8.0
+    ahead.put({"a": (10, 30), "b": (90, 10)}, work, 24.0)
     count, share, seconds = ahead.take(["a", "unknown"])
-    assert (count, share.tokens_computed, seconds) == (1, 300, 6.0)
+    assert (count, share.tokens_computed, share.tokens_generated) == (1, 40, 30)
+    assert (share.seconds_prefill, share.seconds_decode) == (0.4, 6.0)
+    assert seconds == pytest.approx(24.0 * 6.4 / 12.0)
