@@ -146,7 +146,7 @@ def script_texts(answers: Path) -> None:
     """Replace what the model writes for its own training; count answers in the file `answers`."""
     from harness.engines.hf.engine import HFEngine
 
-    score, generate = HFEngine.score, HFEngine.generate
+    score, generate, each = HFEngine.score, HFEngine.generate, HFEngine.generate_each
     handle = os.open(answers, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
 
     def counted(made: Iterator[Call]) -> Iterator[Call]:
@@ -154,14 +154,18 @@ def script_texts(answers: Path) -> None:
             os.write(handle, b"." * len(call))
             yield call
 
-    def scripted(self: Any, requests: Any, adapter: Any = None, answered: Any = ()) -> Any:
+    def scripted(self: Any, requests: Any, adapter: Any = None, answered: Any = frozenset()) -> Any:
         for call in counted(generate(self, requests, adapter, answered)):
             yield [(i, _scripted(requests[i], response)) for i, response in call]
 
     def scored(self: Any, *args: Any) -> Iterator[Call]:
         return counted(score(self, *args))
 
+    def together(self: Any, *args: Any) -> Iterator[Call]:
+        return counted(each(self, *args))
+
     HFEngine.generate, HFEngine.score = scripted, scored  # type: ignore[method-assign]
+    HFEngine.generate_each = together  # type: ignore[method-assign]
 
 
 def _scripted(request: Any, response: Any) -> Any:

@@ -68,7 +68,7 @@ class Job(ABC, Generic[Asked]):
     def begin(self, answered: Set[int]) -> tuple[Call, Bools]:
         """What cannot be answered, and the sorted places that wait; counted in the report."""
         elsewhere = set(range(len(self.requests))) - set(self.own)
-        failed = refused(self.requests, self.max_length, elsewhere | answered)
+        failed = refused(self.requests, self.max_length, elsewhere.union(answered))
         waiting = np.array([i not in answered for i in self.index.tolist()], dtype=np.bool_)
         asked, distinct = self.forest.count(waiting)
         self.report.tokens_asked += asked
