@@ -167,7 +167,7 @@ def count_records(folder: Path) -> int:
 class Doomed(ray_actors.LaneActor):
     """An actor that stops in the middle of a job, an answer stored, for its node to be killed."""
 
-    def record(self, job, label):
+    def record(self, job, label, with_it):
         if STOP in os.environ:
             records, mark = map(Path, os.environ[STOP].split(os.pathsep))
             put = ResponseStore.put
@@ -179,7 +179,7 @@ class Doomed(ray_actors.LaneActor):
                     time.sleep(3600)
 
             ResponseStore.put = put_and_stop
-        return super().record(job, label)
+        return super().record(job, label, with_it)
 
 
 class Elsewhere(Doomed):
