@@ -7,14 +7,14 @@ import re
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.scoring import Asking, load_tasks, planned, without_repeats
 from bench.workspace import Recipe, Workspace
-from harness.errors import UserError
+from harness.errors import UserError, UserErrors
 
 if TYPE_CHECKING:
     from harness.forecast.footprint import Footprint, ModelShape
@@ -101,6 +101,8 @@ class Planner:
         self._elsewhere, self._throughput, self._measure = elsewhere, throughput, measure
         self.notes: list[str] = []
         self._resolved = workspace.resolve_all(models)
+        if fixed := [f for one in self._resolved if (f := workspace.several_makes(one, recipe))]:
+            raise UserErrors(list(dict.fromkeys(fixed)))
         tasks, self._jobs = planned(workspace, asking, self._resolved)
         self._built = load_tasks(workspace, self._jobs, tasks)
         self._jobs, told = without_repeats(self._jobs, self._built)
@@ -140,7 +142,7 @@ class Planner:
         return CountingEngine(engine.tokens, engine.max_length, engine.numerics, scores)
 
     def _speed(self, name: str) -> Throughput | None:
-        from harness.forecast.throughput import kept, measure, stated
+        from harness.forecast.throughput import kept, measure, of_runs, stated
 
         if self._throughput:
             return stated(self._throughput)
@@ -152,13 +154,19 @@ class Planner:
             found = measure(local, engine)
             engine.release()
             return found
-        known = kept(local, self._counting[name].numerics) if local else None
+        numerics = self._counting[name].numerics
+        known = (kept(local, numerics) or of_runs(local, numerics)) if local else None
         if known and not self._elsewhere:
+            self.notes.append(
+                f"{name}: times are by a measured speed ({known.source}): reading "
+                f"{known.prefill:,.0f} tokens/s, writing {known.decode:,.0f}."
+            )
             return known
         if self._machine.kind:
             return self._computed(name)
         self.notes.append(
-            f"{name}: no speed is known, so no time is told. --measure measures it here; "
+            f"{name}: no speed is known, so no time is told. A run here keeps its own; --measure "
+            "measures it now; "
             "--throughput prefill=...,decode=... states it (tokens a second of one device)."
         )
         return None
@@ -195,25 +203,39 @@ class Planner:
     def stages(self) -> list[Stage]:
         """Specialisations first, as a run does, then each model's tasks."""
         found = []
-        artifacts: dict[str, Artifact | None] = {}
+        artifacts: dict[tuple[str, int], Artifact | None] = {}
+        makes = range(self._recipe.makes)
         for resolved in self._resolved:
-            if resolved.specializer:
-                made, stages = self._specialisation(resolved)
-                artifacts[resolved.name] = made
+            for make in makes if resolved.specializer else ():
+                made, stages = self._specialisation(resolved, make)
+                artifacts[resolved.name, make] = made
                 found += stages
-        for _, jobs in groupby(self._jobs, lambda job: job.base):
-            found += self._scoring(list(jobs), artifacts)
+        for _, group in groupby(self._jobs, lambda job: job.base):
+            jobs = [
+                replace(job, make=make)
+                for job in group
+                for make in (makes if job.specializer else range(1))
+            ]
+            found += self._scoring(jobs, artifacts)
         return found
 
     def _scoring(
-        self, jobs: Sequence[Job], artifacts: Mapping[str, Artifact | None]
+        self, jobs: Sequence[Job], artifacts: Mapping[tuple[str, int], Artifact | None]
     ) -> Iterator[Stage]:
         """The jobs over a base. What they write is one stream, whose steps they share."""
         from harness.forecast.requests import expected_passes
         from specializers.selfspec.estimate import trains_on_answers
 
         trains = {r.name: trains_on_answers(self._trains(r)) for r in self._resolved}
-        parts = [self._job(job, artifacts.get(job.model), trains[job.model]) for job in jobs]
+        given = [artifacts.get((job.model, job.make)) for job in jobs]
+        for job, made in zip(jobs, given, strict=True):
+            if job.wording_items:
+                work = self._choice(job, made, trains[job.model])
+                told = f"{_told(job)}, choice of a wording"
+                yield self._stage(job.model, job.base, told, work)
+        parts = [
+            self._job(job, made, trains[job.model]) for job, made in zip(jobs, given, strict=True)
+        ]
         written = [tokens for _, writes in parts for tokens, _ in writes]
         limits = [limit for _, writes in parts for _, limit in writes]
         trained = all(trains[job.model] for job in jobs)
@@ -232,6 +254,35 @@ class Planner:
         self, job: Job, artifact: Artifact | None, trained: bool
     ) -> tuple[Work, list[tuple[float, int]]]:
         """What a job asks, and of each answer that it writes the tokens expected and allowed."""
+        task = self._built[job.shots, job.draw, job.wording][job.task]
+        return self._asked(job, task, artifact, trained)
+
+    def _choice(self, job: Job, artifact: Artifact | None, trained: bool) -> Work:
+        """What the choice of a job's wording asks: training items in each of the wordings."""
+        from harness.forecast.requests import Work, expected_passes
+        from harness.suites.ways.training import training_items
+
+        work, writes = Work(), list[tuple[float, int]]()
+        for wording in self._workspace.suites.wordings(job.task):
+            # Built anew, as for the choice itself: its items are others.
+            task = self._workspace.suites.load(
+                [job.task], shots=job.shots, draw=job.draw, data=self._workspace.data,
+                wording=wording.number,
+            )[job.task]  # fmt: skip
+            training_items(task, job.shots, job.wording_items)
+            asked = replace(job, wording=wording.number, limit=0, bits=False)
+            more, written = self._asked(asked, task, artifact, trained)
+            work, writes = work + more, writes + written
+        tokens = [one for one, _ in writes]
+        work.expected = round(sum(tokens))
+        work.passes = round(
+            expected_passes(tokens, max((m for _, m in writes), default=0), trained)
+        )
+        return work
+
+    def _asked(
+        self, job: Job, task: Any, artifact: Artifact | None, trained: bool
+    ) -> tuple[Work, list[tuple[float, int]]]:
         from harness.ask import Asker
         from harness.forecast.requests import CountedStore
         from harness.lm import StoredLM
@@ -240,19 +291,18 @@ class Planner:
         from harness.store import ResponseStore
 
         engine = self._counting[job.base]
-        task = self._built[job.shots, job.draw, job.wording][job.task]
         with tempfile.TemporaryDirectory() as nothing:
             root, space = Path(nothing), self._space(job, artifact)
             responses = self._workspace.out / "responses"
             if space and ResponseStore.folder_of(responses, space).is_dir():
                 root = responses
-            space = space or {"model": job.model}
+            space = space or {"model": job.model, "make": job.make}
             counted = self._counted[ResponseStore.folder_of(responses, space)]
             store = CountedStore(root, space, counted)
             lm = StoredLM(Asker(engine, store, None, NullProgress()))
             put, _ = ask_job(job, task, lm, None)
             work = engine.take()
-            left = 1 - work.stored / max(work.requests, 1)
+            left = 1 - work.stored / work.requests if work.requests else 0.0  # 0: all are stored
             writes = [
                 (left * tokens, limit)
                 for tokens, limit in self._expected(task, engine.tokens.encode, trained)
@@ -285,10 +335,11 @@ class Planner:
                 limit = decoding_of(instance.args[1]).max_tokens
                 yield expected_tokens(len(encode(text)), limit, trained), limit
 
-    def _specialisation(self, resolved: Resolved) -> tuple[Artifact | None, list[Stage]]:
-        """The artifact if it is made already, else the stages that are still to be done."""
+    def _specialisation(self, resolved: Resolved, make: int) -> tuple[Artifact | None, list[Stage]]:
+        """A make's artifact if it is there already, else the stages that are still to be done."""
         from harness.artifacts.make import artifact_digest, own_domain, read_artifact
-        from harness.forecast.requests import ROWS, Work
+        from harness.artifacts.makes import seeded
+        from harness.forecast.requests import ROWS
         from harness.pool import PooledBase
         from specializers.selfspec.estimate import expect
 
@@ -297,6 +348,7 @@ class Planner:
             return workspace.artifact(resolved.name) if self._locals[base] else None, []
         specializer = workspace.registry.specializer(resolved.specializer)
         params = workspace.parameters(specializer, self._recipe)
+        params = seeded(specializer, params, make, self._recipe.makes_of)
         domain = workspace.domain(resolved.domain, self._recipe)
         done: Path | None = None
         if self._locals[base] is not None:
@@ -306,8 +358,11 @@ class Planner:
             if (done / "manifest.json").is_file():
                 return read_artifact(done), []
         if specializer.kind == "prompt":
-            self.notes.append(f"{resolved.name}: prompts are counted without what it adds to them.")
+            if not make:
+                told = "prompts are counted without what it adds to them."
+                self.notes.append(f"{resolved.name}: {told}")
             return None, []
+        made = f", make {make}" if make else ""
         making = expect(own_domain(specializer, domain), params)
         files = {
             "gate": "instructions.jsonl",
@@ -317,15 +372,17 @@ class Planner:
         }
         stages = []
         for ask in making.asks:
+            if make and self._recipe.makes_of == "training":
+                continue  # on the first make's examples, which its own stages count
             if not (done and (done / files[ask.stage]).is_file()):
                 work = self._generation(base, ask.prompts, ask.limit)
                 work.expected = round(len(ask.prompts) * ask.limit * ask.share)
                 rounds = -(-len(ask.prompts) // ask.together)
                 work.passes = max(rounds * ask.limit, work.expected // ROWS)
                 work.bound = ask.most * ask.limit
-                stages.append(self._stage(resolved.name, base, ask.stage, work))
+                stages.append(self._stage(resolved.name, base, ask.stage + made, work))
         if making.examples and not (done and (done / "training.json").is_file()):
-            stages.append(self._training(resolved.name, base, making, params, Work))
+            stages.append(self._training(resolved.name, base, making, params, "training" + made))
         return None, stages
 
     def _generation(self, base: str, prompts: Sequence[str], limit: int) -> Work:
@@ -341,8 +398,10 @@ class Planner:
         return engine.take()
 
     def _training(
-        self, name: str, base: str, making: Any, params: Mapping[str, Any], work: type[Work]
+        self, name: str, base: str, making: Any, params: Mapping[str, Any], stage: str
     ) -> Stage:
+        from harness.forecast.requests import Work
+
         encode = self._counting[base].tokens.encode
         lengths = [min(len(encode(text)), params["max_length"]) for text in making.texts]
         # `steps` updates go through the examples as often as that takes.
@@ -350,7 +409,7 @@ class Planner:
         tokens = round(examples * sum(lengths) / max(len(lengths), 1))
         steps = -(-examples // params["batch"])
         again = bool(params.get("gradient_checkpointing"))
-        return self._stage(name, base, "training", work(training=tokens, steps=steps), again)
+        return self._stage(name, base, stage, Work(training=tokens, steps=steps), again)
 
     # -- memory ------------------------------------------------------------
 
@@ -427,5 +486,5 @@ def _told(job: Job) -> str:
         f"{job.task}@{job.shots}"
         + (f", draw {job.draw}" if job.draw else "")
         + (f", wording {job.wording}" if job.wording else "")
-        + (", its best wording without the choice" if job.wording_items else "")
+        + (f", make {job.make}" if job.make else "")
     )

@@ -267,23 +267,27 @@ class Scorer:
             artifact: of the job's model; None for a base.
             label: what the user is told it is.
         """
+        from harness.forecast.throughput import note_run
         from harness.run import run_job
 
         workspace = self._workspace
         lm, made = self._open(job, artifact, label)
         job, choice = self._worded(job, lm, made)
+        local = workspace.pool.local(workspace.resolve(job.model).model)
         record = run_job(
             job,
             self._task(job),
             self._card_facts(job.task),
             lm,
-            workspace.pool.local(workspace.resolve(job.model).model),
+            local,
             artifact,
             self._leaks.get(made),
             self._rewrites.get(made),
             self._runs,
             choice,
         )
+        took = record.manifest.get("engine_report") or {}
+        note_run(local, record.manifest["numerics"], took, str(record.folder))
         workspace.progress.say(f"{label}: {_summary_line(record)}")
         return record
 

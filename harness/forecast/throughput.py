@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 from harness.doors.files import read_object
 from harness.engines.base import Engine, GenerateRequest, ScoreRequest
@@ -11,7 +12,7 @@ from harness.errors import UserError
 from harness.files import cache_folder, digest, write_json
 from harness.forecast.machine import devices
 from harness.forecast.requests import Throughput
-from harness.types import Decoding, LocalModel
+from harness.types import Decoding, Json, LocalModel
 
 # Made-up prompts: long enough to run at full speed, few enough to take seconds on a laptop.
 PROMPTS, LENGTH, WRITTEN = 32, 96, 24
@@ -19,6 +20,59 @@ PROMPTS, LENGTH, WRITTEN = 32, 96, 24
 FEW = 4
 # Of a step with 32 rows, what its rows take at least; less would be a measurement's error.
 LEAST_SHARE = 0.1
+# Of a record: what is less is the loading of a model, or a handful of items.
+LEAST_SECONDS, LEAST_TOKENS = 1.0, 1000
+MOST_RUNS = 64  # the latest; a machine may get faster or be shared
+
+
+def note_run(local: LocalModel, numerics: dict[str, object], took: Json, where: str) -> None:
+    """Keep on this machine what a record's run took: the speed of later runs like it.
+
+    Args:
+        took: a run's facts: {"seconds", "tokens_computed", "tokens_generated"}; one that was
+            short, or computed little, says nothing of a speed and is not kept.
+        where: the record's folder.
+    """
+    seconds, computed = took.get("seconds", 0.0), took.get("tokens_computed", 0)
+    if seconds < LEAST_SECONDS or computed < LEAST_TOKENS:
+        return
+    file = _file(local, numerics, "ran")
+    row = [computed, took.get("tokens_generated", 0), seconds, where]
+    write_json(file, {"runs": [*_runs(file), row][-MOST_RUNS:]})
+
+
+def of_runs(local: LocalModel, numerics: dict[str, object]) -> Throughput | None:
+    """The speed that earlier runs on this machine had, None if none is known.
+
+    Reading is timed by records that wrote nothing, writing by what the others took beside.
+    A model's loading is part of the seconds.
+    """
+    runs = _runs(_file(local, numerics, "ran"))
+    if not runs:
+        return None
+    reading, writing = (_sums([r for r in runs if bool(r[1]) is wrote]) for wrote in (False, True))
+    told = f"{len(runs)} records run on this machine, the last {runs[-1][3]}"
+    if reading[2]:
+        prefill = reading[0] / reading[2]
+        left = max(writing[2] - writing[0] / prefill, LEAST_SHARE * writing[2])
+        decode = writing[1] / left if writing[1] else prefill
+    else:  # what reading takes of it is not known: each token as much as any other
+        prefill = decode = (writing[0] + writing[1]) / writing[2]
+    return Throughput(round(prefill, 2), round(decode, 2), source=told)
+
+
+def _runs(file: Path) -> list[list[Any]]:
+    """[tokens computed, tokens generated, seconds, folder] of each; [] where none is kept."""
+    try:
+        runs = read_object(file)["runs"]
+        return [[int(a), int(b), float(s), str(where)] for a, b, s, where in runs if s > 0]
+    except (OSError, UserError, LookupError, TypeError, ValueError):
+        return []
+
+
+def _sums(runs: list[list[Any]]) -> tuple[float, float, float]:
+    computed, generated, seconds = (float(sum(run[n] for run in runs)) for n in range(3))
+    return computed, generated, seconds
 
 
 def kept(local: LocalModel, numerics: dict[str, object]) -> Throughput | None:
@@ -26,7 +80,7 @@ def kept(local: LocalModel, numerics: dict[str, object]) -> Throughput | None:
     file = _file(local, numerics)
     if not file.is_file():
         return None
-    return Throughput(**read_object(file), source="measured here")
+    return Throughput(**read_object(file), source="--measure on this machine")
 
 
 def measure(local: LocalModel, engine: Engine) -> Throughput:
@@ -69,7 +123,7 @@ def measure(local: LocalModel, engine: Engine) -> Throughput:
     step = max(full - PROMPTS * a_row, 0.0)
     speeds = {"prefill": round(prefill, 2), "decode": round(1 / a_row, 2), "step": round(step, 4)}
     write_json(_file(local, engine.numerics), speeds)
-    return Throughput(**speeds, source="measured here")
+    return Throughput(**speeds, source="--measure on this machine")
 
 
 def stated(text: str) -> Throughput:
@@ -92,7 +146,7 @@ def stated(text: str) -> Throughput:
     )
 
 
-def _file(local: LocalModel, numerics: dict[str, object]) -> Path:
+def _file(local: LocalModel, numerics: dict[str, object], how: str = "step") -> Path:
     machine = [[d.name, d.memory] for d in devices()]
-    key = digest([local.digest, numerics, machine, "step"])[:16]
+    key = digest([local.digest, numerics, machine, how])[:16]
     return cache_folder() / f"throughput-{key}.json"

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from bench.api import plan, run
 from bench.cli import main
+from bench.workspace import Recipe, Workspace
 from harness.engines import choose as opening
 from harness.engines.choose import choose_engine
+from harness.forecast import throughput
 from harness.types import ModelSpec
+from tests.bench.test_makes import Caster
+from tests.bench.tiny import work_in
 from tests.harness.engines.servers import FakeServer
 from tests.specializers.tiny import save_model
 
@@ -206,3 +214,89 @@ def test_auto_takes_what_the_machine_and_the_architecture_allow(tmp_path, monkey
     monkeypatch.setattr(opening, "find_spec", lambda name: object())
     monkeypatch.setattr(opening, "gpu_there", lambda: False)
     assert choice()[1].startswith("no GPU")
+
+
+def test_makes_and_the_choice_of_a_wording_are_counted_as_they_are_asked(here: Path, monkeypatch):
+    work_in(here, monkeypatch)
+    workspace = Workspace(here / "out")
+    workspace.register(Caster())
+    models = ["tiny", "caster-tiny"]
+    how: dict[str, Any] = {"limit": 4, "wording": "best", "wording_items": 8}
+    recipe = Recipe(makes=2)
+
+    def left() -> dict[str, tuple[int, int]]:
+        found = plan(models, "mini_yesno", **how, recipe=recipe, workspace=workspace)
+        return {f"{s.model} {s.stage}": (s.work.requests, s.work.stored) for s in found.stages}
+
+    before = left()
+    choice = "mini_yesno@0, choice of a wording"
+    choices = [f"tiny {choice}", f"caster-tiny {choice}",
+               f"caster-tiny mini_yesno@0, make 1, {choice.partition(', ')[2]}"]  # fmt: skip
+    asked = ["tiny mini_yesno@0", "caster-tiny mini_yesno@0", "caster-tiny mini_yesno@0, make 1"]
+    assert list(before) == choices + asked
+    wordings = len(workspace.suites.wordings("mini_yesno"))
+    assert before[f"tiny {choice}"] == (8 * wordings, 0)
+    run("tiny", "mini_yesno", **how, workspace=workspace)
+    after = left()
+    assert after[f"tiny {choice}"] == (0, 0)  # all of it is stored
+    assert after[f"caster-tiny {choice}"] == before[f"caster-tiny {choice}"]
+
+
+def test_each_make_that_trains_is_counted_with_its_own_examples(here: Path, monkeypatch):
+    work_in(here, monkeypatch)
+    workspace = Workspace(here / "out")
+
+    def parts(**more: Any) -> list[str]:
+        recipe = Recipe(budget="tiny", **more)
+        found = plan("selfspec-tiny", "mini_yesno", limit=2, recipe=recipe, workspace=workspace)
+        return [stage.stage for stage in found.stages]
+
+    one, all_of, training = parts(), parts(makes=2), parts(makes=2, makes_of="training")
+    assert [stage for stage in all_of if "make 1" not in stage] == one
+    assert {f"{stage}, make 1" for stage in one} == {s for s in all_of if "make 1" in s}
+    assert [stage for stage in training if "make 1" in stage] == [
+        "training, make 1", *(f"{stage}, make 1" for stage in one if "@" in stage),
+    ]  # fmt: skip
+
+
+def test_the_speed_of_earlier_runs_is_used_and_named(here: Path, monkeypatch, capsys):
+    work_in(here, monkeypatch)
+    workspace = Workspace(here / "out")
+    monkeypatch.setattr(throughput, "LEAST_SECONDS", 0.0)
+    monkeypatch.setattr(throughput, "LEAST_TOKENS", 1)
+    asked = ["tiny", "mini_yesno,mini_yesno_rank"]
+    assert plan(*asked, limit=8, workspace=workspace).seconds is None
+    run("tiny", "mini_yesno,mini_yesno_rank", limit=4, workspace=workspace)
+    assert plan(*asked, limit=4, workspace=workspace).seconds == 0
+    found = plan(*asked, limit=8, workspace=workspace)
+    assert found.seconds
+    (note,) = [note for note in found.notes if "measured speed" in note]
+    assert "2 records run on this machine, the last" in note
+    assert "mini_yesno" in note
+    elsewhere = plan(*asked, limit=8, devices="80GB", workspace=workspace)
+    assert elsewhere.seconds is None
+
+
+@given(
+    st.floats(10, 1e5), st.floats(1, 1e4),
+    st.lists(st.tuples(st.integers(1, 10**6), st.integers(1, 10**5)), min_size=1, max_size=6),
+)  # fmt: skip
+def test_speeds_are_read_off_what_runs_took(prefill: float, decode: float, runs) -> None:
+    rows = [[1000, 0, 1000 / prefill, "scored"]]
+    rows += [[c, g, c / prefill + g / decode, "written"] for c, g in runs]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(throughput, "_runs", lambda _: rows)
+        patch.setattr(throughput, "_file", lambda *_: None)
+        found = throughput.of_runs(None, {})
+    assert found.prefill == pytest.approx(prefill, abs=0.01)
+    read = sum(row[0] for row in rows[1:]) / prefill
+    if sum(row[2] for row in rows[1:]) - read > 0.11 * sum(row[2] for row in rows[1:]):
+        assert found.decode == pytest.approx(decode, rel=1e-3, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "{", '{"runs": 3}', '{"runs": [[1, 2]]}', '{"runs": [["a", 1, 1, ""]]}']
+)
+def test_a_damaged_file_of_speeds_is_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / "x.json").write_text(text)
+    assert throughput._runs(tmp_path / "x.json") == []
