@@ -58,7 +58,10 @@ SCALES = (100, 200, 400, 800)
 
 @dataclass(frozen=True)
 class Case:
-    """What is asked of a data set: `choices` are scored, without them text is generated."""
+    """What is asked of a data set: `choices` are scored, without them text is generated.
+
+    Choices are also its labels, or the answers of its first `borrowed` training rows.
+    """
 
     dataset: str
     mini: str
@@ -66,6 +69,7 @@ class Case:
     instruction: str
     choices: tuple[str, ...] = ()
     labels: bool = False
+    borrowed: int = 0
 
 
 CASES = {
@@ -75,6 +79,7 @@ CASES = {
     "ddi0": Case("ddi2013", "mini_relation", 0, "Do the drugs interact?", ("true", "false")),
     "qa5": Case("pubmedqa_ynm", "mini_yesno", 5, "Answer.", ("yes", "no", "maybe")),
     "qa0": Case("pubmedqa_ynm", "mini_yesno", 0, "Answer.", ("yes", "no", "maybe")),
+    "long0": Case("pubmedqa_long", "mini_long", 0, "Answer.", borrowed=4),
     "ner5": Case("ncbi_disease", "mini_ner_disease", 5, "List the diseases."),
     "ner0": Case("ncbi_disease", "mini_ner_disease", 0, "List the diseases."),
 }
@@ -98,6 +103,7 @@ def prompts(case: Case, items: int) -> tuple[list[str], tuple[str, ...]]:
         f"{row['input']}\nAnswer: {written(row)}\n\n" for row in train[: case.shots]
     )
     choices = tuple(test[0]["labels"]) if case.labels else case.choices
+    choices += tuple(written(row) for row in train[: case.borrowed])
     return [f"{start}{row['input']}\nAnswer:" for row in test], choices
 
 

@@ -34,7 +34,7 @@ from harness.ask import Asker
 from harness.engines.base import Call, EngineReport, ScoreRequest, Tokenizer
 from harness.engines.hf.engine import HFEngine
 from harness.engines.vllm.engine import VLLMEngine
-from harness.engines.vllm.process import StepRequest
+from harness.engines.vllm.following import StepRequest
 from harness.lm import StoredLM
 from harness.models.sources import fetch
 from harness.progress import NullProgress

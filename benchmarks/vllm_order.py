@@ -22,7 +22,8 @@ from benchmarks.options import options_of
 from benchmarks.vllm_backend import Encoder, ours
 from harness.engines.base import EngineReport, ScoreRequest
 from harness.engines.vllm.engine import VLLMEngine
-from harness.engines.vllm.process import CPU_BLOCK, StepRequest, vllm_version
+from harness.engines.vllm.following import StepRequest
+from harness.engines.vllm.process import CPU_BLOCK, vllm_version
 
 
 def orders(asked: Sequence[ScoreRequest], choices: int) -> dict[str, list[tuple[int, ...]]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ import pytest
 from harness.engines.base import EngineReport, GenerateRequest, ScoreRequest
 from harness.engines.hf.engine import HFEngine
 from harness.engines.vllm.engine import VLLMEngine
-from harness.engines.vllm.process import StepRequest, adapter_id
+from harness.engines.vllm.following import StepRequest
+from harness.engines.vllm.process import adapter_id
+from harness.engines.vllm.steps import Tally
 from harness.errors import UserError
 from harness.identity.things import adapter_identity
 from harness.types import Decoding, Response
@@ -128,6 +131,78 @@ def test_base_and_adapters_answer_in_one_batch(engine, plain, adapters):
         (expected,) = answers(plain, "score", [ScoreRequest(prompt, (8,))], adapter)
         value = answer.output.logprobs[0][8].logprob
         assert value == pytest.approx(expected.loglikelihood, abs=1e-4)
+
+
+def several_tokens(seed: int) -> list[ScoreRequest]:
+    """Six texts after one beginning, each with five answers of two to eight tokens."""
+    source = random.Random(seed)
+    shots = words(source, 77)
+    asked = []
+    for _ in range(6):
+        context = shots + words(source, source.randrange(5, 40))
+        start = words(source, 3)
+        ends = (words(source, 1), words(source, 3), (9, *words(source, 2)), (9, 8, 7, 6, 5))
+        asked += [ScoreRequest(context, answer) for answer in (start, *(start + e for e in ends))]
+    return asked
+
+
+def test_each_token_of_answers_of_several_is_computed_once(engine, plain):
+    asked = several_tokens(31)
+    engine.report = EngineReport()
+    found = answers(engine, "score", asked, None)
+    report = engine.report
+    print(f"{report.tokens_computed} tokens computed, {report.distinct_nodes} distinct")
+    assert report.distinct_nodes <= report.tokens_computed <= 1.1 * report.distinct_nodes
+    for one, other in zip(found, answers(plain, "score", asked, None), strict=True):
+        assert one.loglikelihood == pytest.approx(other.loglikelihood, abs=1e-4)
+        assert one.greedy == other.greedy
+
+
+def test_base_and_adapters_follow_their_own_steps_in_one_batch(engine, plain, adapters):
+    asked = several_tokens(37)
+    models = [None, *adapters]
+    tallies = [Tally(dict(enumerate(asked)), LONGEST - 1) for _ in models]
+    steps = [
+        engine._steps(tally.nodes(range(len(asked)), engine._process.block_size), adapter)
+        for tally, adapter in zip(tallies, models, strict=True)
+    ]
+    found: list[dict[int, Response]] = [{} for _ in models]
+    mixed = False
+
+    def own(which: int, step: StepRequest) -> StepRequest:
+        then = (own(which, follower) for follower in step.then)
+        return replace(step, key=(which, step.key), then=then)
+
+    turns = (
+        own(which, step) for turn in zip(*steps, strict=True) for which, step in enumerate(turn)
+    )
+    for batch in engine._process.run(turns):
+        mixed |= len({answer.key[0] for answer in batch}) > 1
+        for answer in batch:
+            which, node = answer.key
+            found[which].update(tallies[which].take(replace(answer, key=node)))
+    assert mixed
+    for responses, adapter in zip(found, models, strict=True):
+        expected = answers(plain, "score", asked, adapter)
+        assert [responses[i].loglikelihood for i in range(len(asked))] == pytest.approx(
+            [response.loglikelihood for response in expected], abs=1e-4
+        )
+
+
+def test_without_tails_scores_are_the_same(folder, engine, monkeypatch):
+    """Where vLLM takes no KV connector, each step computes what follows the last whole block."""
+    asked = several_tokens(41)
+    shared = answers(engine, "score", asked, None)
+    monkeypatch.setenv("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
+    alone = VLLMEngine(folder, dtype="float32", **LITTLE)
+    try:
+        found = answers(alone, "score", asked, None)
+    finally:
+        alone.release()
+    assert alone.report.tokens_computed > 1.3 * alone.report.distinct_nodes
+    assert [response.loglikelihood for response in found] == pytest.approx(
+        [response.loglikelihood for response in shared], abs=1e-4
+    )
 
 
 def test_an_adapter_is_known_by_its_content(adapters, tmp_path):

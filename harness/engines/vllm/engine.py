@@ -7,32 +7,32 @@ vLLM gives a prompt's own log-probabilities too, but such a request never reads
 the prefix cache and computes its whole context again; output steps read it, so
 a context is computed once, however many answers follow it. Requests go in
 sorted: neighbours share the longest beginnings, which are then still cached.
+What the cache leaves out, the tokens after a prompt's last whole block, `tails.py`
+hands on from a step to those that follow it (`steps.py`).
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field
-from itertools import chain, islice
+from collections.abc import Iterable, Iterator, Sequence, Set
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
-from harness.engines.answers import refusal, refused, scored
+from harness.engines.answers import refusal, refused
 from harness.engines.base import Call, EngineReport, GenerateRequest, ScoreRequest
 from harness.engines.device import numerics, resolve_device, resolve_dtype
 from harness.engines.fastest import fastest_dtype
 from harness.engines.prefix import Forest
 from harness.engines.tokens import HFTokens, end_tokens, longest_input
-from harness.engines.vllm.process import Answer, StepRequest, VLLMProcess, vllm_version
+from harness.engines.vllm.following import StepRequest
+from harness.engines.vllm.process import Answer, VLLMProcess, vllm_version
+from harness.engines.vllm.steps import Node, Tally
 from harness.engines.writing import Writing
 from harness.errors import UserError
 from harness.files import cache_folder
-from harness.types import Response
 
 Asked = TypeVar("Asked", ScoreRequest, GenerateRequest)
-# Token ids one output step may report on: vLLM's own bound.
-MOST_TOKENS = 128
 # Arguments that say where answers are computed and how many at a time, not by which arithmetic.
 RESOURCES = frozenset(
     (
@@ -41,62 +41,6 @@ RESOURCES = frozenset(
         *("enable_lora", "max_loras", "max_cpu_loras", "max_lora_rank"),
     )
 )
-
-
-@dataclass
-class Node:
-    """One output step: the tokens before it, and which requests wait for which token after."""
-
-    prompt: tuple[int, ...]
-    waiting: dict[int, list[int]] = field(default_factory=dict)
-
-
-class Tally:
-    """The steps that a job's answers need, and what the steps have brought in so far.
-
-    Args:
-        requests: those to score, by index.
-        max_length: longest input in tokens.
-    """
-
-    def __init__(self, requests: Mapping[int, ScoreRequest], max_length: int) -> None:
-        self._requests = requests
-        self._max_length = max_length
-        self._whole = {i: r.sequence(max_length) for i, r in requests.items()}
-        self._missing = {i: len(r.continuation) for i, r in requests.items()}
-        self._totals = dict.fromkeys(requests, 0.0)
-        self._greedy = dict.fromkeys(requests, True)
-
-    def inputs(self) -> list[tuple[int, ...]]:
-        """What each request asks to be computed: all but its last token."""
-        return [tokens[:-1] for tokens in self._whole.values()]
-
-    def nodes(self, order: Iterable[int]) -> Iterable[Node]:
-        """Every step once, in the order in which the requests come to need it."""
-        nodes: dict[tuple[int, ...], Node] = {}
-        for i in order:
-            tokens = self._whole[i]
-            for at in range(len(tokens) - self._missing[i], len(tokens)):
-                node = nodes.setdefault(tokens[:at], Node(tokens[:at]))
-                node.waiting.setdefault(tokens[at], []).append(i)
-        return nodes.values()
-
-    def take(self, answer: Answer) -> Call:
-        """Count one step's answer; the requests that are complete with it."""
-        node, asked = answer.key
-        values, best = answer.output.logprobs[0], answer.output.token_ids[0]
-        call: Call = []
-        for token in asked:
-            for i in node.waiting[token]:
-                self._totals[i] += values[token].logprob
-                self._greedy[i] &= token == best
-                self._missing[i] -= 1
-                if not self._missing[i]:
-                    call.append((i, self._response(i)))
-        return call
-
-    def _response(self, i: int) -> Response:
-        return scored(self._requests[i], self._totals[i], self._greedy[i], self._max_length)
 
 
 class VLLMEngine:
@@ -175,7 +119,8 @@ class VLLMEngine:
         usable = dict(self._usable(requests, answered, self.max_length))
         tally = Tally(usable, self.max_length)
         order = self._sorted(list(usable), tally.inputs())
-        for answers, seconds in self._answers(self._steps(tally.nodes(order), adapter)):
+        nodes = tally.nodes(order, self._process.block_size)
+        for answers, seconds in self._answers(self._steps(nodes, adapter)):
             self.report.seconds_prefill += seconds
             if call := [done for answer in answers for done in tally.take(answer)]:
                 yield call
@@ -252,16 +197,18 @@ class VLLMEngine:
             began = time.perf_counter()
 
     def _steps(self, nodes: Iterable[Node], adapter: Path | None) -> Iterator[StepRequest]:
-        """An output step a node; several where more tokens wait than one reports on."""
+        """An output step a node, and after it those that follow it."""
         from vllm import SamplingParams
 
         for node in nodes:
-            tokens = iter(node.waiting)
-            while part := list(islice(tokens, MOST_TOKENS)):
-                params = SamplingParams(
-                    max_tokens=1, temperature=0.0, logprob_token_ids=part, detokenize=False
-                )
-                yield StepRequest((node, part), node.prompt, params, adapter)
+            params = SamplingParams(
+                max_tokens=1,
+                temperature=0.0,
+                logprob_token_ids=list(node.waiting) or None,
+                detokenize=False,
+            )
+            then = self._steps(node.then, adapter)
+            yield StepRequest(node, node.prompt, params, adapter, len(node.then), then)
 
     def _sampling(self, request: GenerateRequest, opened: bool) -> Any:
         from vllm import SamplingParams

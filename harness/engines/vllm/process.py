@@ -8,12 +8,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from itertools import count, islice
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from harness.doors.model import check_adapter
 from harness.engines.device import total_memory
+from harness.engines.vllm.following import Asked, Following, StepRequest
 from harness.errors import MissingExtra, UserError
 from harness.identity.things import adapter_identity
 
@@ -36,6 +37,8 @@ CPU_ENVIRONMENT = {
 # 128 tokens; 32 is the least its attention takes. Compiling takes longer there than most suites.
 CPU_CACHE = 4 * 2**30
 CPU_BLOCK = 32
+# Tokens of a block elsewhere, unless told.
+BLOCK = 16
 # The highest rank and the number of adapters in one batch that vLLM makes room for.
 LORA_RANK = 64
 LORAS = 4
@@ -43,18 +46,13 @@ LORAS = 4
 # and a step of 2,048 tokens 0.8 GB at once for a 135M model, and minutes. Base tokens pay it too.
 CPU_LORA_RANK = 16
 CPU_STEP_TOKENS = 512
+# The share of the cache that requests may take whose followers are still to come: the others
+# need room to run.
+OPEN = 0.75
 # Seconds its processes get to end by themselves.
 END = 60
-
-
-@dataclass(frozen=True)
-class StepRequest:
-    """One request to vLLM. `key` is the asker's own, to recognise the answer by."""
-
-    key: Any
-    prompt: tuple[int, ...]
-    params: Any
-    adapter: Path | None = None
+# The entry of a request's `extra_args` that tells `tails.py` what it is to others.
+EXTRA = "tails"
 
 
 @dataclass(frozen=True)
@@ -85,6 +83,7 @@ class VLLMProcess:
             "max_lora_rank": LORA_RANK,
             "generation_config": "vllm",
             "disable_log_stats": True,
+            "scheduling_policy": "priority",
         }
         if device == "cpu":
             defaults |= {
@@ -96,40 +95,38 @@ class VLLMProcess:
             }
         self.device = device
         self.arguments = defaults | dict(arguments)
+        self.block_size: int = self.arguments.get("block_size", BLOCK)
         self._engine: Any = None
         self._children: list[Any] = []
-        self._ids = count()
+        self._names = map(str, count())
 
     def run(self, asks: Iterator[StepRequest]) -> Iterator[list[Answer]]:
-        """Keep vLLM supplied in the order given; yield what each of its steps finished."""
+        """Keep vLLM supplied; yield what each of its steps finished.
+
+        In the order given, but for what follows an answered request: that goes first, so that
+        its beginning is still cached and what is kept for it is soon needed no more.
+        """
         engine = self._started()
-        running: dict[str, StepRequest] = {}
+        running: dict[str, Asked] = {}
+        blocks = engine.vllm_config.cache_config.num_gpu_blocks
+        following = Following(asks, self._names, self.block_size, int(blocks * OPEN))
         # Looked at once a run: its files are read to name it.
         adapter = cache(self._lora)
         try:
             while True:
-                for ask in islice(asks, WINDOW - len(running)):
-                    name = str(next(self._ids))
-                    engine.add_request(
-                        name,
-                        {"prompt_token_ids": list(ask.prompt)},
-                        ask.params,
-                        lora_request=adapter(ask.adapter),
-                    )
-                    running[name] = ask
+                while len(running) < WINDOW and (asked := following.take(not running)):
+                    self._add(engine, asked, adapter(asked.request.adapter))
+                    running[asked.name] = asked
                 if not running:
                     return
-                finished = [output for output in engine.step() if output.finished]
-                if finished:
-                    yield [
-                        Answer(
-                            running.pop(output.request_id).key,
-                            output.outputs[0],
-                            len(output.prompt_token_ids),
-                            output.num_cached_tokens or 0,
-                        )
-                        for output in finished
-                    ]
+                answers = []
+                for output in engine.step():
+                    if output.finished:
+                        asked = running.pop(output.request_id)
+                        following.answered(asked)
+                        answers.append(_answer(asked, output))
+                if answers:
+                    yield answers
         finally:
             if running and self._engine is not None:
                 engine.abort_request(list(running))
@@ -150,7 +147,7 @@ class VLLMProcess:
             except ImportError as error:
                 raise MissingExtra("vllm", "vllm", "engine 'vllm'") from error
             try:
-                arguments = EngineArgs(model=str(self.folder), **self.arguments)
+                arguments = EngineArgs(model=str(self.folder), **tails_shared() | self.arguments)
             except TypeError as error:
                 raise UserError(
                     f"engine_args of the model in {self.folder}: {error}. They are those of "
@@ -160,6 +157,18 @@ class VLLMProcess:
             self._engine = LLMEngine.from_engine_args(arguments)
             self._children = [c for c in multiprocessing.active_children() if c not in others]
         return self._engine
+
+    @staticmethod
+    def _add(engine: Any, asked: Asked, lora: Any) -> None:
+        request = asked.request
+        if request.followers or asked.before is not None:
+            before = asked.before.name if asked.before is not None else ""
+            request.params.extra_args = {EXTRA: [asked.name, request.followers, before]}
+        prompt = {"prompt_token_ids": list(request.prompt)}
+        # vLLM takes the lowest first: those that follow others do not wait behind what came before.
+        engine.add_request(
+            asked.name, prompt, request.params, lora_request=lora, priority=-asked.depth
+        )
 
     def _lora(self, adapter: Path | None) -> Any:
         """vLLM's name for an adapter: by its content, so two adapters never share an answer."""
@@ -178,10 +187,30 @@ class VLLMProcess:
         return LoRARequest(name, adapter_id(name), str(adapter))
 
 
+def _answer(asked: Asked, output: Any) -> Answer:
+    size, cached = len(output.prompt_token_ids), output.num_cached_tokens or 0
+    return Answer(asked.request.key, output.outputs[0], size, cached)
+
+
 def set_environment(device: str) -> None:
     """Set vLLM's variables for this process and its children, but for those the user set."""
     for name, value in (ENVIRONMENT | (CPU_ENVIRONMENT if device == "cpu" else {})).items():
         os.environ.setdefault(name, value)
+
+
+def tails_shared() -> dict[str, Any]:
+    """The argument that has vLLM load `tails.py`; none where vLLM takes no KV connector."""
+    from vllm.config import KVTransferConfig
+
+    # vLLM's own check, which would end the start: it cannot tell whether memory is registered.
+    if "expandable_segments:True" in os.environ.get("PYTORCH_CUDA_ALLOC_CONF", ""):
+        return {}
+    shared = KVTransferConfig(
+        kv_connector="TailConnector",
+        kv_connector_module_path="harness.engines.vllm.tails",
+        kv_role="kv_producer",
+    )
+    return {"kv_transfer_config": shared}
 
 
 def adapter_id(name: str) -> int:
