@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from harness.doors import limits
+from harness.doors import fields, limits
 from harness.doors.artifact import read_manifest
 from harness.doors.files import parse_json, read_bytes
 from harness.doors.paths import inside
@@ -191,7 +191,16 @@ def read_sweeps(home: Path | None) -> list[SweepCurves]:
     return found
 
 
+_SWEEP = {"model": fields.WORDS, "base": fields.WORDS, "parameter": fields.WORDS}
+
+
 def _sweep(sweep: Json, section: Json) -> SweepCurves:
+    told = [
+        *fields.faults("", sweep, _SWEEP),
+        *fields.faults("", section, {"shots": fields.count()}),
+    ]
+    if told:
+        raise ValueError(told[0])
     curves = [
         Curve(
             str(curve["label"]),

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.doors.text import plain
+from harness.errors import UserError
 from leaderboards.board import Row
 from leaderboards.pages.figures import (
     average_differences,
@@ -213,14 +215,21 @@ def _sweeps(
     for board in boards:
         for number, (sweep, section) in enumerate(board.sweeps):
             key = f"{board.name}-sweep-{number}"
-            figure = sweep_curves(key, sweep)
+            try:
+                figure, table = sweep_curves(key, sweep), tables.sweep(section)
+            except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+                raise UserError(
+                    f"{plain(board.folder / 'sweeps')}: not a sweep's result "
+                    f"({type(error).__name__}: {plain(error):.200}). Delete it, or run "
+                    "'bench sweep' again."
+                ) from error
             if figure is not None:
                 pictures[f"{key}.svg"] = picture(figure)
             found[sweep.parameter if sweep.parameter in found else "others"].append(
                 {
                     "title": f"{escaped(sweep.model)} by {escaped(sweep.parameter)}, "
                     f"{sweep.shots}-shot",
-                    "table": tables.sweep(section),
+                    "table": table,
                     "plot": f"study/{key}.svg" if figure is not None else "",
                 }
             )

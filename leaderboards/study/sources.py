@@ -10,6 +10,7 @@ from pathlib import Path
 
 from harness.doors import limits
 from harness.doors.files import read_object
+from harness.doors.text import plain
 from harness.errors import UserError
 from harness.files import digest
 from harness.record import read_records
@@ -159,18 +160,25 @@ def _suite(raw: RecordTable) -> str:
 
 def _sweeps(folder: Path) -> tuple[tuple[SweepCurves, Json], ...]:
     """Each sweep's curve with the section of its file that the curve was read from."""
+    curves = read_sweeps(folder)  # tells what is no sweep's result
     sections = [
         section
         for path in sorted(folder.glob("sweeps/*.json"))
         for section in read_object(path, limits.RECORD_BYTES)["sections"]
     ]
-    return tuple(zip(read_sweeps(folder), sections, strict=True))
+    return tuple(zip(curves, sections, strict=True))
 
 
 def _seconds(path: Path) -> dict[str, float]:
     seconds: dict[str, float] = defaultdict(float)
     if path.is_file():
-        with path.open(encoding="utf-8", newline="") as file:
-            for row in csv.DictReader(file):
-                seconds[row["model"]] += float(row["seconds"] or 0)
+        try:
+            with path.open(encoding="utf-8", newline="") as file:
+                for row in csv.DictReader(file):
+                    seconds[row["model"]] += float(row["seconds"] or 0)
+        except (LookupError, TypeError, ValueError, csv.Error) as error:
+            raise UserError(
+                f"{plain(path)}: no table of costs ({type(error).__name__}: {plain(error):.200}); "
+                "expected the columns model and seconds. Publish the board again."
+            ) from error
     return dict(seconds)

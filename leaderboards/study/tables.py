@@ -148,7 +148,7 @@ def parts(row: Row) -> str:
 
 def sweep(section: Json) -> str:
     """The points of a sweep: its average, or its one task, against the parameter."""
-    name = AVERAGE if AVERAGE in section["base"] else next(iter(section["base"]))
+    name = AVERAGE if AVERAGE in section["base"] else next(iter(section["base"]), "")
     rows = []
     for point in section["points"]:
         score = point["scores"][name]

@@ -10,15 +10,19 @@ from xml.etree import ElementTree
 
 import pytest
 
+from harness.doors.seals import SEAL, sealed
 from harness.errors import UserError, UserErrors
 from harness.record import read_record, write_record
 from leaderboards.board import Interval
 from leaderboards.spec import BoardSpec, dump_board
 from leaderboards.study.__main__ import main
-from leaderboards.study.paper import study_files
+from leaderboards.study.paper import _sweeps, study_files
+from leaderboards.study.sources import Published, _seconds
+from leaderboards.study.sources import _sweeps as read_kept_sweeps
 from leaderboards.study.spec import load_study
 from leaderboards.sweeps import write_sweep
 from leaderboards.text.verdict import BETTER, NONE_SHOWN, NOT_AFTER, WORSE, verdict
+from tests.doors.test_records import GONE, WRONG, altered, is_plain_and_short, places
 from tests.leaderboards.records import record, store
 from tests.leaderboards.test_sweeps import answers, swept
 
@@ -222,3 +226,43 @@ def test_faults_of_the_declaration_are_told_at_once(tmp_path: Path) -> None:
         "'boards' is None", "compare 1: 'about' is 'seeds'", "compare 2 is",
     ):  # fmt: skip
         assert part in told
+
+
+SWEEP = Path(__file__).parents[3] / (
+    "leaderboards/published/biomed-gemma/sweeps/selfspec-gemma3-270m-examples.json"
+)
+
+
+def test_every_altered_sweep_ends_in_a_message_or_a_table(tmp_path: Path) -> None:
+    content = {k: v for k, v in json.loads(SWEEP.read_text()).items() if k != SEAL}
+    board = Published("b", "b", tmp_path, (), (), (), {})
+    (tmp_path / "sweeps").mkdir()
+    refused = shown = 0
+    for place in places(content):
+        for value in [*WRONG, GONE]:
+            if value == 10**4000:  # which json does not write
+                continue
+            text = json.dumps(sealed(altered(content, place, value)))
+            (tmp_path / "sweeps/a.json").write_text(text)
+            try:
+                drawn = _sweeps([replace(board, sweeps=read_kept_sweeps(tmp_path))], {})
+            except UserError as error:
+                is_plain_and_short(str(error))
+                refused += 1
+            else:
+                assert sum(map(len, drawn.values())) <= 1
+                shown += 1
+    assert refused > 100
+    assert shown > 100
+
+
+@pytest.mark.parametrize(
+    "text", ["a,b\n1,2\n", "model,seconds\nm,soon\n", "model,seconds\nm\n", "\x00"]
+)
+def test_costs_that_are_no_table_are_told(tmp_path: Path, text: str) -> None:
+    (tmp_path / "costs.csv").write_text(text)
+    if text == "model,seconds\nm\n" or text == "\x00":
+        assert not sum(_seconds(tmp_path / "costs.csv").values())
+    else:
+        with pytest.raises(UserError, match=r"costs\.csv: no table of costs"):
+            _seconds(tmp_path / "costs.csv")
