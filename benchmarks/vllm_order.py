@@ -1,14 +1,15 @@
 """What the order of requests is worth to vLLM's prefix cache, in vLLM's environment.
 
     .venv-vllm/bin/python -m benchmarks.vllm_order MODEL_FOLDER
-        [--cases hoc5,qa0] [--items 60] [--cache-tokens 2048] [--longest 1024]
+        [--cases hoc5,qa0] [--items 60] [--cache-tokens 2048] [--longest 1024] [--orders 4]
 
 The same requests, one for each answer, in four orders over a cache of keys and
 values that is smaller than the job, emptied before each: one choice after the
 other for all items (as two tasks over one set of documents ask), item by item
 (as one task gives them), longest first (as lm-eval's backends sort them) and in
 the order of their prefix tree. Then the engine's own run of the job, which asks
-an item's single-token answers at once. Prints the share of the tokens asked that
+an item's single-token answers at once and an answer's tokens one after the other;
+`--orders 0` measures it alone. Prints the share of the tokens asked that
 the cache had, the tokens that were computed, and seconds of the clock.
 """
 
@@ -58,7 +59,7 @@ def row(case: str, order: str, asked: int, computed: int, seconds: float) -> str
 
 def main() -> None:
     options = options_of(
-        __doc__, "model", cases="hoc5,qa0", items=60, cache_tokens=2048, longest=1024
+        __doc__, "model", cases="hoc5,qa0", items=60, cache_tokens=2048, longest=1024, orders=4
     )
     engine = VLLMEngine(
         options.model,
@@ -78,7 +79,7 @@ def main() -> None:
         texts, choices = prompts(CASES[case], options.items)
         asked = requests(Encoder(engine), texts, choices)
         run(engine, [asked[0].context])  # starting is not measured
-        for order, given in orders(asked, len(choices)).items():
+        for order, given in list(orders(asked, len(choices)).items())[: options.orders]:
             engine._process._engine.reset_prefix_cache()
             began = time.perf_counter()
             print(row(case, order, *run(engine, given), time.perf_counter() - began), flush=True)
