@@ -42,14 +42,14 @@ def finish(process: subprocess.Popen[str]) -> str:
     return output + errors
 
 
-def stored_calls(out: Path) -> list[str]:
-    """Each stored model call, as the keys it answered."""
-    calls = []
+def stored_answers(out: Path) -> list[str]:
+    """Each stored answer, as its space and key."""
+    answers = []
     for segment in (out / "responses").glob("*/*.jsonl"):
         for line in segment.read_text().splitlines():
-            keys = ",".join(key for key, _ in json.loads(line[9:])["call"])
-            calls.append(f"{segment.parent.name}:{keys}")
-    return calls
+            call = json.loads(line[9:])["call"]
+            answers += [f"{segment.parent.name}:{key}" for key, _ in call]
+    return answers
 
 
 def made(out: Path) -> dict[str, bytes]:
@@ -108,11 +108,11 @@ def test_the_specialised_model_is_another_model(undisturbed):
 
 def test_killed_three_times_and_resumed_it_ends_the_same(undisturbed, tmp_path):
     out = tmp_path / "out"
-    total = len(stored_calls(undisturbed))
+    total = len(stored_answers(undisturbed))
     moments = {
-        "while answers to its own tasks are written": lambda: len(stored_calls(out)) >= 1,
+        "while answers to its own tasks are written": lambda: len(stored_answers(out)) >= 1,
         "when training begins": lambda: any(out.glob("artifacts/*/data.jsonl")),
-        "in the middle of scoring": lambda: len(stored_calls(out)) > 0.6 * total,
+        "in the middle of scoring": lambda: len(stored_answers(out)) > 0.6 * total,
     }
     for moment, reached in moments.items():
         process = start(out)
@@ -123,15 +123,15 @@ def test_killed_three_times_and_resumed_it_ends_the_same(undisturbed, tmp_path):
         process.communicate()
     finish(start(out))
     assert made(out) == made(undisturbed)
-    # No finished call was made twice: every stored call is there once.
-    assert sorted(stored_calls(out)) == sorted(stored_calls(undisturbed))
+    # Nothing stored was asked again: every answer is there once.
+    assert sorted(stored_answers(out)) == sorted(stored_answers(undisturbed))
 
 
 def test_a_second_run_makes_no_model_call(undisturbed):
-    before = made(undisturbed), len(stored_calls(undisturbed))
+    before = made(undisturbed), len(stored_answers(undisturbed))
     output = finish(start(undisturbed))
     assert "no model call" in output
-    assert (made(undisturbed), len(stored_calls(undisturbed))) == before
+    assert (made(undisturbed), len(stored_answers(undisturbed))) == before
 
 
 def test_the_board_is_rebuilt_from_records_alone(undisturbed):

@@ -72,8 +72,7 @@ def engine_over(model: Any, max_length: int, **options: Any) -> HFEngine:
     write_tokenizer(folder)
     dtype = str(model.dtype).removeprefix("torch.")
     engine = HFEngine(folder, dtype=dtype, max_length=max_length, **options)
-    network = Network(model)
-    engine._loaded = (network, Adapters(network))
+    engine._loaded = Network(model, Adapters(model))
     return engine
 
 

@@ -174,8 +174,7 @@ CORPUS = [
     ("empty corpus", "", ("c.jsonl", "no passages")),
     ("corpus no JSON", "a\n", ("c.jsonl:1", "not JSON")),
     ("passage no object", "3\n", ("c.jsonl:1", "expected an object")),
-    *((f"passage without {key}", jsonl(without(PASSAGE, key)), ("c.jsonl:1", f"'{key}'"))
-      for key in PASSAGE),
+    ("passage without text", jsonl(without(PASSAGE, "text")), ("c.jsonl", "found id, title")),
     ("empty passage", jsonl({**PASSAGE, "text": ""}), ("c.jsonl:1", "'text' is empty")),
     ("passage of a number", jsonl({**PASSAGE, "text": 4}), ("c.jsonl:1", "found int")),
     ("passage twice", jsonl(PASSAGE, PASSAGE), ("c.jsonl:2", "id 'p'", "line 1")),

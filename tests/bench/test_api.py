@@ -126,8 +126,11 @@ class BadName(Rag):
         (object(), "expected a specializer or a harness.types.ModelSpec"),
         (Rag, "the class Rag"),
         (NoVersion(), "version: found '1' (str); expected a whole number"),
-        (BadName(), "found 'a/b'; expected letters"),
-        (ModelSpec("../up", "path:tiny", "base", "", ""), "found '../up'; expected letters"),
+        (BadName(), "found the name 'a/b'; expected letters"),
+        (
+            ModelSpec("../up", "path:tiny", "base", "", ""),
+            "found the name '../up'; expected letters",
+        ),
         (Rag(), "the name 'rag' was found twice"),
     ],
 )
