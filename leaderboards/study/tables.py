@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from harness.types import Json
 from leaderboards.board import Cell, Column, Difference, Interval, Row
+from leaderboards.claims.floors import FLOOR
 from leaderboards.shown import NOTHING, limits, points, probability
 from leaderboards.stats.simultaneous import agreeing
 from leaderboards.study.domains import Cross
@@ -27,12 +28,15 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def models(boards: Sequence[Published]) -> str:
-    """Weights and numerics of every model that was asked, specialised ones by their base."""
+    """Weights and numerics of every model that was asked, specialised ones by their base.
+
+    A floor is none.
+    """
     found = {}
     for board in boards:
         for record in board.records:
             manifest = record.manifest
-            if not manifest["specializer"]:
+            if not manifest["specializer"] and manifest["model_kind"] != FLOOR:
                 numerics = manifest["numerics"]
                 found[manifest["model"], manifest["chat"]] = (
                     manifest["model"],

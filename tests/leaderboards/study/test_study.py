@@ -20,6 +20,7 @@ from leaderboards.study.paper import _sweeps, study_files
 from leaderboards.study.sources import Published, _seconds
 from leaderboards.study.sources import _sweeps as read_kept_sweeps
 from leaderboards.study.spec import load_study
+from leaderboards.study.tables import models
 from leaderboards.sweeps import write_sweep
 from leaderboards.text.verdict import BETTER, NONE_SHOWN, NOT_AFTER, WORSE, verdict
 from tests.doors.test_records import GONE, WRONG, altered, is_plain_and_short, places
@@ -266,3 +267,12 @@ def test_costs_that_are_no_table_are_told(tmp_path: Path, text: str) -> None:
     else:
         with pytest.raises(UserError, match=r"costs\.csv: no table of costs"):
             _seconds(tmp_path / "costs.csv")
+
+
+def test_floors_are_no_models_of_the_study() -> None:
+    """They are computed in nothing, and have no weights."""
+    asked = record("tiny", "one", answers("x", 0.5))
+    floor = record("floor:empty", "one", answers("x", 0.0), model_kind="floor", numerics={})
+    told = models([Published("toys", "Toys", Path("toys"), (asked, floor), (), (), {})])
+    assert "tiny" in told
+    assert "floor" not in told
