@@ -161,6 +161,10 @@ class Average:
     leaked: int = 0
 
 
+# The entry of a column's decoding that says that each model is in its own best wording.
+WORDING = "wording"
+
+
 @dataclass(frozen=True)
 class Column:
     """A task as one table shows it. What differs in any of these is another column."""

@@ -17,6 +17,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from harness import moved_names
 from harness.files import digest
@@ -24,7 +25,15 @@ from harness.identity.recorded import task_of
 from harness.record import column_of
 from harness.suites.metrics import unit_of
 from harness.types import Record
-from leaderboards.board import Column, RecordColumn, RecordTable, Setting, Way, way_of
+from leaderboards.board import (
+    WORDING,
+    Column,
+    RecordColumn,
+    RecordTable,
+    Setting,
+    Way,
+    way_of,
+)
 from leaderboards.records.door import in_unit_range, unfit
 from leaderboards.records.prompts import asked_alike, prompts_of
 from leaderboards.records.rows import row_key, row_labels
@@ -235,7 +244,7 @@ def _column(
         task=task,
         version=str(manifest["task_version"]) + (f"+{content[:6]}" if content else ""),
         metric=metric,
-        decoding=dict(manifest["decoding"]),
+        decoding={**manifest["decoding"], **_choice(manifest)},
         title=manifest["task_title"],
         kind=manifest["task_kind"],
         higher_is_better=bool(facts.get("higher_is_better", True)),
@@ -250,6 +259,11 @@ def _column(
     return RecordColumn(
         column, {label: dict(sorted(cells[label].items())) for label in sorted(cells)}
     )
+
+
+def _choice(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """What tells a column of each model's own best wording from one of the mean over several."""
+    return {WORDING: "best"} if manifest.get("wording_items") else {}
 
 
 def _place(column: Column, spec: BoardSpec) -> tuple[object, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.suites.metrics import Unit
-from leaderboards.board import Cell, Column, Interval
+from leaderboards.board import WORDING, Cell, Column, Interval
 
 NOTHING = "–"
 LOWER = "↓"
@@ -98,7 +98,7 @@ def _told_apart(column: Column, same: Sequence[Column]) -> str:
     """What of a column's decoding is not that of all others of its task."""
     keys = sorted({key for other in same for key in other.decoding})
     shown = [
-        f"{key}={column.decoding.get(key, 'none')}"
+        f"{key}={column.decoding.get(key, 'mean' if key == WORDING else 'none')}"
         for key in keys
         if len({repr(other.decoding.get(key)) for other in same}) > 1
     ]
