@@ -12,7 +12,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.scoring import Asking, load_tasks, planned, without_repeats
+from bench.scoring import Asking, choices, load_tasks, planned, without_repeats
 from bench.workspace import Recipe, Workspace
 from harness.errors import UserError, UserErrors
 
@@ -223,7 +223,6 @@ class Planner:
         self, jobs: Sequence[Job], artifacts: Mapping[tuple[str, int], Artifact | None]
     ) -> Iterator[Stage]:
         """The jobs over a base. What they write is one stream, whose steps they share."""
-        from harness.forecast.requests import expected_passes
         from specializers.selfspec.estimate import trains_on_answers
 
         trains = {r.name: trains_on_answers(self._trains(r)) for r in self._resolved}
@@ -236,14 +235,13 @@ class Planner:
         parts = [
             self._job(job, made, trains[job.model]) for job, made in zip(jobs, given, strict=True)
         ]
-        written = [tokens for _, writes in parts for tokens, _ in writes]
-        limits = [limit for _, writes in parts for _, limit in writes]
-        trained = all(trains[job.model] for job in jobs)
-        passes = expected_passes(written, max(limits, default=0), trained)
+        every = [one for _, writes in parts for one in writes]
+        written = sum(tokens for tokens, _ in every)
+        passes = _passes(every, all(trains[job.model] for job in jobs))
         for job, (work, writes) in zip(jobs, parts, strict=True):
             own = sum(tokens for tokens, _ in writes)
             work.expected = round(own)
-            work.passes = round(passes * own / sum(written)) if own else 0
+            work.passes = round(passes * own / written) if own else 0
             yield self._stage(job.model, job.base, _told(job), work)
 
     def _stage(self, model: str, base: str, stage: str, work: Work, again: bool = False) -> Stage:
@@ -259,25 +257,14 @@ class Planner:
 
     def _choice(self, job: Job, artifact: Artifact | None, trained: bool) -> Work:
         """What the choice of a job's wording asks: training items in each of the wordings."""
-        from harness.forecast.requests import Work, expected_passes
-        from harness.suites.ways.training import training_items
+        from harness.forecast.requests import Work
 
         work, writes = Work(), list[tuple[float, int]]()
-        for wording in self._workspace.suites.wordings(job.task):
-            # Built anew, as for the choice itself: its items are others.
-            task = self._workspace.suites.load(
-                [job.task], shots=job.shots, draw=job.draw, data=self._workspace.data,
-                wording=wording.number,
-            )[job.task]  # fmt: skip
-            training_items(task, job.shots, job.wording_items)
-            asked = replace(job, wording=wording.number, limit=0, bits=False)
-            more, written = self._asked(asked, task, artifact, trained)
+        for asked, task in choices(self._workspace, job):
+            more, written = self._asked(replace(asked, bits=False), task, artifact, trained)
             work, writes = work + more, writes + written
-        tokens = [one for one, _ in writes]
-        work.expected = round(sum(tokens))
-        work.passes = round(
-            expected_passes(tokens, max((m for _, m in writes), default=0), trained)
-        )
+        work.expected = round(sum(tokens for tokens, _ in writes))
+        work.passes = round(_passes(writes, trained))
         return work
 
     def _asked(
@@ -478,6 +465,14 @@ class Planner:
         room = usable(self._machine.memory) - needed.activations
         devices = -(-shared // room) if room > 0 else 0
         return Need(what, needed, devices if devices <= self._machine.count else 0)
+
+
+def _passes(writes: Sequence[tuple[float, int]], trained: bool) -> float:
+    """Steps of a stream of answers, of each of which the tokens expected and allowed are given."""
+    from harness.forecast.requests import expected_passes
+
+    limit = max((limit for _, limit in writes), default=0)
+    return expected_passes([tokens for tokens, _ in writes], limit, trained)
 
 
 def _told(job: Job) -> str:

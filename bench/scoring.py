@@ -214,6 +214,23 @@ def without_repeats(
     return [job for job in jobs if (job.task, job.shots, job.draw) not in gone], told
 
 
+def choices(workspace: Workspace, job: Job) -> Iterator[tuple[Job, Any]]:
+    """The jobs among whose wordings a job's is chosen, each with its task of training items.
+
+    None where a job has its wording.
+    """
+    from harness.suites.ways.training import training_items
+
+    for wording in workspace.suites.wordings(job.task) if job.wording_items else ():
+        # Built anew: its items are others.
+        task = workspace.suites.load(
+            [job.task], shots=job.shots, draw=job.draw, data=workspace.data,
+            wording=wording.number,
+        )[job.task]  # fmt: skip
+        training_items(task, job.shots, job.wording_items)
+        yield replace(job, wording=wording.number, limit=0), task
+
+
 def record_jobs(
     scorer: Scorer, jobs: Sequence[Job], artifacts: Mapping[str, Artifact | None]
 ) -> list[Record]:
@@ -301,12 +318,12 @@ class Scorer:
 
         base = jobs[0][0].base
         opened = [(job, *self._open(job, artifact, job.model)) for job, artifact in jobs]
-        choices = (
+        chosen = (
             (asked, task, lm, self._rewrites.get(made))
             for job, lm, made in opened
-            for asked, task in self._choices(job)
+            for asked, task in choices(self._workspace, job)
         )
-        write_ahead(choices, self._runs, f"{base}: choosing wordings")
+        write_ahead(chosen, self._runs, f"{base}: choosing wordings")
         worded = [(self._worded(job, lm, made)[0], lm, made) for job, lm, made in opened]
         parts = ((job, self._task(job), lm, self._rewrites.get(made)) for job, lm, made in worded)
         write_ahead(parts, self._runs, f"{base}: all tasks")
@@ -353,7 +370,7 @@ class Scorer:
             return job, {}
         if (made, job) not in self._chosen:
             card, found = self._card_facts(job.task), {}
-            for asked, task in self._choices(job):
+            for asked, task in choices(self._workspace, job):
                 put, answers = ask_job(asked, task, lm, self._rewrites.get(made))
                 scored = score(task, answers, put.asked, put.cut, card)
                 main = card.get("main_metric") or next(iter(scored.facts))
@@ -363,19 +380,6 @@ class Scorer:
         choice = self._chosen[made, job]
         best = list(choice).index(max(choice, key=choice.__getitem__))
         return replace(job, wording=best), choice
-
-    def _choices(self, job: Job) -> Iterator[tuple[Job, Any]]:
-        """The jobs among whose wordings a job's is chosen, each with its task of training items."""
-        from harness.suites.ways.training import training_items
-
-        for wording in self._workspace.suites.wordings(job.task) if job.wording_items else ():
-            # Built anew: its items are others.
-            task = self._workspace.suites.load(
-                [job.task], shots=job.shots, draw=job.draw, data=self._workspace.data,
-                wording=wording.number,
-            )[job.task]  # fmt: skip
-            training_items(task, job.shots, job.wording_items)
-            yield replace(job, wording=wording.number, limit=0), task
 
     def _read(self, model: str, artifact: Artifact) -> None:
         """What an artifact holds of the test items, and how it rewrites their inputs."""

@@ -19,6 +19,7 @@ from harness.files import write_json
 from harness.progress import NullProgress
 from specializers.training.checkpoints import WHOLE, _digests
 from specializers.training.trainer import train_lora
+from tests.doors.test_records import GONE, altered
 from tests.specializers.tiny import save_model
 from tests.specializers.training.test_heldout import HELD, RANDOM
 from tests.specializers.training.test_trainer import EXAMPLES, PARAMS, adapter_digest
@@ -69,19 +70,9 @@ def parts(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 
 def changed(value: Any, path: tuple[Any, ...], new: Any) -> Any:
-    if not path:
-        return new
-    held = value
-    for key in path[:-1]:
-        held = held[key]
-    if new is GONE:
-        del held[path[-1]]
-    else:
-        held[path[-1]] = new
-    return value
+    return altered(value, path, new) if path else new
 
 
-GONE = object()
 ODD = [
     GONE, None, True, -1, 0, 10**30, 1.5, float("nan"), "x", "9" * 30, [], {}, [[[]]], {"a": 1},
     (1, 2), torch.zeros(()), torch.zeros(3, 5), torch.full((2, 2), float("inf")),
