@@ -225,7 +225,7 @@ class Workspace:
         corpus = recipe.corpus or defaults.corpus
         if (chosen, corpus) not in self._domains:
             if corpus is not None:
-                from specializers.corpus.build import searchable
+                from specializers.corpus.building.given import searchable
 
                 found = searchable(corpus, self.progress)
             else:

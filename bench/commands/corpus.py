@@ -139,7 +139,8 @@ def call(args: argparse.Namespace) -> int:
 
 
 def _build(args: argparse.Namespace, progress: Progress) -> int:
-    from specializers.corpus.build import Wanted, build_corpus
+    from specializers.corpus.building.build import build_corpus
+    from specializers.corpus.building.wanted import Wanted
     from specializers.corpus.fields import Fields, parse_where, read_ids
     from specializers.retrieval.open import build_indexes
 
@@ -201,7 +202,7 @@ def _search(args: argparse.Namespace, progress: Progress) -> int:
     from dataclasses import asdict
 
     from harness.files import cache_folder
-    from specializers.corpus.build import searchable
+    from specializers.corpus.building.given import searchable
     from specializers.corpus.open import checked_passages
     from specializers.retrieval.open import open_retriever
 
@@ -228,7 +229,7 @@ def _check(args: argparse.Namespace, progress: Progress) -> int:
     from harness.files import write_text
     from harness.leaks.check import passage_texts, wording_lines
     from harness.progress import Step
-    from specializers.corpus.build import searchable
+    from specializers.corpus.building.given import searchable
     from specializers.corpus.open import checked_passages
 
     passages = checked_passages(searchable(args.corpus, progress))
@@ -279,7 +280,7 @@ def _remove(args: argparse.Namespace) -> int:
     import shutil
 
     from harness.files import cache_folder
-    from specializers.corpus.build import BUILT
+    from specializers.corpus.building.given import BUILT
     from specializers.corpus.known import forget, known_corpora
 
     known = dict(known_corpora())

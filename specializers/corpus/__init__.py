@@ -1,3 +1,3 @@
 """Passages on disk: built from files, read by offset."""
 
-__all__ = ["build", "fields", "known", "layout", "open", "rows", "sentences"]
+__all__ = ["fields", "known", "layout", "open", "rows", "sentences"]

@@ -68,8 +68,8 @@ PARSES: Mapping[str, tuple[str, ...]] = {
     "ElementTree.fromstring": ("tasks/origins/pairs.py", "tasks/origins/workbook.py"),
     "iterparse": ("specializers/corpus/pubmed.py",),
     "numpy.load": (
-        "specializers/corpus/layout.py", "specializers/corpus/build.py",
-        "specializers/retrieval/dense.py",
+        "specializers/corpus/layout.py", "specializers/corpus/building/adding.py",
+        "specializers/corpus/building/identities.py", "specializers/retrieval/dense.py",
     ),
     "numpy.memmap": (),
     "numpy.fromfile": (),
@@ -100,7 +100,8 @@ WRITES: Mapping[str, tuple[str, ...]] = {
     ".write_bytes": ("leaderboards/baseline.py",),
     "open for writing": (
         "bench/commands/board/gate.py",  # appends to what GitHub names
-        "harness/models/wheels.py", "specializers/corpus/build.py", "tasks/origins/download.py",
+        "harness/models/wheels.py", "specializers/corpus/building/joining.py",
+        "tasks/origins/download.py",
         "specializers/training/rank.py",  # its own output
         "harness/files.py",
     ),
@@ -109,7 +110,7 @@ WRITES: Mapping[str, tuple[str, ...]] = {
         "leaderboards/writing/aside.py",  # a folder, to lock it
     ),
     "os.replace": (
-        "harness/files.py", "harness/models/sources.py", "specializers/corpus/build.py",
+        "harness/files.py", "harness/models/sources.py", "specializers/corpus/building/joining.py",
         "specializers/training/adapter.py", "tasks/origins/download.py",
     ),
     # A board's folder is filled aside, with what stays of the old one, and exchanged whole.
@@ -131,7 +132,7 @@ WRITES: Mapping[str, tuple[str, ...]] = {
     # The library follows no link from the lowest allowed version on (tests/doors/test_folders.py).
     "FileLock": (
         "harness/artifacts/given.py", "harness/artifacts/make.py", "harness/models/sources.py",
-        "harness/run.py", "specializers/corpus/build.py", "specializers/corpus/layout.py",
+        "harness/run.py", "specializers/corpus/building/build.py", "specializers/corpus/layout.py",
         "specializers/retrieval/ranking.py", "tasks/origins/fetching.py", "tasks/origins/lock.py",
     ),
     "SoftFileLock": (),

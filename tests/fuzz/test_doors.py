@@ -41,7 +41,8 @@ from harness.types import ModelSpec
 from leaderboards.build import build
 from leaderboards.pages.provenance import copy_kept, read_kept
 from leaderboards.spec import BoardSpec
-from specializers.corpus.build import Wanted, build_corpus
+from specializers.corpus.building.build import build_corpus
+from specializers.corpus.building.wanted import Wanted
 from specializers.corpus.open import checked_passages, index_root, open_corpus
 from specializers.retrieval.open import open_retriever
 from tests.doors.test_models import LORA

@@ -26,9 +26,11 @@ from harness.leaks.index import LeakIndex
 from harness.leaks.report import ItemText
 from harness.progress import NullProgress
 from harness.types import Artifact
-from specializers.corpus import build as corpus_build
 from specializers.corpus import layout
-from specializers.corpus.build import Wanted, build_corpus
+from specializers.corpus.building import blocks
+from specializers.corpus.building import build as corpus_build
+from specializers.corpus.building.build import build_corpus
+from specializers.corpus.building.wanted import Wanted
 from specializers.corpus.fields import Fields
 from specializers.corpus.open import content_digest, open_corpus, passages_file
 from specializers.domain import load_domain
@@ -152,13 +154,13 @@ def test_what_files_are_added_to_is_what_is_built_of_all_of_them(
     excluded = frozenset({"3", "7"}) if seed % 3 else frozenset()
     wanted = Wanted(rng.choice((10, 20)), Fields(exclude=excluded), without=without)
     read: list[str] = []
-    real = corpus_build.read_documents
+    real = blocks.read_documents
 
     def reading(path: Path, *more: Any, **named: Any) -> Any:
         read.append(path.name)
         return real(path, *more, **named)
 
-    monkeypatch.setattr(corpus_build, "read_documents", reading)
+    monkeypatch.setattr(blocks, "read_documents", reading)
     anew = build_corpus(files, tmp_path / "anew", wanted, NullProgress())
     for count in sorted({rng.randint(1, len(files)), len(files)}):
         read.clear()
@@ -201,16 +203,16 @@ def test_an_interrupted_build_goes_on_after_its_last_whole_file(
 ) -> None:
     inputs = three_files(tmp_path / "in")
     build(inputs, tmp_path / "whole")
-    real = corpus_build._cut_block
+    real = blocks._cut_block
     written: list[str] = []
 
-    def failing(block: corpus_build._Block) -> None:
+    def failing(block: blocks.Block) -> None:
         if len(written) == 2:
             raise KeyboardInterrupt
         written.append(block.path.name)
         real(block)
 
-    monkeypatch.setattr(corpus_build, "_cut_block", failing)
+    monkeypatch.setattr(blocks, "_cut_block", failing)
     with pytest.raises(KeyboardInterrupt):
         build(inputs, tmp_path / "out")
     with pytest.raises(UserError, match="goes on with the command that began it"):
@@ -228,9 +230,9 @@ def test_an_interrupted_build_goes_on_after_its_last_whole_file(
 
 def _build_slowly(inputs: list[Path], out: Path, log: Path, wait: float) -> None:
     """Runs in a process of its own; each file cut writes a line to `log`."""
-    real = corpus_build._cut_block
+    real = blocks._cut_block
 
-    def noting(block: corpus_build._Block) -> None:
+    def noting(block: blocks.Block) -> None:
         if block.path.with_suffix(".jsonl").is_file():
             return
         real(block)
@@ -238,7 +240,7 @@ def _build_slowly(inputs: list[Path], out: Path, log: Path, wait: float) -> None
             file.write(f"{block.path.name}\n")
         time.sleep(wait)
 
-    corpus_build._cut_block = noting
+    blocks._cut_block = noting
     build(inputs, out)
 
 

@@ -15,7 +15,8 @@ from harness.doors import limits
 from harness.doors.files import read_jsonl
 from harness.errors import UserError
 from harness.progress import NullProgress
-from specializers.corpus.build import Wanted, build_corpus
+from specializers.corpus.building.build import build_corpus
+from specializers.corpus.building.wanted import Wanted
 from specializers.corpus.cut import Bad, Document
 from specializers.corpus.fields import Fields, parse_where
 from specializers.corpus.sources import read_documents, versioned
@@ -290,9 +291,9 @@ def test_blocks_on_several_cores_give_the_same_corpus(
     path.write_text("\n".join(json.dumps({"id": n, "text": f"T {n}. U."}) for n in range(50)))
     made = {}
     for name, block, worth in (("one", 2_000, 1 << 40), ("more", 7, 1)):
-        monkeypatch.setattr("specializers.corpus.build.BLOCK", block)
-        monkeypatch.setattr("specializers.corpus.build._WORTH_A_PROCESS", worth)
-        monkeypatch.setattr("specializers.corpus.build.cores", lambda: 2)
+        monkeypatch.setattr("specializers.corpus.building.blocks.BLOCK", block)
+        monkeypatch.setattr("specializers.corpus.building.blocks._WORTH_A_PROCESS", worth)
+        monkeypatch.setattr("specializers.corpus.building.blocks.cores", lambda: 2)
         build_corpus([path], tmp_path / name, Wanted(words=2), NullProgress())
         files = ("passages.jsonl", "offsets.npy", "layout.json", "manifest.json")
         made[name] = [(tmp_path / name / file).read_bytes() for file in files]

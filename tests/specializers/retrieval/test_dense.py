@@ -14,7 +14,8 @@ from bench import cli
 from harness.errors import UserError
 from harness.files import write_json
 from harness.progress import NullProgress
-from specializers.corpus.build import Wanted, build_corpus
+from specializers.corpus.building.build import build_corpus
+from specializers.corpus.building.wanted import Wanted
 from specializers.retrieval import dense
 from specializers.retrieval.embedding import Embedder, embedding_spec, open_embedder
 from specializers.retrieval.hybrid import Hybrid
