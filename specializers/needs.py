@@ -12,6 +12,7 @@ from typing import Any
 from harness.errors import MissingExtra, UserErrors
 from harness.types import Domain
 from specializers.parameters import check
+from specializers.training.rates import rate_faults
 
 # What is imported -> the package it comes in, the extra that brings it.
 _PACKAGES = {
@@ -83,6 +84,7 @@ def training_faults(
         faults.append(
             f"{name}: domain '{domain.name}' has no corpus {corpus}. Give one with --corpus FILE."
         )
+    faults += rate_faults(name, params)
     return faults + missing_packages(f"{name} (training)", training_packages(params))
 
 

@@ -18,6 +18,7 @@ from specializers.parameters import take
 from specializers.training.examples import TrainingExample
 from specializers.training.parallel import train_in_processes
 from specializers.training.params import TrainParams
+from specializers.training.rates import train_at, tried_rates
 from specializers.training.trainer import train_lora
 
 # Seconds differ from run to run, so they are kept apart from what is digested.
@@ -55,16 +56,21 @@ def adapter_stage(
         else:
             placement = spread(spec.device_map, spec.memory) if spec.device_map else None
             train = partial(train_lora, placement=placement)
-        train(
-            base.local.folder,
-            base.name,
-            examples,
-            out,
-            take(TrainParams, {**params, SEED: params.get(TRAINING_SEED, params[SEED])}),
-            progress,
-            trust_remote_code=spec.trust_remote_code,
-            dtype=str(base.numerics.get("dtype", "")),
-        )
+        named = {**params, SEED: params.get(TRAINING_SEED, params[SEED])}
+
+        def train_into(folder: Path, rate: float) -> Json:
+            return train(
+                base.local.folder,
+                base.name,
+                examples,
+                folder,
+                take(TrainParams, {**named, "learning_rate": rate}),
+                progress,
+                trust_remote_code=spec.trust_remote_code,
+                dtype=str(base.numerics.get("dtype", "")),
+            )
+
+        train_at(tried_rates(params), train_into, out, progress)
         note_seconds(out, "training", time.monotonic() - began)
     # Here, so that a life killed between the two leaves none behind.
     shutil.rmtree(out / "checkpoints", ignore_errors=True)

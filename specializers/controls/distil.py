@@ -19,7 +19,7 @@ from typing import Any, Literal
 from harness.doors.files import read_jsonl
 from harness.errors import UserError
 from harness.types import BaseModel, Decoding, Domain, Json, Progress
-from specializers.controls.mined import mined_tasks
+from specializers.mining.chosen import mined_tasks
 from specializers.needs import raise_needs, training_faults
 from specializers.replay import REPLAY, trained
 from specializers.selfspec.budgets import CHOICES, training_budgets
@@ -56,7 +56,7 @@ class Distil:
     ) -> Json:
         """Write data.jsonl (questions, the teacher's answers, what it was shown) and adapter/.
 
-        Questions are mined from the corpus (`specializers.controls.mining`) and the seeds' own;
+        Questions are mined from the corpus (`specializers.mining.patterns`) and the seeds' own;
         their known answers demonstrate others and are not learnt.
 
         Raises:
@@ -154,7 +154,7 @@ def _teacher_prompt(row: Json, passages: Mapping[str, str]) -> str:
         f"Background: {passages[name]}\n\n" for name in row["documents"] if name in passages
     )
     shown = [(text, answer) for text, answer in row["shots"]]
-    return before + render("plain", row["instruction"], row["input"], "", shown).prompt
+    return before + render("plain", row["instruction"], row["input"], "", shown).text
 
 
 def _example(form: str, row: Json, passages: Mapping[str, str]) -> TrainingExample:

@@ -14,12 +14,12 @@ from typing import Any, Literal
 
 from harness.errors import UserError
 from harness.types import BaseModel, Domain, Json, Progress
-from specializers.controls.mined import mined_tasks
+from specializers.mining.chosen import PER_TEXT, mined_tasks
 from specializers.needs import raise_needs, training_faults
 from specializers.replay import REPLAY, trained
-from specializers.selfspec.budgets import CHOICES, training_budgets
+from specializers.selfspec.budgets import CHOICES, FORM, training_budgets
 from specializers.stages import rows_stage
-from specializers.training.examples import form_facts, render
+from specializers.training.examples import form_facts, rendered
 
 
 class ReadComp:
@@ -30,9 +30,8 @@ class ReadComp:
     summary = "control: train on reading tasks mined from the domain's text, without a model"
     kind: Literal["adapter", "prompt"] = "adapter"
     budgets: Mapping[str, Mapping[str, Any]] = {
-        # At most so many tasks of one text, each of another kind.
-        budget: {**params, "per_text": 3}
-        for budget, params in training_budgets("template", "examples", *REPLAY).items()
+        budget: {**params, "per_text": PER_TEXT}
+        for budget, params in training_budgets(*FORM, "examples", *REPLAY).items()
     }
 
     def specialize(
@@ -69,10 +68,7 @@ class ReadComp:
                 f"readcomp: {corpus} holds {len(rows)} tasks of the {params['examples']} asked for"
             )
         form = form_facts(params["template"], base.has_chat_template)
-        examples = [
-            render(str(form["template"]), row["instruction"], row["input"], row["output"])
-            for row in rows
-        ]
+        examples = rendered(rows, params, str(form["template"]))
         kinds = Counter(row["task_type"] for row in rows)
         return {
             **form,

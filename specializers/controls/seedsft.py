@@ -14,8 +14,8 @@ from harness.files import write_jsonl
 from harness.types import BaseModel, Domain, Json, Progress
 from specializers.needs import raise_needs, training_faults
 from specializers.replay import REPLAY, trained
-from specializers.selfspec.budgets import CHOICES, training_budgets
-from specializers.training.examples import form_facts, render, resolve_template
+from specializers.selfspec.budgets import CHOICES, FORM, training_budgets
+from specializers.training.examples import form_facts, rendered
 
 
 class SeedSft:
@@ -25,7 +25,7 @@ class SeedSft:
     version = 4
     summary = "control: train on the hand-written seeds alone"
     kind: Literal["adapter", "prompt"] = "adapter"
-    budgets: Mapping[str, Mapping[str, Any]] = training_budgets("template", *REPLAY)
+    budgets: Mapping[str, Mapping[str, Any]] = training_budgets(*FORM, *REPLAY)
 
     def specialize(
         self,
@@ -37,28 +37,21 @@ class SeedSft:
     ) -> Json:
         """Write data.jsonl (the seeds), adapter/ and training.json into `out`."""
         raise_needs(self.faults(domain, params))
-        template = resolve_template(params["template"], base.has_chat_template)
-        write_jsonl(
-            out / "data.jsonl",
-            [
-                {
-                    "id": seed.id,
-                    "instruction": seed.instruction,
-                    "input": seed.input,
-                    "output": seed.output,
-                    "seeds": {"instruction": [seed.id], "response": [seed.id]},
-                    "documents": [],
-                }
-                for seed in domain.seeds
-            ],
-        )
-        examples = [
-            render(template, seed.instruction, seed.input, seed.output) for seed in domain.seeds
+        rows: list[Json] = [
+            {
+                "id": seed.id,
+                "instruction": seed.instruction,
+                "input": seed.input,
+                "output": seed.output,
+                "seeds": {"instruction": [seed.id], "response": [seed.id]},
+                "documents": [],
+            }
+            for seed in domain.seeds
         ]
-        return {
-            **form_facts(params["template"], base.has_chat_template),
-            "training": trained(base, examples, params, out, progress),
-        }
+        write_jsonl(out / "data.jsonl", rows)
+        form = form_facts(params["template"], base.has_chat_template)
+        examples = rendered(rows, params, str(form["template"]))
+        return {**form, "training": trained(base, examples, params, out, progress)}
 
     def faults(self, domain: Domain, params: Mapping[str, Any]) -> list[str]:
         """Wrong parameters, or nothing to train with."""

@@ -32,6 +32,7 @@ COMMON: dict[str, Any] = {
     "cover": 0.6,  # ours: of a long answer's content words, in the text
     "ifd": 1.0,  # Li et al. 2023 (arXiv 2308.12032); 0 asks for no loss
     "gate_seeds": 8,  # ours: held out of each type; 0 trusts every type
+    "mined_share": 0.5,  # ours: of `examples`, most that mined tasks may make up for
     # -- instructions
     "surplus": 0.15,  # ours: accepted beyond `examples`, since some answers will be dropped
     "demonstrations": 3,  # M
@@ -56,12 +57,14 @@ COMMON: dict[str, Any] = {
     "agreement_temperature": 0.7,  # Wang et al. 2023 (arXiv 2203.11171)
     # -- training
     "template": "auto",  # ours: M trains and asks in Alpaca's; "auto" is how the harness asks
+    "demonstrated": 0.0,  # ours: share of the examples trained on after others of their kind
     "replay_tokens": 96,  # ours: of an answer to a general question, at most
     "lora_rank": 8,  # M
     "lora_alpha": 16,  # M
     "lora_dropout": 0.0,  # ours
     "target_modules": "all-linear",  # M
     "learning_rate": 3e-4,  # M
+    "rates": "",  # ours: rates with commas between them; the lowest held-out loss tells which
     "schedule": "cosine",  # ours
     "epochs": 3,  # M; not asked where `steps` is given
     "evaluations": 10,  # ours
@@ -172,12 +175,14 @@ CHOICES = {
     "schedule": ("constant", "linear", "cosine"),
 }
 
+# How examples are put into prompts, for the budgets of all that train on examples.
+FORM = ("template", "demonstrated")
 TRAINING = tuple(field.name for field in fields(TrainParams) if field.default is MISSING)
 
 
 def training_budgets(*more: str, **changes: Any) -> dict[str, dict[str, Any]]:
     """The same budgets cut down to training and the parameters in `more`, for the controls."""
     return {
-        budget: {**{name: values[name] for name in (*TRAINING, *more)}, **changes}
+        budget: {**{name: values[name] for name in (*TRAINING, "rates", *more)}, **changes}
         for budget, values in BUDGETS.items()
     }

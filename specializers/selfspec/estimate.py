@@ -151,6 +151,7 @@ def _grounded(domain: Domain, params: Mapping[str, Any], seeds: tuple[str, ...])
     ]
     texts = seeds[:examples] if params["train_on_seeds"] == "all" else ()
     kept = min(examples, round(asked * KEPT_OF_ASKED))
+    mined = min(examples - kept, round(params["mined_share"] * examples))
     return Making(
         (
             *gate,
@@ -171,6 +172,6 @@ def _grounded(domain: Domain, params: Mapping[str, Any], seeds: tuple[str, ...])
                 params["calls_per_round"],
             ),
         ),
-        max(1, kept + len(texts)),
+        max(1, kept + mined + len(texts)),
         seeds,
     )

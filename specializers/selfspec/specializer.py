@@ -36,7 +36,8 @@ from specializers.selfspec.instructions import InstructionParams, write_instruct
 from specializers.selfspec.responses import ResponseParams, write_responses
 from specializers.selfspec.semantics import Embed
 from specializers.stages import note_seconds, read_report, rows_stage
-from specializers.training.examples import form_facts, render
+from specializers.training.examples import form_facts, rendered
+from specializers.training.rates import rate_faults
 
 
 class SelfSpec:
@@ -92,10 +93,7 @@ def self_specialize(
     previous = _previous_round(plugin, base, domain, params, out, progress)
     data = make_data(base, domain, params, out, progress, previous)
     form = form_facts(params["template"], base.has_chat_template)
-    examples = [
-        render(str(form["template"]), row["instruction"], row["input"], row["output"])
-        for row in data
-    ]
+    examples = rendered(data, params, str(form["template"]))
     training = trained(base, examples, params, out, progress)
     return {
         **data_facts(out),
@@ -118,6 +116,7 @@ def self_faults(plugin: Specializer, domain: Domain, params: Mapping[str, Any]) 
     elif params["semantic_threshold"]:
         packages = (*packages, "sentence_transformers")
     return [
+        *rate_faults(name, params),
         *(text_faults(name, domain) if over_texts else search_faults(name, domain, params)),
         *missing_packages(f"{name} (training)", packages),
     ]

@@ -8,13 +8,18 @@ tasks/templates/base.yaml): the instruction, an empty line, the input, and
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from harness.types import Json
+
 TEMPLATES = ("auto", "chat", "plain", "alpaca")
 # What lm-eval puts between a task's description and the item.
 _GAP = "\n\n"
+# Most examples that are shown before another: the few shots of an evaluation are 1 to 5.
+_MOST_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -22,12 +27,12 @@ class TrainingExample:
     """A prompt and the answer the loss is taken on.
 
     With `chat` the prompt is a user turn after the system turn `system` (none if
-    empty), put through the model's chat template; otherwise it is the whole text
-    before the answer, and `head` characters of it are the instruction.
+    empty), put through the model's chat template; otherwise `text` is what the answer follows.
 
     Attributes:
-        shots: demonstrations (item, answer) before the item: turns with `chat`, else written
-            into the prompt.
+        prompt: the item, with what it is asked for where it has no input.
+        system: the instruction; empty where the prompt holds it.
+        shots: demonstrations (item, answer) before the item: turns with `chat`, else text.
         teacher: the same question as its teacher is asked it, with more to go by; the model
             learns the teacher's distribution over tokens at each place of the response
             (`TrainParams.top_k`).
@@ -38,8 +43,13 @@ class TrainingExample:
     chat: bool = False
     system: str = ""
     shots: tuple[tuple[str, str], ...] = ()
-    head: int = 0
     teacher: TrainingExample | None = None
+
+    @property
+    def text(self) -> str:
+        """Without `chat`: the whole text before the answer."""
+        shown = "".join(f"{item} {answer}{_GAP}" for item, answer in self.shots)
+        return f"{self.system}{shown}{self.prompt}"
 
 
 def resolve_template(template: str, has_chat_template: bool) -> str:
@@ -79,9 +89,34 @@ def render(
     shown = tuple((f"{text}\nAnswer:", answer) for text, answer in shots)
     if template == "chat":
         return TrainingExample(item, output, chat=True, system=system, shots=shown)
-    before = "".join(f"{text} {answer}{_GAP}" for text, answer in shown)
-    head = f"{system}{before}" if input_text else ""
-    return TrainingExample(f"{system}{before}{item}", f" {output}", head=len(head))
+    return TrainingExample(item, f" {output}", system=system, shots=shown)
+
+
+def rendered(rows: Sequence[Json], params: Mapping[str, Any], form: str) -> list[TrainingExample]:
+    """Examples of rows with "instruction", "input" and "output", in their order.
+
+    A share `demonstrated` of those with an input stands after one to three others of the same
+    instruction, as in a few-shot prompt; which ones is drawn from `seed`. Those without a fellow
+    stand alone, as do all in Alpaca's sections.
+
+    Args:
+        form: a template by name, not "auto".
+        params: holds "demonstrated" (0..1) and "seed".
+    """
+    rng = random.Random(f"demonstrated {params['seed']}")
+    fellows: dict[str, list[int]] = {}
+    for place, row in enumerate(rows):
+        if row["input"]:
+            fellows.setdefault(row["instruction"], []).append(place)
+    examples = []
+    for place, row in enumerate(rows):
+        others = [other for other in fellows.get(row["instruction"], ()) if other != place]
+        shown: list[int] = []
+        if row["input"] and others and rng.random() < params["demonstrated"]:
+            shown = rng.sample(others, min(len(others), rng.randint(1, _MOST_SHOWN)))
+        shots = [(rows[other]["input"], rows[other]["output"]) for other in shown]
+        examples.append(render(form, row["instruction"], row["input"], row["output"], shots))
+    return examples
 
 
 def as_told(value: Mapping[str, Any]) -> TrainingExample:

@@ -32,16 +32,19 @@ class EncodedExample:
 def encode(
     tokens: HFTokens, example: TrainingExample, max_length: int
 ) -> tuple[EncodedExample, bool]:
-    """Token ids of prompt, response and end; and whether anything was cut to `max_length`.
+    """Token ids of prompt, response and end; and whether it was cut to `max_length`.
 
     The prompt's tokens are the very ones the model is asked with (`HFTokens`: BOS where the
     tokenizer prepends it, the system turn where the template has none). The response's tokens are
     those that follow them in the whole text, since a tokenizer may begin a text of its own in
     another way (Llama 2 puts a space before it); where the two texts merge across the border, the
-    response is encoded by itself. What is too long loses words from the beginning of its input,
-    so that instruction and question stay; where that is not enough the prompt loses its beginning,
-    then the response its end.
+    response is encoded by itself. What is too long goes without its demonstrations, the first of
+    them first; then it loses words from the beginning of its input, so that instruction and
+    question stay; where that is not enough the prompt loses its beginning, then the response its
+    end.
     """
+    while example.shots and sum(map(len, _both(tokens, example))) > max_length:
+        example = replace(example, shots=example.shots[1:])
     prompt, answer = _both(tokens, example)
     room = max_length - len(prompt) - len(answer)
     if room < 0:
@@ -56,7 +59,7 @@ def encode(
 def _both(tokens: HFTokens, example: TrainingExample) -> tuple[list[int], list[int]]:
     """Token ids of the prompt, one or more, and of the response with its end."""
     text, closing, ends = (
-        _chat_turns(tokens, example) if example.chat else (example.prompt, example.response, False)
+        _chat_turns(tokens, example) if example.chat else (example.text, example.response, False)
     )
     prompt = tokens.encode(text)
     if not example.chat and len(prompt) > 1 and prompt[-1] == tokens.eos_id:
@@ -73,13 +76,12 @@ def _both(tokens: HFTokens, example: TrainingExample) -> tuple[list[int], list[i
 
 def _shortened(tokens: HFTokens, example: TrainingExample, max_length: int) -> TrainingExample:
     """The example without the fewest words of its input's beginning that make it fit, or all."""
-    head, body = example.prompt[: example.head], example.prompt[example.head :]
-    if not example.head and not example.system:
+    if not example.system:
         return example  # all of it is the question
-    words = list(re.finditer(r"\S+\s*", body))
+    words = list(re.finditer(r"\S+\s*", example.prompt))
 
     def without(count: int) -> TrainingExample:
-        return replace(example, prompt=head + body[words[count].start() :])
+        return replace(example, prompt=example.prompt[words[count].start() :])
 
     def fits(count: int) -> bool:
         prompt, answer = _both(tokens, without(count))

@@ -1,8 +1,11 @@
-"""Long answers that no model wrote: a passage of the corpus answers a question on its title.
+"""What no model wrote, where too little of the model's own is kept.
 
-For types of long answers, where the gate failed or the quota is not full: a human's text teaches
-more than none, and keeps the length of answers up. Source: Li et al. 2023, "Self-Alignment with
+Long answers: a passage of the corpus answers a question on its title. A human's text teaches more
+than none, and keeps the length of answers up. Source: Li et al. 2023, "Self-Alignment with
 Instruction Backtranslation" (arXiv 2308.06259), without the model.
+
+Then reading tasks that connectives and structure of the corpus give (`specializers.mining`), for
+the types that the gate refused or that are not full.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from collections.abc import Mapping, Set
 from harness.doors.files import read_jsonl
 from harness.types import Domain, Json
 from specializers.corpus.sentences import sentences
+from specializers.mining.chosen import PER_TEXT, mined_tasks
 from specializers.selfspec.draws import seed_for
 from specializers.selfspec.grounded.quotas import LONG
 
@@ -24,9 +28,10 @@ _WORDINGS = (
 )
 _MOST = 90  # words of an answer
 _POOL = 2000  # passages that are looked through
+READING = "mined_"  # before a reading task's kind, which is none of the seeds' types
 
 
-def mined_rows(
+def titled_rows(
     domain: Domain, missing: Mapping[str, int], long: Set[str], seed: int
 ) -> list[tuple[Json, Json]]:
     """(task, answer) rows for the long types that miss examples, from passages with a title."""
@@ -41,25 +46,48 @@ def mined_rows(
     random.Random(seed_for("mined", seed)).shuffle(found)
     rows = []
     for place, (kind, (passage, title, answer)) in enumerate(zip(wanted, found, strict=False)):
-        name = f"mined-{kind}-{place:04d}"
-        task = {
-            "id": name,
-            "instruction": _WORDINGS[place % len(_WORDINGS)].format(title),
-            "input": "",
-            "kind": kind,
-            "mode": "mined",
-            "mould": "",
-            "wording": "none",
-            "label": "",
-            "source": answer,
-            "seeds": [],
-            "documents": [passage],
-            "decoding": None,
-            "prompt_sha256": "",
-            "dropped": None,
-        }
-        rows.append((task, mined_answer(task)))
+        asked = _WORDINGS[place % len(_WORDINGS)].format(title)
+        rows.append(_rows(f"mined-{kind}-{place:04d}", kind, asked, "", answer, [passage]))
     return rows
+
+
+def reading_rows(domain: Domain, count: int, seed: int) -> list[tuple[Json, Json]]:
+    """(task, answer) rows of `count` reading tasks, or as many as the corpus holds."""
+    if not count or domain.corpus is None:
+        return []
+    return [
+        _rows(
+            row["id"],
+            f"{READING}{row['task_type']}",
+            row["instruction"],
+            row["input"],
+            row["output"],
+            row["documents"],
+        )
+        for row in mined_tasks(domain.corpus, count, PER_TEXT, seed)
+    ]
+
+
+def _rows(
+    name: str, kind: str, instruction: str, shown: str, answer: str, documents: list[str]
+) -> tuple[Json, Json]:
+    task = {
+        "id": name,
+        "instruction": instruction,
+        "input": shown,
+        "kind": kind,
+        "mode": "mined",
+        "mould": "",
+        "wording": "none",
+        "label": "",
+        "source": answer,
+        "seeds": [],
+        "documents": documents,
+        "decoding": None,
+        "prompt_sha256": "",
+        "dropped": None,
+    }
+    return task, mined_answer(task)
 
 
 def mined_answer(task: Json) -> Json:

@@ -37,6 +37,7 @@ class GroundedParams:
     cover: float
     ifd: float
     gate_seeds: int
+    mined_share: float
 
     def writing(self, task: str, stop: tuple[str, ...], *, invents: bool) -> Decoding:
         """How a task is drawn."""

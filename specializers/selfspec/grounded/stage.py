@@ -16,7 +16,7 @@ from specializers.selfspec.filters import Refusal
 from specializers.selfspec.grounded.answering import Answered, Answerer, row_of
 from specializers.selfspec.grounded.frames import Frame, frames_of
 from specializers.selfspec.grounded.gate import Trial, try_types
-from specializers.selfspec.grounded.mined import mined_answer, mined_rows
+from specializers.selfspec.grounded.mined import READING, mined_answer, reading_rows, titled_rows
 from specializers.selfspec.grounded.params import GroundedParams
 from specializers.selfspec.grounded.quotas import (
     BANDS,
@@ -90,14 +90,12 @@ def write_grounded(
         with _timed(seconds, "responses"):
             rows += _answered(answerer, sound, frames, quotas)
     _even_out(tasks, rows, frames)
-    mined = mined_rows(
-        domain,
-        _missing(wanted, tasks, rows),
-        {k for k in wanted if is_long(frames[k])},
-        params.seed,
-    )
-    tasks += [row for row, _ in mined]
-    rows += [row for _, row in mined]
+    long = {kind for kind in wanted if is_long(frames[kind])}
+    mined = titled_rows(domain, _missing(wanted, tasks, rows), long, params.seed)
+    _join(mined, tasks, rows)
+    still = sum(_missing(wanted, tasks, rows).values())
+    most = round(params.mined_share * params.examples)
+    _join(reading_rows(domain, min(still, most), params.seed), tasks, rows)
     report = _report(tasks, rows, wanted, trials, texts, frames)
     _tell(progress, report, params)
     task_report = {
@@ -202,6 +200,11 @@ def _even_out(
         kept[place]["dropped"] = {"filter": "balance", "reason": why}
 
 
+def _join(mined: Sequence[tuple[Json, Json]], tasks: list[Json], rows: list[Json]) -> None:
+    tasks += [task for task, _ in mined]
+    rows += [answer for _, answer in mined]
+
+
 def _missing(
     wanted: Mapping[str, int], tasks: Sequence[Json], rows: Sequence[Json]
 ) -> dict[str, int]:
@@ -229,7 +232,7 @@ def _report(
     labels: dict[str, Counter[str]] = {}
     for row in rows:
         kind = kinds[row["id"]]
-        if row["dropped"] is None and frames[kind] and frames[kind][0].form == "label":
+        if row["dropped"] is None and frames.get(kind) and frames[kind][0].form == "label":
             labels.setdefault(kind, Counter())[row["output"]] += 1
     never = {
         kind: sorted(gone)
@@ -240,6 +243,11 @@ def _report(
         "modes": dict(sorted(Counter(task["mode"] for task in tasks).items())),
         "seed_wordings": sum(task["wording"] == "seed" for task in tasks),
         "quotas": {k: {"wanted": count, "kept": kept[k]} for k, count in wanted.items()},
+        "reading": {
+            kind.removeprefix(READING): count
+            for kind, count in sorted(kept.items())
+            if kind.startswith(READING)
+        },
         "bands": {name: bands[name] for name in BANDS},
         "labels_never": never,
         "gate": [
@@ -268,7 +276,8 @@ def _tell(progress: Progress, report: Mapping[str, Any], params: GroundedParams)
     if failed:
         progress.say(
             "gate: demonstrations do not help the base with "
-            f"{', '.join(failed)}; nothing is written for these, their seeds are used."
+            f"{', '.join(failed)}; nothing is written for these, their seeds and mined tasks are "
+            "used."
         )
     for kind, lacking in report["texts"].items():
         progress.say(f"texts for {kind}: {lacking}.")
@@ -280,6 +289,8 @@ def _tell(progress: Progress, report: Mapping[str, Any], params: GroundedParams)
     if short:
         told = ", ".join(f"{kind} {count}" for kind, count in short.items())
         progress.say(f"not filled after {params.max_calls} calls at most (max_calls): {told}.")
+    if reading := sum(report["reading"].values()):
+        progress.say(f"reading tasks mined from the texts in their place: {reading}.")
     for kind, gone in report["labels_never"].items():
         progress.say(f"{kind}: no answer {' or '.join(gone)} was kept.")
 

@@ -17,12 +17,14 @@ from harness.errors import UserErrors
 from harness.progress import NullProgress
 from harness.types import Decoding, Domain, Response
 from specializers.domain import DOMAINS, load_domain
+from specializers.mining.chosen import PER_TEXT, mined_tasks
 from specializers.replay import with_replay
 from specializers.selfspec.estimate import expect
 from specializers.selfspec.grounded.checks import covered, judge_grounded
 from specializers.selfspec.grounded.duplicates import NearDuplicates
 from specializers.selfspec.grounded.frames import frames_of
 from specializers.selfspec.grounded.gate import held_out, try_types
+from specializers.selfspec.grounded.mined import READING
 from specializers.selfspec.grounded.quotas import (
     Cell,
     Quotas,
@@ -121,6 +123,9 @@ def test_texts_are_those_of_the_corpus_and_lineage_is_whole(domain: Domain, tmp_
     assert data
     for row in data:
         task = tasks[row["id"]]
+        if task["kind"].startswith(READING):
+            assert set(row["documents"]) <= set(passages)
+            continue
         if task["mode"] != "invented":
             (passage,) = row["documents"]
             assert task["source"] in passages[passage]
@@ -134,6 +139,24 @@ def test_texts_are_those_of_the_corpus_and_lineage_is_whole(domain: Domain, tmp_
     assert {row["id"] for row in dropped} | {row["id"] for row in data} == set(tasks)
 
 
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 1.0])
+def test_mined_tasks_make_up_for_what_is_missing_and_no_more(
+    domain: Domain, tmp_path: Path, share: float
+) -> None:
+    assert domain.corpus is not None
+    changes: dict[str, Any] = {"train_on_seeds": "none", "mined_share": share}
+    data = make(Labels(helpful), domain, tmp_path / "out", **changes)
+    report = json.loads((tmp_path / "out" / "instructions.json").read_text())
+    kept = sum(quota["kept"] for quota in report["quotas"].values())
+    reading = [row for row in data if row["id"].startswith("mined-0")]
+    assert 0 < kept < 28  # something is missing
+    assert len(reading) == min(round(share * 28), 28 - kept) == sum(report["reading"].values())
+    named = ("id", "instruction", "input", "output", "documents")
+    mined = mined_tasks(domain.corpus, len(reading), PER_TEXT, 0) if reading else []
+    assert [[row[n] for n in named] for row in reading] == [[r[n] for n in named] for r in mined]
+    assert {row["answered_by"] for row in reading} <= {"corpus"}
+
+
 def test_no_type_and_no_label_is_over_its_share(domain: Domain, tmp_path: Path) -> None:
     data = make(Labels(helpful), domain, tmp_path / "out", train_on_seeds="none")
     tasks = {row["id"]: row for row in read_jsonl(tmp_path / "out" / "instructions.jsonl")}
@@ -143,6 +166,7 @@ def test_no_type_and_no_label_is_over_its_share(domain: Domain, tmp_path: Path) 
     for kind, quota in report["quotas"].items():
         assert kinds[kind] == quota["kept"] <= quota["wanted"]
     assert sum(report["bands"].values()) == len(data)
+    assert len(data) <= 28
     yes = Counter(row["output"] for row in data if tasks[row["id"]]["kind"] == "yesno")
     assert abs(yes["yes"] - yes["no"]) <= 1
     long = sum(len(row["output"].split()) > 20 for row in data)

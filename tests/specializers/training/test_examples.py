@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import tasks
 from harness.engines.tokens import HFTokens
 from harness.suites.index import SuiteIndex
-from specializers.training.examples import TrainingExample, form_facts, render
+from specializers.training.examples import TrainingExample, form_facts, render, rendered
 from specializers.training.targets import encode
 from tests.specializers.tiny import save_model
 
@@ -36,7 +38,7 @@ def example(task: Any, template: str) -> Any:
 
 def test_without_a_chat_template_the_prompt_is_the_zero_shot_prompt(task: Any) -> None:
     trained = example(task, "plain")
-    assert trained.prompt == task.fewshot_context(task.eval_docs[0], 0)
+    assert trained.text == task.fewshot_context(task.eval_docs[0], 0)
     assert trained.response == " yes"
 
 
@@ -189,3 +191,59 @@ def test_the_manifest_says_whether_the_evaluation_asks_in_this_form(
     template: str, chat: bool, used: str, same: bool
 ) -> None:
     assert form_facts(template, chat) == {"template": used, "asked_in_this_form": same}
+
+
+def rows_of(*groups: int) -> list[dict[str, Any]]:
+    """Groups of rows, each of an instruction of its own; no two inputs or answers are alike."""
+    return [
+        {"instruction": f"Do {group}.", "input": f"text {group} {n}", "output": f"said {group} {n}"}
+        for group, size in enumerate(groups)
+        for n in range(size)
+    ]
+
+
+@given(
+    sizes=st.lists(st.integers(1, 6), max_size=5),
+    seed=st.integers(0, 99),
+    form=st.sampled_from(["plain", "chat"]),
+)
+def test_shown_before_an_example_are_others_of_its_instruction_alone(
+    sizes: list[int], seed: int, form: str
+) -> None:
+    rows = rows_of(*sizes)
+    examples = rendered(rows, {"demonstrated": 1.0, "seed": seed}, form)
+    alike = {(f"{r['input']}\nAnswer:", r["output"]): r["instruction"] for r in rows}
+    assert [one.response.strip() for one in examples] == [row["output"] for row in rows]
+    for row, one in zip(rows, examples, strict=True):
+        fellows = sum(other["instruction"] == row["instruction"] for other in rows) - 1
+        assert min(1, fellows) <= len(one.shots) <= min(3, fellows)
+        assert len(set(one.shots)) == len(one.shots)
+        assert all(alike[shot] == row["instruction"] for shot in one.shots)
+        assert (one.prompt, row["output"]) not in one.shots
+
+
+def test_a_share_of_none_shows_nothing_and_a_share_is_about_that_many() -> None:
+    rows = rows_of(*[5] * 100)
+    plain = [render("plain", r["instruction"], r["input"], r["output"]) for r in rows]
+    assert rendered(rows, {"demonstrated": 0.0, "seed": 3}, "plain") == plain
+    third = rendered(rows, {"demonstrated": 0.3, "seed": 3}, "plain")
+    assert 120 <= sum(bool(one.shots) for one in third) <= 180  # 150, and 3 standard deviations
+    assert third == rendered(rows, {"demonstrated": 0.3, "seed": 3}, "plain")
+    assert third != rendered(rows, {"demonstrated": 0.3, "seed": 4}, "plain")
+
+
+@pytest.mark.parametrize("form", ["plain", "chat"])
+def test_what_is_too_long_loses_demonstrations_before_a_word_of_its_own(
+    tmp_path: Path, form: str
+) -> None:
+    tokens = HFTokens(save_model(tmp_path, chat=True))
+    shots = [("heart " * 30, "yes"), ("lung " * 8, "no")]
+    whole = render(form, "Say yes or no.", "is it safe ?", "yes", shots)
+    one = render(form, "Say yes or no.", "is it safe ?", "yes", shots[1:])
+    none = render(form, "Say yes or no.", "is it safe ?", "yes")
+    lengths = [len(encode(tokens, example, 10_000)[0].ids) for example in (whole, one, none)]
+    for example, length in zip((whole, one, none), lengths, strict=True):
+        assert encode(tokens, whole, length) == encode(tokens, example, 10_000)
+    cut, shortened = encode(tokens, whole, lengths[2] - 1)
+    assert shortened
+    assert len(cut.ids) < lengths[2]

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from specializers.controls.mined import mined_tasks
-from specializers.controls.mining import KINDS, WORDINGS, mine
 from specializers.domain import DOMAINS
+from specializers.mining.chosen import mined_tasks
+from specializers.mining.patterns import KINDS, WORDINGS, mine
 
 TEXT = (
     "Wool grease softens the skin of the hands within a week. "

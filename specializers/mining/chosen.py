@@ -7,10 +7,12 @@ from collections import Counter
 from pathlib import Path
 
 from harness.types import Json
-from specializers.controls.mining import KINDS, WORDINGS, Mined, mine
 from specializers.corpus.open import drawn
 from specializers.corpus.sentences import sentences
+from specializers.mining.patterns import KINDS, WORDINGS, Mined, mine
 
+# A text gives at most so many tasks, each of another kind.
+PER_TEXT = 3
 # A corpus is read for this many passages an example: most texts hold some kinds alone.
 _PASSAGES = 5
 # Kinds whose answer is a label; labels of a kind get equal shares.
