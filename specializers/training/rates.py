@@ -28,7 +28,8 @@ def tried_rates(params: Mapping[str, Any]) -> tuple[float, ...]:
     Raises:
         ValueError: one of them is no number above 0.
     """
-    rates = tuple(dict.fromkeys(float(rate) for rate in params["rates"].split(",") if rate.strip()))
+    named = params.get("rates", "").split(",")
+    rates = tuple(dict.fromkeys(float(rate) for rate in named if rate.strip()))
     if not all(0 < rate < math.inf for rate in rates):
         raise ValueError(params["rates"])
     return rates or (params["learning_rate"],)
