@@ -16,6 +16,7 @@ from harness.files import digest
 from harness.record import COLUMN
 from harness.types import Record
 from leaderboards.board import RecordColumn, RecordTable, Way
+from leaderboards.claims.floors import is_floor
 from leaderboards.records.prompts import other_words
 from leaderboards.shown import listed
 
@@ -24,9 +25,11 @@ _NUMERICS = ("engine", "dtype", "quantisation")
 
 
 def chat_forms(raw: RecordTable) -> dict[str, str]:
-    """Row -> where its instruction stood, if rows of the table differ in it."""
+    """Row -> where its instruction stood, if rows of the table differ in it; floors read none."""
     forms: dict[str, set[str]] = defaultdict(set)
     for label, record in _placed(raw):
+        if is_floor(record):
+            continue
         forms[label].add(str(record.manifest.get("chat_instruction", "") or "unstated"))
     if len({form for found in forms.values() for form in found}) < 2:
         return {}

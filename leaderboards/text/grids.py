@@ -259,21 +259,38 @@ def _matrices(section: Section) -> list[Grid]:
 
 
 def _parts(section: Section) -> list[Grid]:
+    """What each row gained on its base, in format and in knowledge.
+
+    Where there are bits per byte of the gold answer they stand beside, and tasks follow that they
+    alone split: what they tell, no format helps in either.
+    """
     grids = []
     for row in section.rows:
-        if row.parts:
-            lines = [
-                (
-                    part.task,
-                    str(part.n),
-                    f"{points(part.gain, sign=True)} {limits(part.gain_interval, sign=True)}",
-                    f"{points(part.format, sign=True)} {limits(part.format_interval, sign=True)}",
-                    f"{points(part.knowledge, sign=True)} "
-                    f"{limits(part.knowledge_interval, sign=True)}",
-                )
-                for part in row.parts
-            ]
-            header = ("task", "n", "gain", "= format", "+ knowledge")
-            title = f"{section.title}: what {row.label} gained"
-            grids.append(Grid(title, header, tuple(lines)))
+        if not row.parts:
+            continue
+        known = {
+            column.task: difference(cell.difference)
+            for column, cell in zip(section.bits, row.bits, strict=True)
+            if cell is not None and cell.difference is not None
+        }
+        lines = []
+        for part in row.parts:
+            spans = (
+                (part.gain, part.gain_interval),
+                (part.format, part.format_interval),
+                (part.knowledge, part.knowledge_interval),
+            )
+            told = [f"{points(v, sign=True)} {limits(i, sign=True)}" for v, i in spans]
+            lines.append([part.task, str(part.n), *told])
+        split = {part.task for part in row.parts}
+        for column, cell in zip(section.columns, row.cells, strict=True):
+            gap = cell.difference if cell is not None else None
+            if gap and column.in_average and column.task in known and column.task not in split:
+                lines.append([column.task, str(gap.n), difference(gap), NOTHING, NOTHING])
+        header = ["task", "n", "gain", "= format", "+ knowledge"]
+        if known:
+            header.append("bits per byte")
+            lines = [[*line, known.get(line[0], NOTHING)] for line in lines]
+        title = f"{section.title}: what {row.label} gained"
+        grids.append(Grid(title, tuple(header), tuple(map(tuple, lines))))
     return grids

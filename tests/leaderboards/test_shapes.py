@@ -255,6 +255,14 @@ def test_rows_not_asked_or_run_alike_are_marked_and_told():
     assert "torch 2.1: a; torch 2.2: b" in told
 
 
+def test_a_row_that_needs_no_model_reads_no_instruction_and_is_not_marked():
+    records = [
+        record("a", "t", [1, 0], chat=True, chat_instruction="system"),
+        record("floor:copy", "t", [0, 0], chat=True, model_kind="floor", model_digest=""),
+    ]
+    assert "§" not in render_markdown(build(records, SPEC))
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [

@@ -5,7 +5,9 @@ import pytest
 
 from leaderboards.build import build
 from leaderboards.spec import BoardSpec
+from leaderboards.text.grids import difference, section_grids
 from tests.leaderboards.records import record
+from tests.leaderboards.test_claims import with_metrics
 
 SPEC = BoardSpec("made_up", resamples=2_000)
 N = 200
@@ -68,3 +70,23 @@ def test_without_a_common_metric_there_are_no_parts():
     shares = [right(share) for share in (0.2, 0.7, 0.5, 0.6)]
     found = parts_of(*shares, main_metric="other", metrics=metrics)
     assert found["selfspec-tiny"] == ()
+
+
+def test_bits_stand_beside_the_parts_and_tell_of_tasks_that_nothing_ranks():
+    records = [
+        record("tiny", "task", right(0.4)),
+        record("selfspec-tiny", "task", right(0.7)),
+        record("tiny", "task_rank", right(0.4), rank_of="task"),
+        record("selfspec-tiny", "task_rank", right(0.7), rank_of="task"),
+        with_metrics(record("tiny", "open", right(0.2)), gold_bpb=("mean_score", 1.5)),
+        with_metrics(record("selfspec-tiny", "open", right(0.5)), gold_bpb=("mean_score", 0.5)),
+    ]
+    (section,) = build(records, SPEC).sections
+    (grid,) = [grid for grid in section_grids(section) if "gained" in grid.title]
+    assert grid.header[-1] == "bits per byte"
+    first, second = grid.rows
+    assert (first[0], first[-1]) == ("task", "–")
+    assert (second[0], second[3:5]) == ("open", ("–", "–"))
+    (row,) = [row for row in section.rows if row.label == "selfspec-tiny"]
+    (cell,) = [cell for cell in row.bits if cell is not None]
+    assert second[-1] == difference(cell.difference)
