@@ -30,7 +30,8 @@ _MANIFEST: Kinds = {
 }
 _MANIFEST_MORE: Kinds = {"facts": TABLE, "params": TABLE, "source": WORDS, "base_digest": WORDS}
 _STAGE: Kinds = dict.fromkeys(
-    ("tokens", "examples", "parameters", "steps", "calls", "accepted", "candidates"), count()
+    ("tokens", "examples", "parameters", "steps", "calls", "accepted", "candidates", "mined"),
+    count(),
 )
 _MOST = 5
 

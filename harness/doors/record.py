@@ -99,7 +99,8 @@ _LEAK: Kinds = {
 _FACTS: Kinds = {"training": TABLE, "instructions": TABLE, "responses": TABLE}
 # What costs are computed from.
 _STAGE: Kinds = dict.fromkeys(
-    ("tokens", "examples", "parameters", "steps", "calls", "accepted", "candidates"), count()
+    ("tokens", "examples", "parameters", "steps", "calls", "accepted", "candidates", "mined"),
+    count(),
 )
 _SUMMARY: Kinds = {
     **dict.fromkeys(("n", "n_full", "n_scored", "n_unparseable", "n_error", "n_cut"), count()),

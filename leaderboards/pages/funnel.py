@@ -22,7 +22,7 @@ _BARS, _NUMBERS = 42.0, 97.0  # percent across: where bars begin, and numbers en
 class Step:
     """A line of the funnel: `count` things, of which `start` lie left of the bar.
 
-    `kind` is "asked", "read", "dropped" or "kept".
+    `kind` is "asked", "read" (what is added counts as that), "dropped" or "kept".
     """
 
     label: str
@@ -44,9 +44,9 @@ def steps(facts: Mapping[str, Any]) -> list[Step]:
 
 
 def _of_stage(name: str, stage: Mapping[str, Any]) -> Iterator[Step]:
-    kept = int(stage.get("accepted", 0))
+    kept, mined = int(stage.get("accepted", 0)), int(stage.get("mined", 0))
     dropped = {str(key): int(count) for key, count in stage["dropped"].items()}
-    read = int(stage.get("candidates", kept + sum(dropped.values())))
+    read = int(stage.get("candidates", kept - mined + sum(dropped.values())))
     if "calls" in stage:
         failed = int(stage.get("failed_calls", 0))
         told = f"{name}: asked" + (f" ({failed} calls failed)" if failed else "")
@@ -56,6 +56,8 @@ def _of_stage(name: str, stage: Mapping[str, Any]) -> Iterator[Step]:
     for reason, count in sorted(dropped.items(), key=lambda entry: (-entry[1], entry[0])):
         left -= count
         yield Step(f"dropped: {reason.replace('_', ' ')}", "dropped", count, max(left, 0))
+    if mined:
+        yield Step("added: from texts, by no model", "read", mined, max(left, 0))
     yield Step(f"{name}: kept", "kept", kept)
 
 

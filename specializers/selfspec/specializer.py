@@ -250,17 +250,21 @@ def _embed(params: Mapping[str, Any], progress: Progress) -> Embed | None:
 
 
 def data_facts(out: Path) -> Json:
-    """Counts of the data stages, for the manifest."""
+    """Counts of the data stages, for the manifest; "mined": those that no model wrote."""
     instructions = list(read_jsonl(out / "instructions.jsonl"))
     responses = list(read_jsonl(out / "responses.jsonl"))
+    mined = sum(row.get("mode") == "mined" for row in instructions)
     return {
         "instructions": {
             **read_report(out / "instructions.json"),
-            "candidates": len(instructions),
+            "candidates": len(instructions) - mined,
+            "mined": mined,
             "dropped": _by_filter(instructions),
         },
         "responses": {
             **read_report(out / "responses.json"),
+            "candidates": len(responses) - mined,
+            "mined": mined,
             "dropped": _by_filter(responses),
         },
     }

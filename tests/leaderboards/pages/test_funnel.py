@@ -1,5 +1,7 @@
 """The funnel of a model's data: every thing read is either dropped once or kept."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -7,11 +9,12 @@ from leaderboards.pages.funnel import funnel, steps
 
 COUNTS = st.integers(0, 500)
 STAGE = st.builds(
-    lambda kept, dropped, calls: {
-        "accepted": kept, "dropped": dropped, "calls": calls,
+    lambda kept, mined, dropped, calls: {
+        "accepted": kept + mined, "dropped": dropped, "calls": calls, "mined": mined,
         "candidates": kept + sum(dropped.values()),
     },
-    COUNTS, st.dictionaries(st.sampled_from(["loop", "copy", "cut", "novelty"]), COUNTS), COUNTS,
+    COUNTS, COUNTS, st.dictionaries(st.sampled_from(["loop", "copy", "cut", "novelty"]), COUNTS),
+    COUNTS,
 )  # fmt: skip
 
 
@@ -25,8 +28,14 @@ def test_what_is_read_is_dropped_once_or_kept(stage):
         assert line.start + line.count == reached
         reached = line.start
     assert [line.count for line in dropped] == sorted((d.count for d in dropped), reverse=True)
+    added = [line for line in found if line.label.startswith("added")]
+    assert [(line.count, line.start) for line in added] == [(stage["mined"], reached)] * bool(added)
+    assert bool(added) == bool(stage["mined"])
     assert found[-1].kind == "kept"
-    assert found[-1].count == reached == stage["accepted"]
+    assert found[-1].count == reached + stage["mined"] == stage["accepted"]
+    assert steps({"responses": {k: v for k, v in stage.items() if k != "candidates"}}) == [
+        replace(line, label=line.label.replace("instructions", "responses")) for line in found
+    ]
 
 
 def test_stages_follow_each_other_down_to_what_was_trained_on():
