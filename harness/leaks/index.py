@@ -32,7 +32,7 @@ from harness.leaks.wording import Seen, Unflagged, Wordings
 _ALONE = 16  # batches, some three seconds of work: as much as it takes to start processes
 
 # Raise when the same texts and items would match otherwise.
-MATCHING_VERSION = 3
+MATCHING_VERSION = 4
 
 Span = tuple[int, int]
 
@@ -152,9 +152,7 @@ class LeakIndex:
         own = self._symbols != 0
         self._own = np.bincount(self._text[own], minlength=len(starts))
         letters = np.bincount(self._text[own], lengths[own], minlength=len(starts))
-        self._least = np.clip(
-            (letters + 1) // 2, self.rule.short_characters, self.rule.characters
-        ).astype(np.int64)
+        self._least = np.array(list(map(self.rule.characters_of, letters.tolist())), np.int64)
         self._checked = np.zeros(len(self._items), np.bool_)
         self._by_words = list(self._index_words(np.array(is_input, np.bool_)))
         self._near = self._index_near(np.array(is_input, np.bool_))
@@ -260,10 +258,10 @@ class LeakIndex:
         return np.asarray(before[width:] - before[:-width] >= self.rule.spelt_words * width)
 
     def _index_words(self, is_input: NDArray[np.bool_]) -> Iterator[NgramIndex]:
-        """One index a width: `words`, and the shorter runs that short inputs need."""
+        """One index a width: `words`, and the shorter runs of short inputs."""
         rule = self.rule
-        least = np.ceil(rule.share * self._own).astype(np.int64)
-        need = np.where(is_input, np.clip(least, rule.short_words, rule.words), rule.words)
+        short = is_input & (rule.short_share * self._own < rule.short_least)
+        need = np.where(short, rule.short_words, rule.words)
         need[~is_input & (self._own < rule.long_words)] = 0
         for width in np.unique(need[need > 0]).tolist():
             good = unbroken(self._symbols, width)
@@ -383,8 +381,8 @@ class LeakIndex:
         covered = _covered(runs)
         leak = (
             kind in ("near", "substring")
-            or end - begin >= self.rule.long_words
-            or covered >= self.rule.share * own
+            or end - begin >= self.rule.long_run(own)
+            or covered >= self.rule.enough(own)
         )
         if kind == "ngram" and end - begin == own:
             kind = "whole"

@@ -26,24 +26,30 @@ class LeakRule:
     """What counts as a leak. Words are runs of letters and digits, case and accents aside.
 
     A text is compared by its shared runs of `words` words. An item is flagged
-    where one text holds a single run of `long_words` words, or runs that together
-    cover `share` of the item's own words, or a run of `characters`; or where runs of
-    `near_words` words that lie in the text as in the item cover that share, as they do when
+    where one text holds a single long run (`long_run`), or runs that together
+    cover enough of the item's own words (`enough`), or a run of `characters`; or where runs of
+    `near_words` words that lie in the text as in the item cover `share` of it, as they do when
     single words are replaced, left out or put in. A lone run
     of 8 words in a long item ("the aim of this study was to compare the") is a
     phrase of the language: such items are counted as touched, not flagged.
 
     Attributes:
         words: the n of the n-grams. 8 as in PaLM (Chowdhery et al. 2022).
-        long_words: 13 as in GPT-3 (Brown et al. 2020).
         share: covered part of an item, 0 to 1. Under a half, so that half an item is found.
+        short_share, short_least: what is covered must be this many words, or, of an item
+            of which they would be more than `short_share`, that share of it: half of a
+            short item is a phrase ("plays a pivotal role in the"). PaLM's share.
+        short_words: runs of this many words count in an input so short that `short_share` of it
+            is less than `short_least` words; one without such a run cannot be checked.
+        long_words: 13 as in GPT-3 (Brown et al. 2020).
+        long_share, longest_words: in a long item a single run must be this share of it, but no
+            more words than that. A fifth is below which Llama 2 (Touvron et al. 2023)
+            calls an item clean; headings and set phrases of reports have 13 to 20 words.
         characters: a run of this many letters and digits, spaces and punctuation
             left out; it sees through words split or joined otherwise. 13 words
-            of English have about 75. Of a shorter text it is half its characters,
-            but at least `short_characters`.
-        short_words: an input so short that `share` of it is less than `words` is
-            compared by runs of that share, but at least this many words; a
-            shorter one cannot be checked.
+            of English have about 75. Of a shorter text it is `short_share` of its characters,
+            but at least `short_characters`; of a longer one `long_share`, but at most
+            `longest_characters`.
         near_words: a shorter run counts among others that are shifted against the item by the
             same number of words, give or take the share `near_drift` of the item's own, if
             together they hold `near_least` words or more. In more items than
@@ -57,17 +63,36 @@ class LeakRule:
     """
 
     words: int = 8
-    long_words: int = 13
     share: float = 0.45
+    short_share: float = 0.7
+    short_least: int = 12
+    short_words: int = 5
+    long_words: int = 13
+    long_share: float = 0.2
+    longest_words: int = 25
     characters: int = 80
     short_characters: int = 50
-    short_words: int = 5
+    longest_characters: int = 150
     near_words: int = 3
     near_drift: float = 0.25
     near_least: int = 12
     spelt_words: float = 0.5
     common_documents: int = 10
     common_share: float = 0.05
+
+    def enough(self, own: int) -> float:
+        """How many of an item's `own` words a text must hold in its runs."""
+        return max(self.share * own, min(self.short_least, self.short_share * own))
+
+    def long_run(self, own: int) -> float:
+        """How many words a single run must have, whatever share of `own` words it is."""
+        return max(self.long_words, min(self.long_share * own, self.longest_words))
+
+    def characters_of(self, letters: int) -> int:
+        """How many letters and digits a run must have, of an item's text of `letters`."""
+        short = max(round(self.short_share * letters), self.short_characters)
+        long = min(round(self.long_share * letters), self.longest_characters)
+        return min(short, max(self.characters, long))
 
 
 @dataclass(frozen=True)

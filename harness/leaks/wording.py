@@ -107,10 +107,8 @@ class Wordings:
             text = int(self._text_of[begin])
             item = int(self._item_of[text])
             together = covered[text] + held.get(item, 0)
-            if (
-                end - begin < self._rule.long_words
-                and together < self._rule.share * self._own[text]
-            ):
+            own = int(self._own[text])
+            if end - begin < self._rule.long_run(own) and together < self._rule.enough(own):
                 continue
             if item not in longest or end - begin > longest[item].end - longest[item].begin:
                 group = self._group[np.searchsorted(self._windows, begin)]

@@ -57,9 +57,13 @@ def retyped(text):
 
 
 def half(text, second):
-    """One half of the words, the middle one included; a compound with hyphens is several."""
+    """One half of the words, the middle one included; a compound with hyphens is several.
+
+    Of short texts three quarters: half of one is a phrase.
+    """
     words = text.replace("-", " ").replace("/", " ").split()
-    return " ".join(words[len(words) // 2 :] if second else words[: (len(words) + 1) // 2])
+    count = (len(words) + 1) // 2 if len(words) >= 26 else max(5, -(-3 * len(words) // 4))
+    return " ".join(words[-count:] if second else words[:count])
 
 
 def inside(text):
@@ -141,9 +145,40 @@ def test_a_lone_phrase_touches_and_does_not_flag():
     assert only(phrase) == []
     report = LeakIndex([ItemText("t", "1", SENTENCE)]).report([("s", phrase)])
     assert (report.touched, report.leaks) == ({"t": 1}, {})
-    (hit,) = only(phrase, share=0, short_words=8)
+    (hit,) = only(phrase, share=0, short_share=0, short_words=8)
     assert hit.span == "none of them woke before the keeper came"
-    assert only(phrase, share=0, short_words=9, words=9) == []
+    assert only(phrase, share=0, short_share=0, short_words=9, words=9) == []
+
+
+@pytest.mark.parametrize(
+    ("own", "shared", "flagged"),
+    [
+        (11, 6, False),  # "plays a pivotal role in the": half of a short item
+        (11, 8, True),
+        (16, 11, False),
+        (16, 12, True),
+        (22, 11, False),
+        (22, 12, True),
+        (40, 17, True),  # a single run of 13 words
+        (100, 19, False),  # a heading, a set phrase
+        (100, 20, True),
+        (400, 24, False),
+        (400, 25, True),
+    ],
+)
+def test_a_phrase_is_no_evidence_and_most_of_an_item_is(own, shared, flagged):
+    words = [f"wor{'abcdefghij'[n // 100]}{'abcdefghij'[n // 10 % 10]}{'abcdefghij'[n % 10]}"
+             for n in range(own)]  # fmt: skip
+    index = LeakIndex([ItemText("t", "1", " ".join(words))])
+    start = (own - shared) // 2
+    found = index.scan([("s", inside(" ".join(words[start : start + shared])))])
+    assert bool(list(found)) == flagged
+
+
+def test_a_short_item_with_a_word_replaced_is_found_by_both_its_parts():
+    item = ItemText("t", "1", "Nine ferrets slept through the entire storm until their keeper came")
+    text = item.input.replace("entire", "whole")
+    assert [hit.share for hit in LeakIndex([item]).scan([("s", text)])] == [0.909]
 
 
 def test_an_item_with_some_words_changed_is_found_by_its_pieces():
@@ -216,8 +251,8 @@ def test_what_many_documents_of_a_task_share_is_no_evidence():
 
 SHARED = {
     "a long item, half of it shared": (40, 40),
-    "a long item, a run of 14 words shared": (90, 14),
-    "a short item, half of it shared": (6, 6),
+    "a long item, a run of 26 words shared": (90, 26),
+    "a short item, most of it shared": (6, 12),
 }
 
 
@@ -295,7 +330,10 @@ def test_short_inputs_are_found_whole_or_counted_as_unchecked(text, checked):
 def test_numbers_alone_are_no_evidence():
     row = "2019 2018 27 817 5 824 27 069 22 914"
     item = ItemText("t", "1", f"{SENTENCE}\n| {row} |")
-    assert list(LeakIndex([item], LeakRule(share=0, short_words=8)).scan([("s", row)])) == []
+    assert (
+        list(LeakIndex([item], LeakRule(share=0, short_share=0, short_words=8)).scan([("s", row)]))
+        == []
+    )
 
 
 def test_batches_and_processes_do_not_show(monkeypatch):
