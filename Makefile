@@ -111,6 +111,7 @@ faults: $(READY)
 		tests/bad_input tests/test_secrets.py tests/harness/test_trust.py \
 		tests/harness/test_store.py tests/harness/engines/test_degenerate.py
 	$(BIN)/python -m tests.faults
+	$(BIN)/python -m tests.faults.corpora
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.longrun
 
 ## Speed, as ratios measured in one run (minutes to hours; not part of the tests).

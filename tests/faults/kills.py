@@ -185,7 +185,7 @@ def _killed_life(
 ) -> End:
     if by_time:
         child = start(work, out)
-        _kill_after(child, share * whole.seconds, how)
+        kill_after(child, share * whole.seconds, how)
         return wait(child, out)
     last = 1 + int(share * whole.events)
 
@@ -196,7 +196,7 @@ def _killed_life(
     return live(work, out, before=on_file_operations(out, strike))
 
 
-def _kill_after(child: int, seconds: float, how: signal.Signals) -> None:
+def kill_after(child: int, seconds: float, how: signal.Signals) -> None:
     """Send a signal once the child has used so much processor time, unless it ended before."""
     clock = (~child << 3) | 2  # Linux: another process's processor clock
     while time.clock_gettime(clock) < seconds and os.waitid(

@@ -60,6 +60,9 @@ def build_corpus(inputs: Sequence[Path], out: Path, wanted: Wanted, progress: Pr
     _check_out(out)
     out.mkdir(parents=True, exist_ok=True)
     with FileLock(out / ".lock"):
+        for path in out.glob(".*"):  # half a file, that a killed build was writing
+            if path.name[1:].rpartition(".")[0] in _OURS:
+                path.unlink()
         manifest = out / MANIFEST
         made = built_manifest(out / PASSAGES)
         before = None
