@@ -1,15 +1,17 @@
 """Libraries that could stand in for our index of words: one a run, over the same words.
 
     python -m benchmarks.indexes words --corpus FOLDER --texts 100000 --file words.txt
-    python -m benchmarks.indexes ours --corpus FOLDER --texts 100000
+    python -m benchmarks.indexes made --corpus FOLDER --texts 1000000 --file words.txt
+    python -m benchmarks.indexes ours --corpus FOLDER --texts 100000 --file words.txt
     python -m benchmarks.indexes tantivy --file words.txt     (or bm25s, sqlite)
 
-`words` writes what our tokenizer makes of the passages of a built corpus, a passage a line. The
-others read these lines, so an environment with the library and numpy is enough for them; `ours`
-makes the words itself and tells how long that takes alone. Told are seconds of processor time to
-build, the peak of memory, the disk, milliseconds of a query of 3 and of 120 words, the same for
-adding a hundredth more, and whether a second build has the same bytes (not of `ours`: tests hold
-it). `taskset -c 0` keeps `ours` in one process.
+`words` writes what our tokenizer makes of the passages of a built corpus, a passage a line; `made`
+writes passages of 100 made-up words and the same words as lines. The others read these lines, so
+an environment with the library and numpy is enough for them; `ours` makes the words itself and
+tells how long that takes alone. Told are seconds of processor time to build, the peak of memory,
+the disk, milliseconds of a query of 3 and of 120 words, the same for adding a hundredth more, and
+whether a second build has the same bytes (not of `ours`: tests hold it). `taskset -c 0` keeps
+`ours` in one process.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from typing import Any
 from benchmarks.options import options_of
 
 QUERIES, NEAREST, SHORT, LONG = 20, 10, 3, 120
+MADE = 100  # words of a passage
 Search = Callable[[list[str]], object]
 Add = Callable[[list[list[str]]], object]
 
@@ -168,6 +171,18 @@ def write_words(corpus: Path, texts: int, file: Path) -> None:
             out.write(" ".join(words(text)) + "\n")
 
 
+def write_made(corpus: Path, texts: int, file: Path) -> None:
+    from benchmarks.corpora import made_up_draws
+
+    corpus.mkdir(parents=True, exist_ok=True)
+    rows = corpus / "passages.jsonl"
+    with file.open("w", encoding="utf-8") as out, rows.open("w", encoding="utf-8") as passages:
+        for number, words in enumerate(made_up_draws(texts, MADE, MADE)):
+            text = " ".join(words)
+            out.write(f"{text}\n")
+            passages.write(f'{{"id": "{number}", "title": "", "text": "{text}"}}\n')
+
+
 def ours(corpus: Path, texts: int, file: Path) -> None:
     from harness.progress import NullProgress
     from specializers.corpus.open import read_texts
@@ -205,6 +220,8 @@ def main() -> None:
     what = str(options.what)
     if what in LIBRARIES:
         measured(what, options.file)
+    elif what == "made":
+        write_made(options.corpus, options.texts, options.file)
     elif what == "words":
         write_words(options.corpus, options.texts, options.file)
     else:

@@ -234,18 +234,18 @@ def _check(args: argparse.Namespace, progress: Progress) -> int:
 
     passages = checked_passages(searchable(args.corpus, progress))
     items = _items(args, args.against)
-    documents: dict[str, str] = {}
     with Step(progress, "leak check", 0, "passages") as step:
 
         def rows() -> Iterator[dict[str, Any]]:
             for row in read_jsonl(passages):
                 step.advance(1)
-                documents[f"passage:{row['id']}"] = str(row.get("document", row["id"]))
                 yield row
 
         report = items.report(passage_texts(rows()), keep=sys.maxsize)
     hits = [hit for leak in report.leaks.values() for hit in leak.hits]
-    found = sorted({documents[hit.source] for hit in hits})
+    sources = {hit.source for hit in hits}
+    held = (row for row in read_jsonl(passages) if f"passage:{row['id']}" in sources)
+    found = sorted({str(row.get("document", row["id"])) for row in held}) if hits else []
     if args.write:
         write_text(args.write, "".join(f"{name}\n" for name in found))
     if args.json:

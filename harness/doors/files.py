@@ -115,7 +115,7 @@ def read_object(
 
 
 def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield one object a line; blank lines are skipped.
+    """Yield one object a line; blank lines and a byte order mark are skipped.
 
     Raises:
         ValueError: a line is no JSON object, or too long or too deep; the message names
@@ -130,7 +130,7 @@ def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
             if not line.strip():
                 continue
             try:
-                row = parse_json(line.decode("utf-8"))
+                row = parse_json(line.decode("utf-8-sig" if number == 1 else "utf-8"))
             except ValueError as error:
                 told = getattr(error, "msg", error)
                 raise ValueError(f"{path}:{number}: not JSON ({told})") from error

@@ -79,8 +79,8 @@ def repaired(text: str) -> str:
 
 
 def broken(text: str) -> bool:
-    """Whether it holds halves of characters, which `repaired` joins or replaces."""
-    return not text.isascii() and _SURROGATE.search(text) is not None
+    """Whether it holds halves of characters or NUL, which `repaired` joins or replaces."""
+    return "\0" in text or (not text.isascii() and _SURROGATE.search(text) is not None)
 
 
 def unreadable(text: str) -> str:

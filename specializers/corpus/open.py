@@ -223,8 +223,8 @@ def corpus_faults(passages: Path) -> list[str]:
             faults.append(f"{passages}:{line}: 'text' {why}")
         if any(broken(row[key]) for key in PASSAGE_KEYS):
             faults.append(
-                f"{passages}:{line}: holds halves of characters (lone surrogates). 'bench corpus "
-                f"build' mends such texts."
+                f"{passages}:{line}: holds halves of characters (lone surrogates) or NUL. 'bench "
+                f"corpus build' mends such texts."
             )
     if not keys:
         return faults or [

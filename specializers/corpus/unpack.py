@@ -21,7 +21,10 @@ from harness.doors.packed import most_of
 from harness.errors import MissingExtra, UserError
 
 PACKED = (".gz", ".zst", ".bz2", ".xz")
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")  # what such a text begins with
 _MAGIC = {".gz": b"\x1f\x8b", ".zst": b"\x28\xb5\x2f\xfd", ".bz2": b"BZh", ".xz": b"\xfd7zXZ\x00"}
+
+_ZSTD_INPUT = 1 << 10  # bytes
 
 Advance = Callable[[int], None]
 
@@ -105,9 +108,11 @@ def lines(path: Path, advance: Advance = silent) -> Iterator[tuple[int, bytes]]:
     """(number from 1, line) of a file of lines, a byte order mark left out.
 
     Raises:
-        UserError: as `open_input`, or a line beyond `limits.LINE_BYTES`.
+        UserError: as `open_input`, UTF-16, or a line beyond `limits.LINE_BYTES`.
     """
     with open_input(path, advance) as file:
+        if file.peek(2)[:2] in UTF_16:  # type: ignore[attr-defined]
+            raise UserError(f"{path}: UTF-16 text; expected UTF-8. Save it as UTF-8.")
         number = 0
         while line := file.readline(limits.LINE_BYTES + 1):
             number += 1
@@ -130,22 +135,42 @@ def _unpacked(packing: str, file: Any) -> Any:
         import zstandard
     except ImportError as error:
         raise MissingExtra("zstandard", "corpus", "Reading .zst") from error
-    return _Zstd(zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True))
+    return _Zstd(file, zstandard.ZstdDecompressor())
 
 
 class _Zstd:
-    """zstandard's reader, whose error of its own is told as the others' are."""
+    """Frames one after the other; unlike zstandard's own reader it tells where one is cut short.
 
-    def __init__(self, reader: Any) -> None:
-        self._reader = reader
+    Args:
+        maker: a `ZstdDecompressor`.
+    """
+
+    def __init__(self, file: Any, maker: Any) -> None:
+        self._file, self._maker = file, maker
+        self._frame: Any = None
+        self._packed, self._plain = b"", memoryview(b"")
 
     def read(self, size: int) -> bytes:
         import zstandard
 
-        try:
-            return bytes(self._reader.read(size))
-        except zstandard.ZstdError as error:
-            raise EOFError(str(error)) from None
+        while not self._plain:
+            # What a little input holds is unpacked at once: up to 32 MiB of a kibibyte.
+            self._packed = self._packed or self._file.read(_ZSTD_INPUT)
+            if not self._packed:
+                if self._frame is not None:
+                    raise EOFError("it ends within a frame")
+                return b""
+            if self._frame is None:
+                self._frame = self._maker.decompressobj()
+            try:
+                self._plain = memoryview(self._frame.decompress(self._packed))
+            except zstandard.ZstdError as error:
+                raise EOFError(str(error)) from None
+            self._packed = self._frame.unused_data
+            if self._frame.eof:
+                self._frame = None
+        found, self._plain = self._plain[:size], self._plain[size:]
+        return bytes(found)
 
 
 class _Counted(io.RawIOBase):

@@ -175,10 +175,10 @@ CORPUS = [
     ("corpus no JSON", "a\n", ("c.jsonl:1", "not JSON")),
     ("passage no object", "3\n", ("c.jsonl:1", "expected an object")),
     ("passage without text", jsonl(without(PASSAGE, "text")), ("c.jsonl", "found id, title")),
-    ("empty passage", jsonl({**PASSAGE, "text": ""}), ("c.jsonl:1", "'text' is empty")),
+    ("empty passage", jsonl({**PASSAGE, "text": ""}), ("c.jsonl", "1 documents without")),
     ("passage of a number", jsonl({**PASSAGE, "text": 4}), ("c.jsonl:1", "found int")),
-    ("passage twice", jsonl(PASSAGE, PASSAGE), ("c.jsonl:2", "id 'p'", "line 1")),
-    ("corpus not UTF-8", b'{"id": "\xff"}', ("c.jsonl:1", "not JSON")),
+    ("passage twice", jsonl(PASSAGE, PASSAGE), ("c.jsonl:2", "id 'p'", "c.jsonl:1")),
+    ("corpus not UTF-8", b'{"id": "\xff"}', ("c.jsonl:1", "not UTF-8")),
 ]  # fmt: skip
 
 # -- a suite of a folder: YAML, card, rows ---------------------------------------------------

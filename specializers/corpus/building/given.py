@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from harness.doors.files import read_jsonl
 from harness.files import cache_folder, digest
 from harness.types import Progress
 from specializers.corpus.building.build import PARTS, build_corpus, checksums
 from specializers.corpus.building.wanted import Wanted
-from specializers.corpus.cut import Bad
-from specializers.corpus.open import MANIFEST, PASSAGE_KEYS
+from specializers.corpus.open import MANIFEST, PASSAGE_KEYS, corpus_faults
+from specializers.corpus.rows import raise_faults
 from specializers.corpus.sources import KINDS, input_files
-from specializers.corpus.tables import read_rows
-from specializers.corpus.unpack import kind_of, silent
+from specializers.corpus.unpack import kind_of
 
 # In the cache: what was built of files that were given where a corpus is asked for.
 BUILT = "built"
@@ -21,8 +21,8 @@ BUILT = "built"
 def searchable(corpus: Path, progress: Progress) -> Path:
     """A corpus as retrieval takes it: `corpus` itself, or what is built of its files, kept.
 
-    A built folder and a JSONL of passages (id, title, text) are taken as they are, and so
-    is what cannot be read, for its reader to say why. Other files, packed or plain, and
+    A built folder and a JSONL of sound passages (id, title, text) are taken as they are, and so
+    is a folder without files to read, for its reader to say why. Other files, packed or plain, and
     folders of them are read as `bench corpus build` reads them, into the cache by their content.
 
     Raises:
@@ -32,8 +32,15 @@ def searchable(corpus: Path, progress: Progress) -> Path:
         unfinished = (corpus / PARTS).is_dir()
         if (corpus / MANIFEST).is_file() or unfinished or not _readable_below(corpus):
             return corpus
-    elif not corpus.is_file() or kind_of(corpus) not in KINDS or _of_passages(corpus):
+    elif not corpus.is_file():
         return corpus
+    elif _of_passages(corpus):
+        faults = corpus_faults(corpus)
+        if not faults:
+            return corpus
+        if kind_of(corpus) not in KINDS:
+            raise_faults(faults)
+        progress.say(f"{faults[0]} Read as 'bench corpus build' reads it.")
     name = digest(checksums(input_files([corpus])[0], progress))[:16]
     out = cache_folder() / BUILT / name
     build_corpus([corpus], out, Wanted(), progress)
@@ -45,10 +52,11 @@ def _readable_below(folder: Path) -> bool:
 
 
 def _of_passages(file: Path) -> bool:
-    """Whether the first row of a plain JSONL is a passage, or none that another reader knows."""
-    if file.suffix.lower() != ".jsonl":
+    """Whether the first row is a passage, of a plain JSONL or of a file of no known name."""
+    if file.suffix.lower() != ".jsonl" and kind_of(file) in KINDS:
         return False
-    first = next(iter(read_rows(file, silent)), None)
-    if first is None or isinstance(first, Bad):
-        return True
-    return all(isinstance(first[1].get(key), str) for key in PASSAGE_KEYS)
+    try:
+        row = next(read_jsonl(file), {})
+    except ValueError:
+        return False
+    return all(isinstance(row.get(key), str) for key in PASSAGE_KEYS)

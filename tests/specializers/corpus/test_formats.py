@@ -128,7 +128,7 @@ def test_edge_texts_are_repaired_or_named(tmp_path: Path) -> None:
     }
     bad = {int(d.place.split(":")[-1]): d.why for d in found if isinstance(d, Bad)}
     assert sorted(bad) == [5, 6, 7, 8, 9]
-    assert "not JSON" in bad[5]
+    assert "not UTF-8" in bad[5]
     assert bad[6] == "'text' must be a text, found int."
     assert bad[9] == "'text' holds 50,000 characters without a blank; expected text."
 
