@@ -206,6 +206,8 @@ def _search(args: argparse.Namespace, progress: Progress) -> int:
     from specializers.corpus.open import checked_passages
     from specializers.retrieval.open import open_retriever
 
+    if args.k < 1:
+        raise UserError(f"-k {args.k}: expected 1 or more.")
     passages = checked_passages(searchable(args.corpus, progress))
     retriever = open_retriever(
         args.retrieval, passages, cache_folder() / "indexes", progress, args.embedding

@@ -73,6 +73,7 @@ def _jobs(files: Mapping[int, Path], parts: Path, wanted: Wanted, step: Progress
             continue
         facts: Json = {"rows": 0, "documents": 0, "without_text": 0, "not_wanted": 0, "bad": 0}
         faults, withdrawn, blocks, held = list[str](), list[tuple[str, int]](), 0, list[Document]()
+        excluded, keys = 0, set[str]()  # of those left out: how many by their ids; what others have
 
         def block(first: int, held: Sequence[Document], name: str) -> _Job:
             return Block(parts / name, first, tuple(held), wanted.words)
@@ -91,6 +92,8 @@ def _jobs(files: Mapping[int, Path], parts: Path, wanted: Wanted, step: Progress
                 # No earlier version stands for one that is not wanted.
                 withdrawn.append((item.id, facts["documents"]))
                 facts["not_wanted"] += 1
+                excluded += item.id in wanted.fields.exclude
+                keys.update(item.meta)
             elif not item.text:
                 facts["without_text"] += 1
             else:
@@ -103,6 +106,7 @@ def _jobs(files: Mapping[int, Path], parts: Path, wanted: Wanted, step: Progress
             yield block(facts["documents"] - len(held), held, f"{number:05}-{blocks:06}")
             blocks += 1
         facts |= {"faults": faults, "withdrawn": withdrawn, "blocks": blocks}
+        facts |= {"excluded": excluded, "keys_left_out": sorted(keys)}
         yield report, facts
 
 

@@ -21,7 +21,7 @@ from harness.files import cache_folder, digest, write_json
 from harness.identity.content import file_digests
 from harness.types import Json, Progress
 from specializers.corpus.building.adding import DOCUMENTS, Before, add_counts, open_before
-from specializers.corpus.building.blocks import cut_files, refuse_bad
+from specializers.corpus.building.blocks import Reports, cut_files, refuse_bad
 from specializers.corpus.building.holding import without_items
 from specializers.corpus.building.identities import identities, latest_of, refuse_repeated
 from specializers.corpus.building.joining import join
@@ -114,13 +114,13 @@ def _build(
     holding = list[str]()
     if wanted.without is not None:
         keep, holding = without_items(wanted.without, parts, reports, keep, ordinals, progress)
-    if not keep.any() and before is None:
-        empty = sum(report["without_text"] for report in reports.values())
-        told = f", {len(holding)} that hold test items" if holding else ""
-        raise UserError(
-            f"{', '.join(map(str, files[:3]))}: no passages in {len(files)} files ({empty} "
-            f"documents without text{told}). Nothing was built."
+    if wanted.fields.exclude and not any(report["excluded"] for report in reports.values()):
+        progress.say(
+            f"--exclude: no document has one of its {len(wanted.fields.exclude)} ids (such as "
+            f"'{min(wanted.fields.exclude)}')."
         )
+    if not keep.any() and before is None:
+        raise UserError(_nothing(files, reports, holding, wanted))
     counts = {
         key: sum(report[key] for report in reports.values())
         for key in ("without_text", "not_wanted")
@@ -153,6 +153,27 @@ def _build(
         **({"unreadable": faults[:MOST_FAULTS]} if counts["unreadable"] else {}),
         **({"holding_items": holding} if holding else {}),
     }
+
+
+def _nothing(
+    files: Sequence[Path], reports: Reports, holding: Sequence[str], wanted: Wanted
+) -> str:
+    """Why nothing is left to build of."""
+    empty, others = (
+        sum(report[key] for report in reports.values()) for key in ("without_text", "not_wanted")
+    )
+    told = f"{empty} documents without text"
+    told += f", {others} excluded or not what --where asks" if others else ""
+    told += f", {len(holding)} that hold test items" if holding else ""
+    keys = sorted({key for report in reports.values() for key in report["keys_left_out"]})
+    small = {key.lower() for key in keys}
+    unknown = [c.key for c in wanted.fields.where if others and c.key.lower() not in small]
+    way = f" No document has the key '{unknown[0]}' (--where); " if unknown else ""
+    way += f"found {', '.join(keys[:12]) or 'none beside id, text and title'}." if unknown else ""
+    return (
+        f"{', '.join(map(str, files[:3]))}: no passages in {len(files)} files ({told}). Nothing "
+        f"was built.{way}"
+    )
 
 
 def _refuse_other(out: Path, old: Json, new: Json) -> None:

@@ -357,6 +357,23 @@ def test_the_commands_build_and_search(tmp_path: Path, capsys: pytest.CaptureFix
     assert "gone: not found; expected a JSONL file" in capsys.readouterr().err
     assert cli.main([*command[:-2], "0", "--quiet"]) == 2
     assert "--words 0: expected 1 or more" in capsys.readouterr().err
+    assert cli.main(["corpus", "search", out, "short", "-k", "0"]) == 2
+    assert "-k 0: expected 1 or more" in capsys.readouterr().err
+
+
+def test_what_leaves_nothing_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [{"id": str(n), "text": "Mint.", "year": 2000 + n} for n in range(3)]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "ids.txt").write_text("\n0,a\n\n")
+    build = ["corpus", "build", str(tmp_path / "a.jsonl"), "--out", str(tmp_path / "out")]
+    for where, told in (
+        ("yeer >= 2001", "No document has the key 'yeer' (--where); found year."),
+        ("year >= 2010", "(0 documents without text, 3 excluded or not what --where asks)"),
+    ):
+        assert cli.main([*build, "--quiet", "--where", where]) == 2
+        assert told in capsys.readouterr().err
+    assert cli.main([*build, "--exclude", str(tmp_path / "ids.txt")]) == 0
+    assert "--exclude: no document has one of its 1 ids (such as '0,a')" in capsys.readouterr().err
 
 
 def test_a_corpus_is_checked_against_tasks_and_built_without_what_leaks(
