@@ -388,15 +388,26 @@ class Planner:
         self, name: str, base: str, making: Any, params: Mapping[str, Any], stage: str
     ) -> Stage:
         from harness.forecast.requests import Work
+        from specializers.training.heldout import measurements
+        from specializers.training.rates import tried_rates
 
         encode = self._counting[base].tokens.encode
         lengths = [min(len(encode(text)), params["max_length"]) for text in making.texts]
         # `steps` updates go through the examples as often as that takes.
         examples = params.get("steps", 0) * params["batch"] or making.examples * params["epochs"]
-        tokens = round(examples * sum(lengths) / max(len(lengths), 1))
         steps = -(-examples // params["batch"])
+        measured = measurements(
+            making.examples, params.get("holdout", 0.0), steps, params.get("evaluations", 1)
+        )
+        # A training for each rate.
+        each = len(tried_rates(params)) * sum(lengths) / max(len(lengths), 1)
+        work = Work(
+            training=round(examples * each),
+            computed=round(measured * each),
+            steps=len(tried_rates(params)) * steps,
+        )
         again = bool(params.get("gradient_checkpointing"))
-        return self._stage(name, base, stage, Work(training=tokens, steps=steps), again)
+        return self._stage(name, base, stage, work, again)
 
     # -- memory ------------------------------------------------------------
 

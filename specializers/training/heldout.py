@@ -26,6 +26,13 @@ FEWEST = 4  # examples whose mean loss tells anything
 _MEASURED = "heldout.json"
 
 
+def measurements(count: int, share: float, steps: int, evaluations: int) -> int:
+    """How many examples are asked for their loss in a training of `steps`, those held out each
+    time that they are measured."""
+    _, held = split(count, share, 0)
+    return len(held) * (steps // max(1, steps // evaluations) + 1)
+
+
 def split(count: int, share: float, seed: int) -> tuple[list[int], list[int]]:
     """Places of `count` examples: what is trained on, what is held out; both in order."""
     held = round(count * share)

@@ -103,6 +103,24 @@ def test_training_is_counted_by_its_steps_and_replay_is_asked(here, capsys):
     assert found[10]["replay"]["requests"] == found[20]["replay"]["requests"] > 0
 
 
+def test_each_rate_is_a_training_and_what_is_held_out_is_measured(here, capsys):
+    save_model(here / "tiny", chat=False)
+    (here / "bench.toml").write_text('[models.tiny]\nsource = "path:tiny"\n')
+    what = ["--models", "seedsft-tiny", "--tasks", "mini_yesno", "--limit", "3"]
+    what += ["--set", "replay=0", "--set", "steps=20", "--set", "batch=4"]
+
+    def training(*more):
+        stages = planned(capsys, "plan", *what, *more)["stages"]
+        return next(stage["work"] for stage in stages if stage["stage"] == "training")
+
+    one, two = training(), training("--set", "rates=1e-4,3e-4")
+    assert (one["steps"], two["steps"]) == (20, 40)
+    assert two["training"] == pytest.approx(2 * one["training"], abs=2)
+    # Of 80 seeds 8, at the beginning and 10 times; 80 are trained on in 20 steps of 4.
+    assert one["computed"] == pytest.approx(11 * 8 / 80 * one["training"], abs=2)
+    assert training("--set", "holdout=0")["computed"] == 0
+
+
 def test_a_measured_speed_is_kept(here, capsys):
     save_model(here / "tiny", chat=False)
     (here / "bench.toml").write_text('[models.tiny]\nsource = "path:tiny"\n')
