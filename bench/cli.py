@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import re
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -37,20 +38,24 @@ _COMMANDS: tuple[ModuleType, ...] = (
     run, plan, specialize, sweep, explain, board, listing, validate, show, corpus, data, models,
     doctor, new,
 )  # fmt: skip
+EXAMPLES = (
+    "bench run --models smollm2,selfspec-smollm2 --tasks biomed-mini --limit 12",
+    "bench validate --tasks biomed-mini",
+)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="bench",
-        description="Does specialising this model make it better at this domain, "
+        description="Does specialising this model make it better at this domain,\n"
         "by how much, and why?",
+        **examples(EXAMPLES),
     )
     parser.add_argument("--version", action="store_true", help="print the version and exit")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for command in _COMMANDS:
         sub = commands.add_parser(
             command.NAME,
-            aliases=getattr(command, "ALIASES", ()),
             help=command.HELP,
             description=command.HELP,
             **examples(command.EXAMPLES),
@@ -63,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; 0 is success, 2 what the user can mend, 130 an interrupt."""
     parser = _parser()
-    args = parser.parse_args(argv)
+    args = parser.parse_args(_american(sys.argv[1:] if argv is None else argv))
     if args.version:
         from importlib.metadata import version
 
@@ -94,6 +99,17 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         complain(f"bench: {plain(message, lines=True)}")
         return 2
+
+
+def _american(words: Sequence[str]) -> list[str]:
+    """The words with "specialise" and its like as options and commands are spelled; their values,
+    which may be names of the user's own, as they are."""
+    return [
+        re.sub(r"^((?:--)?speciali)s(e|ers?)(?==|$)", r"\1z\2", word)
+        if number < 2 or word.startswith("--")
+        else word
+        for number, word in enumerate(words)
+    ]
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from bench.scoring import Asking, choices, load_tasks, planned, without_repeats
 from bench.workspace import Recipe, Workspace
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from harness.forecast.footprint import Footprint, ModelShape
     from harness.forecast.requests import CountingEngine, Throughput, Work
     from harness.registry import Resolved
-    from harness.types import Artifact, Job, LocalModel
+    from harness.types import Artifact, Job, LocalModel, PromptSpecializer
 
 
 _DEVICES = re.compile(r"(?:(\d+)x)?(?:(\d+(?:\.\d+)?)GB|([A-Z]+\d+(?:-\d+)?))")
@@ -112,6 +112,7 @@ class Planner:
         self._counting = {name: self._engine(name) for name in self.bases}
         # Space of answers -> requests that an earlier job of this run will have had answered.
         self._counted: dict[Path, set[str]] = defaultdict(set)
+        self._rewriters: dict[str, Callable[[str], str]] = {}  # by the artifact's digest
         self._speeds = {name: self._speed(name) for name in self.bases}
 
     # -- what is here ------------------------------------------------------
@@ -287,9 +288,10 @@ class Planner:
             counted = self._counted[ResponseStore.folder_of(responses, space)]
             store = CountedStore(root, space, counted)
             lm = StoredLM(Asker(engine, store, None, NullProgress()))
-            put, _ = ask_job(job, task, lm, None)
+            put, _ = ask_job(job, task, lm, self._rewriter(job, artifact))
             work = engine.take()
-            left = 1 - work.stored / work.requests if work.requests else 0.0  # 0: all are stored
+            counts = lm.asker.counts
+            left = 1 - counts.reused / counts.asked if counts.asked else 0.0
             writes = [
                 (left * tokens, limit)
                 for tokens, limit in self._expected(task, engine.tokens.encode, trained)
@@ -297,7 +299,20 @@ class Planner:
             if job.bits:
                 count_gold(task, lm, put)
                 work += engine.take()
+            # The engine is asked only for what is not stored, and sees of equal requests one.
+            work = replace(work, requests=counts.asked, stored=counts.reused)
         return work, writes
+
+    def _rewriter(self, job: Job, artifact: Artifact | None) -> Callable[[str], str] | None:
+        """How what was made rewrites inputs; None where it does not, or is not made yet."""
+        if artifact is None or artifact.adapter:
+            return None
+        if artifact.digest not in self._rewriters:
+            plugin = cast(
+                "PromptSpecializer", self._workspace.registry.specializer(job.specializer)
+            )
+            self._rewriters[artifact.digest] = plugin.rewrite_input(artifact.folder)
+        return self._rewriters[artifact.digest]
 
     def _space(self, job: Job, artifact: Artifact | None) -> dict[str, Any]:
         """The store's space of a job's answers; {} where it cannot hold any yet."""

@@ -321,6 +321,7 @@ class Workspace:
     def _base_name(self, adapter: ModelSpec) -> str:
         """The registered name of the weights that an adapter named by its place lies over."""
         from harness.models.adapters import made_from
+        from harness.models.sources import stands_at
         from harness.models.table import builtin_models
 
         base = self._base or adapter.base
@@ -331,10 +332,10 @@ class Workspace:
             )
         if not self._base:
             # Trained over a registered model, it names that model's folder or its name on the hub.
-            sources = (f"hf:{base}", f"path:{Path(base).expanduser().absolute()}")
+            folder = Path(base).expanduser().absolute()
             known = {**builtin_models(), **self.config.models, **self.added.models}
             for name, spec in known.items():
-                if spec.source.partition("@")[0] in sources:
+                if spec.source.partition("@")[0] == f"hf:{base}" or stands_at(spec, folder):
                     return name
             made = made_from(Path(adapter.source.removeprefix("path:")))
             if made in self.registry.names("models"):

@@ -6,6 +6,7 @@ import argparse
 import os
 import re
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING
 
 from bench.commands.options import examples
@@ -112,6 +113,12 @@ def call(args: argparse.Namespace) -> int:
     for path in files:
         say(f"wrote {path}")
     say("Edit these:\n" + "\n".join(f"  {line}" for line in edit))
+    if kind == "suites":
+        from harness.suites.index import SuiteIndex
+
+        # A task of the suite's own name stands for itself alone: all are named.
+        tasks = SuiteIndex({name: Path(target)}).task_names
+        say(f"Then: bench validate --tasks {','.join(tasks)}")
     return 0
 
 
@@ -192,7 +199,7 @@ def _line(path: Path, files: dict[Path, str], key: str, after: int = 0) -> str:
     """Where a key stands in a new file, as path:line: text."""
     lines = files[path].splitlines()
     place = next(n for n, line in enumerate(lines) if re.match(rf"\s*{key}\b\s*[:=]", line)) + after
-    return f"{path}:{place + 1}: {lines[place].strip():.60}"
+    return f"{path}:{place + 1}: {shorten(lines[place].strip(), 60, placeholder=' …')}"
 
 
 def _registered(path: Path, kind: str, name: str, target: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from bench.commands.options import (
@@ -92,18 +93,7 @@ def _shown(
     machine: Machine,
     result: Mapping[str, Any],
 ) -> str:
-    lines = [
-        f"{'model':<24} {'part':<34} {'requests':>8} {'stored':>7} {'asked':>9} {'computed':>9} "
-        f"{'written':>17} {'trained':>8} {'time':>8}"
-    ]
-    rows = [(s.model, s.stage, s.work, s.seconds) for s in stages]
-    for model, stage, work, seconds in [*rows, ("all", "", total, result["seconds_one_lane"])]:
-        written = f"{_count(work.expected)} (< {_count(work.bound)})" if work.bound else "-"
-        lines.append(
-            f"{model:<24} {stage:<34} {work.requests:>8} {work.stored:>7} {_count(work.asked):>9} "
-            f"{_count(work.computed):>9} {written:>17} {_count(work.training):>8} "
-            f"{_time(seconds):>8}"
-        )
+    lines = _table(stages, total, result["seconds_one_lane"])
     kind = "GPU" if machine.gpu else "CPU"
     lines += ["", f"Memory, on {machine.count} {kind} of {machine.memory / 1e9:.0f} GB:"]
     for base, found in needs.items():
@@ -122,6 +112,29 @@ def _shown(
             f"{result['lanes']} at a time with {result['devices_a_lane']} device(s) each.",
         ]
     return "\n".join([*lines, *(f"Note. {note}" for note in result["notes"])])
+
+
+def _table(stages: Sequence[Stage], total: Work, seconds: float | None) -> list[str]:
+    """A line a part under its model, in columns as wide as what they hold."""
+    head = ["", "requests", "stored", "asked", "computed", "written", "trained", "time"]
+    rows = [head]
+    for model, parts in groupby(stages, lambda stage: stage.model):
+        rows.append([model])
+        rows += [_line(f" {one.stage}", one.work, one.seconds) for one in parts]
+    rows.append(_line("all", total, seconds))
+    used = [n for n in range(len(head)) if any(row[n] != "-" for row in rows[1:] if len(row) > 1)]
+    widths = {n: max(len(row[n]) for row in rows if len(row) > 1) for n in used}
+    return [
+        row[0] if len(row) == 1
+        else " ".join(f"{row[n]:{'>' if n else '<'}{widths[n]}}" for n in used)
+        for row in rows
+    ]  # fmt: skip
+
+
+def _line(name: str, work: Work, seconds: float | None) -> list[str]:
+    written = f"{_count(work.expected)} (< {_count(work.bound)})" if work.bound else "-"
+    tokens = [_count(work.asked), _count(work.computed), written, _count(work.training)]
+    return [name, str(work.requests), str(work.stored), *tokens, _time(seconds)]
 
 
 def _gb(amount: int) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from bench.commands.options import (
     count,
     data_options,
+    folder_options,
     model_options,
     recipe_of,
     trust_options,
@@ -47,6 +48,7 @@ def options(sub: argparse.ArgumentParser) -> None:
     data_options(sub)
     trust_options(sub)
     model_options(sub)
+    folder_options(sub)
 
 
 def call(args: argparse.Namespace) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 
 from bench.commands.options import (
     makes_options,
@@ -17,7 +18,6 @@ from harness.errors import UserError
 
 NAME = "specialize"
 HELP = "make a specialised model, print its folder"
-ALIASES = ("specialise",)
 EXAMPLES = (
     "bench specialize selfspec --model smollm2",
     "bench specialize selfspec --model smollm2 --budget small --domain finance --set examples=50",
@@ -42,13 +42,13 @@ def call(args: argparse.Namespace) -> int:
     made = [workspace.artifact(name, recipe, make=make) for make in range(recipe.makes)]
     artifacts = [artifact for artifact in made if artifact is not None]
     artifact = artifacts[0]  # a specializer was named
-    # A place is known by its name in this process alone; the recipe finds the artifact again.
-    beside = f"{args.model},{args.specializer}-{args.model}"
-    if len(artifacts) > 1:
-        beside += f" --makes {len(artifacts)}"
-        beside += " --makes-of training" if recipe.makes_of == "training" else ""
-    elif not is_place(args.model):
+    if len(artifacts) > 1 or is_place(args.model):
+        # Several have no digest in common, and a place is known by its name in this process
+        # alone; the recipe finds the artifacts again.
+        beside = f"{args.model},{args.specializer}-{args.model}{_recipe_options(args)}"
+    else:
         beside = f"{artifact.base},{name_of(artifact)}"
+    beside += "".join(f" --{key} {value}" for key in ("dtype", "out") if (value := _of(args, key)))
     workspace.progress.say(
         f"next, to score it beside its base: bench run --tasks biomed-mini --models {beside}"
     )
@@ -59,3 +59,17 @@ def call(args: argparse.Namespace) -> int:
         for artifact in artifacts:
             say(artifact.folder)
     return 0
+
+
+def _recipe_options(args: argparse.Namespace) -> str:
+    """The options that say how it was made, as they are typed; none that is left as it is."""
+    usual = {"budget": "tiny", "makes": "1", "makes-of": "all"}
+    found = {key: _of(args, key) for key in ("budget", "domain", "corpus", "base", *usual)}
+    told = [f" --{key} {value}" for key, value in found.items() if value != usual.get(key, "")]
+    return "".join([*told, *(f" --set {shlex.quote(change)}" for change in args.set)])
+
+
+def _of(args: argparse.Namespace, key: str) -> str:
+    """An option's value, quoted for a shell; "" where there is none."""
+    value = getattr(args, key.replace("-", "_"))
+    return shlex.quote(str(value)) if value else ""

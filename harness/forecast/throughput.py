@@ -20,8 +20,8 @@ PROMPTS, LENGTH, WRITTEN = 32, 96, 24
 FEW = 4
 # Of a step with 32 rows, what its rows take at least; less would be a measurement's error.
 LEAST_SHARE = 0.1
-# Of a record: what is less is the loading of a model, or a handful of items.
-LEAST_SECONDS, LEAST_TOKENS = 1.0, 1000
+# Of the records together: what is less is the loading of a model, or a handful of items.
+LEAST_TOKENS = 1000
 MOST_RUNS = 64  # the latest; a machine may get faster or be shared
 
 
@@ -29,12 +29,12 @@ def note_run(local: LocalModel, numerics: dict[str, object], took: Json, where: 
     """Keep on this machine what a record's run took: the speed of later runs like it.
 
     Args:
-        took: a run's facts: {"seconds", "tokens_computed", "tokens_generated"}; one that was
-            short, or computed little, says nothing of a speed and is not kept.
+        took: a run's facts: {"seconds", "tokens_computed", "tokens_generated"}; one that
+            computed nothing says nothing of a speed and is not kept.
         where: the record's folder.
     """
     seconds, computed = took.get("seconds", 0.0), took.get("tokens_computed", 0)
-    if seconds < LEAST_SECONDS or computed < LEAST_TOKENS:
+    if not seconds or not computed:
         return
     file = _file(local, numerics, "ran")
     row = [computed, took.get("tokens_generated", 0), seconds, where]
@@ -42,22 +42,23 @@ def note_run(local: LocalModel, numerics: dict[str, object], took: Json, where: 
 
 
 def of_runs(local: LocalModel, numerics: dict[str, object]) -> Throughput | None:
-    """The speed that earlier runs on this machine had, None if none is known.
+    """The speed that earlier runs on this machine had; None if they were none, or too small.
 
     Reading is timed by records that wrote nothing, writing by what the others took beside.
     A model's loading is part of the seconds.
     """
     runs = _runs(_file(local, numerics, "ran"))
-    if not runs:
+    if _sums(runs)[0] < LEAST_TOKENS:
         return None
     reading, writing = (_sums([r for r in runs if bool(r[1]) is wrote]) for wrote in (False, True))
     told = f"{len(runs)} records run on this machine, the last {runs[-1][3]}"
-    if reading[2]:
+    if reading[0] >= LEAST_TOKENS:
         prefill = reading[0] / reading[2]
         left = max(writing[2] - writing[0] / prefill, LEAST_SHARE * writing[2])
         decode = writing[1] / left if writing[1] else prefill
     else:  # what reading takes of it is not known: each token as much as any other
-        prefill = decode = (writing[0] + writing[1]) / writing[2]
+        computed, written, seconds = _sums(runs)
+        prefill = decode = (computed + written) / seconds
     return Throughput(round(prefill, 2), round(decode, 2), source=told)
 
 

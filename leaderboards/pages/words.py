@@ -127,6 +127,16 @@ def breakable(name: str) -> Any:
     return Markup("<wbr>").join(escape(part) for part in _parts(name))
 
 
+def smaller_marks(number: str) -> Any:
+    """A large number whose marks, all but the star, are small and never broken in two."""
+    from markupsafe import Markup, escape
+
+    bare = re.match(r"[^≈=°†‡]*", number)
+    assert bare is not None  # it matches nothing too
+    marks = escape(number[bare.end() :])
+    return Markup("{}<small>{}</small>").format(bare[0], marks) if marks else escape(bare[0])
+
+
 # After a mark, and where CamelCase begins a word; a longer part is cut, or it would have a
 # column of its own width.
 _LONGEST = 18

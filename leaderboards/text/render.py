@@ -113,9 +113,30 @@ def render_terminal(board: Board, *, explain: bool = False) -> RenderableType:
             )
         )
     left_out = [f"Left out: {line}" for line in board.refused]
-    lines = [*(legend(board) if explain else [MARKS]), *left_out, *board.notes]
+    lines = [*(legend(board) if explain else [MARKS]), *left_out, *_notes_once(board)]
     parts += [Padding(Text(plain(line), style="dim"), (0, 0, 0, 2)) for line in lines]
     return Group(*parts)
+
+
+def _notes_once(board: Board) -> list[str]:
+    """The notes, each once: what holds of every table names none."""
+    titles = [section.title for section in board.sections]
+    found: dict[str, list[str]] = {}
+    for note in board.notes:
+        title, short = next(((t, s) for t in titles if (s := _without(note, t))), ("", note))
+        found.setdefault(short, []).append(title)
+    return [
+        short if named in (titles, [""]) else f"{'; '.join(named)}: {short}"
+        for short, named in found.items()
+    ]
+
+
+def _without(note: str, title: str) -> str:
+    """A table's note without its title; "" where it is another's."""
+    who, found, what = note.partition(f"{title}: ")
+    if not found or (who and not who.endswith(", ")):
+        return ""
+    return f"{who.removesuffix(', ')}: {what}" if who else f"{what[0].upper()}{what[1:]}"
 
 
 def render_closing(board: Board) -> RenderableType:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -236,8 +237,27 @@ def test_a_registered_base_is_known_by_its_folder_or_hub_name(project: Path) -> 
     assert workspace.resolve("./a").model.name == "known"
     assert workspace.resolve("./b").model.name == "hub"
     assert workspace.resolve("kept").model.name == "known"
+    # Trained over what `bench models path smollm2` prints.
+    fetched = project.parent / "cache/models/smollm2-8e809ba7e6a5"
+    write_adapter(project / "d", project / "tiny", names=str(fetched))
+    assert workspace.resolve("./d").model.name == "smollm2"
     with pytest.raises(UserError, match="'kept' is an adapter, and 'selfspec' starts from"):
         workspace.resolve("selfspec-kept")
+
+
+def test_what_to_type_next_makes_the_same_again(project: Path, capsys: Any) -> None:
+    """A place has a name in one process alone, so the recipe is told with it."""
+    given = ["--budget", "small", "--set", "passages=2", "--out", "a b"]
+    assert main(["specialize", "rag", "--model", "./tiny", *given]) == 0
+    (line,) = [x for x in capsys.readouterr().err.splitlines() if x.startswith("next, ")]
+    words = shlex.split(line.partition(": bench ")[2])
+    assert words == [
+        "run", "--tasks", "biomed-mini", "--models", "./tiny,rag-./tiny", "--budget", "small",
+        "--set", "passages=2", "--out", "a b",
+    ]  # fmt: skip
+    words[2] = "mini_yesno"
+    assert main([*words, "--limit", "4", "--quiet"]) == 0
+    assert len(list((project / "a b/artifacts").glob("rag-*"))) == 1
 
 
 def test_an_adapter_over_a_server_is_told_before_anything_is_asked(

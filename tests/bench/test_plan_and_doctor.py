@@ -85,6 +85,7 @@ def test_what_is_stored_and_made_is_left_out_and_estimates_are_the_runs_own(here
     assert 0 < sum(f["tokens_generated"] for f in facts) <= total["bound"]
     after = planned(capsys, "plan", *what)["total"]
     assert (after["stored"], after["asked"], after["bound"]) == (after["requests"], 0, 0)
+    assert after["requests"] == total["requests"]
 
 
 def test_training_is_counted_by_its_steps_and_replay_is_asked(here, capsys):
@@ -256,8 +257,32 @@ def test_makes_and_the_choice_of_a_wording_are_counted_as_they_are_asked(here: P
     assert before[f"tiny {choice}"] == (8 * wordings, 0)
     run("tiny", "mini_yesno", **how, workspace=workspace)
     after = left()
-    assert after[f"tiny {choice}"] == (0, 0)  # all of it is stored
+    requests, stored = after[f"tiny {choice}"]
+    assert requests == stored > 0
     assert after[f"caster-tiny {choice}"] == before[f"caster-tiny {choice}"]
+
+
+def test_rewritten_prompts_are_other_requests_than_the_bases(here: Path, monkeypatch):
+    work_in(here, monkeypatch)
+    workspace = Workspace(here / "out")
+    recipe = Recipe(budget="tiny")
+    workspace.artifact("rag-tiny", recipe)
+    found = plan(["tiny", "rag-tiny"], "mini_yesno", limit=4, recipe=recipe, workspace=workspace)
+    base, rag = (stage.work for stage in found.stages)
+    assert (base.requests, base.stored) == (rag.requests, rag.stored) == (8, 0)
+    assert rag.asked > base.asked > 0
+
+
+def test_the_plan_fits_a_terminal(here: Path, monkeypatch, capsys):
+    work_in(here, monkeypatch)
+    what = ["--models", "tiny,selfspec-tiny", "--tasks", "biomed-mini", "--shots", "0,5"]
+    assert main(["plan", *what]) == 0
+    table = capsys.readouterr().out.partition("\n\nMemory")[0].splitlines()
+    assert max(map(len, table)) <= 80
+    assert {"tiny", "selfspec-tiny"} < set(table)
+    assert table[0].split() == [
+        "requests", "stored", "asked", "computed", "written", "trained", "time",
+    ]  # fmt: skip
 
 
 def test_each_make_that_trains_is_counted_with_its_own_examples(here: Path, monkeypatch):
@@ -280,8 +305,7 @@ def test_each_make_that_trains_is_counted_with_its_own_examples(here: Path, monk
 def test_the_speed_of_earlier_runs_is_used_and_named(here: Path, monkeypatch, capsys):
     work_in(here, monkeypatch)
     workspace = Workspace(here / "out")
-    monkeypatch.setattr(throughput, "LEAST_SECONDS", 0.0)
-    monkeypatch.setattr(throughput, "LEAST_TOKENS", 1)
+    monkeypatch.setattr(throughput, "LEAST_TOKENS", 600)  # two tasks' 4 items have it together
     asked = ["tiny", "mini_yesno,mini_yesno_rank"]
     assert plan(*asked, limit=8, workspace=workspace).seconds is None
     run("tiny", "mini_yesno,mini_yesno_rank", limit=4, workspace=workspace)

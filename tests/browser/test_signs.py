@@ -48,3 +48,8 @@ def test_no_number_reaches_into_the_next_column(open_page, signs, viewport):
     assert all(sign in shown for sign in ("*≈†12.0%‡", "(", ")"))
     assert page.evaluate(OUTSIDE) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+    # The signs of a card's large number are not broken in two.
+    lines = page.evaluate(
+        "[...document.querySelectorAll('.cards strong small')].map(s => s.getClientRects().length)"
+    )
+    assert set(lines) == {1}

@@ -110,6 +110,15 @@ def test_one_wording_and_one_make_say_what_they_hold_for():
                              record("selfspec-tiny", "task", right(0.6))).notes)  # fmt: skip
     assert "every score is of one wording" in text
     assert "selfspec-tiny, 0-shot: made once" in text
+    assert "(--makes 3 makes it anew)" in text
+
+
+def test_an_adapter_made_elsewhere_cannot_be_made_anew():
+    text = " ".join(board_of(record("tiny", "task", right(0.5)),
+                             record("lora", "task", right(0.6), base="tiny", specializer="adapter",
+                                    artifact="a" * 64)).notes)  # fmt: skip
+    assert "lora, 0-shot: made once" in text
+    assert "makes it anew" not in text
 
 
 def makes(shares):

@@ -60,7 +60,10 @@ def test_a_task_is_added_to_a_suite_that_is_there(
     assert bench("new", "suite", "cats", "--like", "ner") == 2
     assert "name the task: bench new suite cats --task TASK." in capsys.readouterr().err
     assert bench("new", "suite", "cats", "--task", "cat-names", "--like", "ner") == 0
-    assert "suites/cats/cat_names.yaml:4: " in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "suites/cats/cat_names.yaml:4: " in said
+    assert said.splitlines()[-1] == "Then: bench validate --tasks cat_names,cats"
+    assert max(map(len, said.splitlines())) <= 100
     # What was there is as it was, bench.toml too.
     assert {p: p.read_bytes() for p in before} == before
     # "cats" alone is the task of that name.

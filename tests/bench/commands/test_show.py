@@ -49,6 +49,13 @@ def test_the_prompt_that_is_shown_is_the_one_that_a_run_asks(
     assert len(seen) == 9
 
 
+def test_what_rewrites_a_prompt_is_found_where_it_was_made(project: Path, capsys: Any) -> None:
+    assert main(["show", "mini_yesno", "--model", "rag-tiny", "--out", "other"]) == 0
+    assert "Background: " in capsys.readouterr().out
+    assert len(list((project / "other/artifacts").glob("rag-tiny-*"))) == 1
+    assert not (project / "bench-out").exists()
+
+
 def test_a_specializers_prompts_are_shown(project: Path, capsys: Any) -> None:
     assert main(["show", "--specializer", "selfspec", "--item", "1"]) == 0
     first = capsys.readouterr().out

@@ -52,6 +52,21 @@ def test_the_terminal_table_fits_and_cuts_nothing(width):
         assert name in text
 
 
+def test_what_is_said_of_every_table_is_said_once():
+    one = [record("tiny", "mini_ner_anatomy_0", [1, 0] * 12)]
+    two = [*one, record("tiny", "mini_ner_anatomy_0", [1, 1, 0] * 8, shots=2)]
+    told = "Every score is of one wording of the instruction, the task's own;"
+    for records in (one, two):
+        text = " ".join(terminal(build(records, SPEC), 80).split())
+        assert text.count(told) == 1
+        assert text.lower().count(told.lower()) == 1
+    # What holds of one table alone names it.
+    more = [*two, record("selfspec-tiny", "mini_ner_anatomy_0", [1, 1, 1] * 8, shots=2)]
+    text = " ".join(terminal(build(more, SPEC), 80).split())
+    assert text.count(told) == 1
+    assert "2-shot: selfspec-tiny: made once;" in text
+
+
 def test_many_models_have_rows_of_their_own():
     text = terminal(board([f"m{n:02}" for n in range(12)], tasks=8), 100)
     assert max(map(len, text.splitlines())) <= 100
