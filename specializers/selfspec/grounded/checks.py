@@ -81,6 +81,13 @@ def _long(source: str, answer: str, cover: float) -> Refusal | None:
     return None
 
 
+def spoken(label: str, source: str) -> bool:
+    """Whether a text says a content word of a label; one of short words alone it must say whole."""
+    if any(len(word) >= _CONTENT for word in words(label)):
+        return covered(label, source) > 0
+    return occurs(label, source)
+
+
 def covered(answer: str, source: str) -> float:
     """The share of an answer's content words that the text holds; 1 where it has none."""
     content = [word for word in words(answer) if len(word) >= _CONTENT]

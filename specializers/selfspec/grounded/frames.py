@@ -83,6 +83,13 @@ class Frame:
         return "kept" if chosen else "instruction"
 
     @property
+    def offered(self) -> tuple[str, ...]:
+        """What a set of labels may be of, as the instruction writes it; () for other forms."""
+        if self.within != "instruction" or self.form != "list":
+            return ()
+        return options(self.seed.instruction, items(self.seed.output)[0])
+
+    @property
     def names(self) -> tuple[str, ...]:
         """What is written, by the names it is shown under."""
         if not self.asked:

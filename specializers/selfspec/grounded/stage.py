@@ -96,7 +96,7 @@ def write_grounded(
     still = sum(_missing(wanted, tasks, rows).values())
     most = round(params.mined_share * params.examples)
     _join(reading_rows(domain, min(still, most), params.seed), tasks, rows)
-    report = _report(tasks, rows, wanted, trials, texts, frames)
+    report = _report(tasks, rows, wanted, trials, texts, frames) | {"unsuited": plan.unsuited}
     _tell(progress, report, params)
     task_report = {
         "calls": writer.calls + cost.get("calls", 0),
@@ -281,6 +281,11 @@ def _tell(progress: Progress, report: Mapping[str, Any], params: GroundedParams)
         )
     for kind, lacking in report["texts"].items():
         progress.say(f"texts for {kind}: {lacking}.")
+    for kind, gone in report["unsuited"].items():
+        progress.say(
+            f"{kind}: no text speaks of what {len(gone)} of its seeds let choose from "
+            f"({', '.join(gone)}); they are no moulds."
+        )
     short = {
         kind: f"{count['kept']} of {count['wanted']}"
         for kind, count in report["quotas"].items()

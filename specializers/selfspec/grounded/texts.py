@@ -16,6 +16,7 @@ from pathlib import Path
 from specializers.corpus.open import drawn
 from specializers.corpus.sentences import sentences
 from specializers.selfspec.draws import seed_for
+from specializers.selfspec.grounded.checks import spoken
 from specializers.selfspec.grounded.frames import Frame
 
 # Passages that are looked through: more change no rule, and a corpus may hold millions.
@@ -26,6 +27,7 @@ _NAME = re.compile(
     r"(?<=[a-z,;] )[A-Z][\w-]+|\b\w*[a-z]\w*[A-Z]\w*|\b[A-Z][A-Z0-9-]+\b|\b\w+-\d+\b"
 )
 FIRST_PERSON = "the first person"
+_SPOKEN = 2  # labels of a set, of which a text speaks
 _ENOUGH = 8  # texts; with fewer a type would see the same ones again and again
 FEATURES: Mapping[str, re.Pattern[str]] = {
     "two numbers": re.compile(r"\d.*?\b\d", re.DOTALL),
@@ -110,6 +112,16 @@ def suited(
         return Suited((), wanted, 0, f"no text of the corpus has about {min(lengths)} words")
     rest = [run for run in runs if run not in full]
     return Suited((*full, *rest), wanted, len(full), f"{lacking}; others are taken too")
+
+
+def suits(frame: Frame, text: str) -> bool:
+    """Whether a text speaks of two of the labels of which a mould takes a set.
+
+    A set of labels is made for its own kind of text: over another, whatever is chosen is wrong.
+    Of other moulds nothing is asked.
+    """
+    said = sum(spoken(label, text) for label in frame.offered)
+    return said >= min(_SPOKEN, len(frame.offered))
 
 
 def _run(text: str, wished: int, longest: float, rng: random.Random) -> str:

@@ -26,7 +26,7 @@ from specializers.selfspec.grounded.frames import TAG, Frame, Mode
 from specializers.selfspec.grounded.labels import VERDICTS, occurs
 from specializers.selfspec.grounded.params import GroundedParams
 from specializers.selfspec.grounded.quotas import Cell, Quotas
-from specializers.selfspec.grounded.texts import Suited, Text
+from specializers.selfspec.grounded.texts import Suited, Text, suits
 from specializers.selfspec.wording import is_foreign, is_loop, plain
 
 _NAME = 6  # words: a part this short in the seed names something that the text names too
@@ -51,7 +51,8 @@ class Plan:
     """Which tasks to ask for next: types in turn, those that miss most first.
 
     The j-th task of a type has the same text, mould and number whatever the others do, so that a
-    smaller run asks for the beginning of a larger one.
+    smaller run asks for the beginning of a larger one. A mould that takes a set of labels has the
+    texts that suit it (`suits`), and is left out where there are none (`unsuited`).
     """
 
     def __init__(
@@ -64,8 +65,24 @@ class Plan:
         self._texts, self._quotas, self._params = texts, quotas, params
         self._asked: Counter[str] = Counter()
         self._decks: dict[str, list[Frame]] = {}
+        self._fitting = {
+            one.seed.id: tuple(text for text in texts[kind].texts if suits(one, text.text))
+            for kind in quotas.wanted
+            for one in frames[kind]
+            if one.offered
+        }
+        self.unsuited = {
+            kind: gone
+            for kind in quotas.wanted
+            if (gone := [o.seed.id for o in frames[kind] if not self._fitting.get(o.seed.id, "?")])
+        }
         for kind in quotas.wanted:
-            deck = [one for one in frames[kind] if texts[kind].texts or self._mode(one, kind)]
+            deck = [
+                one
+                for one in frames[kind]
+                if (texts[kind].texts or self._mode(one, kind))
+                and one.seed.id not in self.unsuited.get(kind, ())
+            ]
             random.Random(seed_for("moulds", params.seed, kind)).shuffle(deck)
             self._decks[kind] = deck
 
@@ -112,7 +129,10 @@ class Plan:
                 if not free:
                     continue
                 label = free[0]
-            text = texts[turn] if mode and mode != "invented" else Text("", "")
+            text = Text("", "")
+            if mode and mode != "invented":
+                fitting = self._fitting.get(frame.seed.id)
+                text = fitting[turn // len(deck) % len(fitting)] if fitting else texts[turn]
             return TextRequest(
                 f"task-{kind}-{turn:04d}", kind, frame, mode or frame.mode, text, label
             )

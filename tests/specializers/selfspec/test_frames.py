@@ -12,7 +12,7 @@ from harness.types import Seed
 from specializers.domain import DOMAINS, load_domain
 from specializers.selfspec.grounded.frames import Frame, form_of, frames_of, inventory
 from specializers.selfspec.grounded.labels import turned
-from specializers.selfspec.grounded.texts import FIRST_PERSON, suited
+from specializers.selfspec.grounded.texts import FIRST_PERSON, suited, suits
 from specializers.selfspec.wording import plain
 
 BUILT_IN = sorted(path.name for path in DOMAINS.iterdir() if path.is_dir())
@@ -118,3 +118,37 @@ def test_a_text_is_whole_sentences_of_one_passage() -> None:
         (text,) = suited("t", [mould], [("p", passage)], 60, number).texts
         assert text.text in passage
         assert text.text.endswith(".")
+
+
+LABELS = ("wind power", "hydropower", "tides", "geothermal heat", "sun", "biomass")
+
+
+def set_mould() -> Frame:
+    instruction = (
+        f"Name what the island relies on, separated by commas. Possible: {', '.join(LABELS)}."
+    )
+    seeds = [
+        Seed(f"s{n}", instruction, f"Report {n}: turbines and a dam.", answer, "set", "energy")
+        for n, answer in enumerate(("wind power, hydropower", "tides, biomass", "sun, tides"))
+    ]
+    return frames_of(seeds)["set"][0]
+
+
+@given(st.sets(st.sampled_from(LABELS)), st.randoms())
+def test_a_set_of_labels_suits_a_text_that_speaks_of_two_of_them(
+    named: set[str], rng: random.Random
+) -> None:
+    frame = set_mould()
+    assert frame.offered == LABELS
+    # A word of each, by which no two of them are alike.
+    told = [max(label.split(), key=len) for label in named]
+    text = ["the", "report", "of", "may", "says", "little", *told]
+    rng.shuffle(text)
+    assert suits(frame, " ".join(text)) == (len(named) >= 2)
+
+
+def test_other_moulds_suit_any_text() -> None:
+    for group in frames_of(load_domain(DOMAINS / "biomed").seeds).values():
+        for frame in group:
+            if not frame.offered:
+                assert suits(frame, "a")

@@ -33,6 +33,7 @@ from specializers.selfspec.grounded.quotas import (
     type_quotas,
     uneven,
 )
+from specializers.selfspec.grounded.texts import suits
 from specializers.selfspec.grounded.voting import (
     calibrated,
     vote_items,
@@ -137,6 +138,28 @@ def test_texts_are_those_of_the_corpus_and_lineage_is_whole(domain: Domain, tmp_
     dropped = list(read_jsonl(tmp_path / "out" / "dropped.jsonl"))
     assert all(row["reason"] for row in dropped)
     assert {row["id"] for row in dropped} | {row["id"] for row in data} == set(tasks)
+
+
+def test_sets_of_labels_are_asked_over_texts_that_speak_of_them_or_not_at_all(
+    domain: Domain, tmp_path: Path
+) -> None:
+    said: list[str] = []
+
+    class Told(NullProgress):
+        def say(self, line: str) -> None:
+            said.append(line)
+
+    params = {**SelfSpec.budgets["tiny"], "examples": 40, "max_calls": 120, "gate_seeds": 0}
+    make_data(Labels(helpful), domain, params, tmp_path, Told())
+    frames = {f.seed.id: f for group in frames_of(domain.seeds).values() for f in group}
+    tasks = list(read_jsonl(tmp_path / "instructions.jsonl"))
+    sets = [task for task in tasks if task["mould"] and frames[task["mould"]].offered]
+    assert sets
+    assert all(suits(frames[task["mould"]], task["source"]) for task in sets)
+    unsuited = json.loads((tmp_path / "instructions.json").read_text())["unsuited"]["multilabel"]
+    assert unsuited
+    assert not {task["mould"] for task in tasks} & set(unsuited)
+    assert any(line.startswith("multilabel: no text speaks of") for line in said)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 1.0])
