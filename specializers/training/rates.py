@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.doors.files import read_object
-from harness.files import write_json
+from harness.files import write_bytes, write_json
 from harness.types import Json, Progress
 from specializers.training.heldout import FEWEST
 from specializers.training.trainer import CURVE
@@ -85,8 +85,9 @@ def train_at(
             break
     best = min(losses, key=lambda rate: (losses[rate], rate))
     kept = _folder(out, best)
-    shutil.copytree(kept / "adapter", out / "adapter", dirs_exist_ok=True)
-    shutil.copyfile(kept / CURVE, out / CURVE)
+    (out / "adapter").mkdir(exist_ok=True)
+    for file in (*sorted((kept / "adapter").iterdir()), kept / CURVE):
+        write_bytes(out / file.relative_to(kept), file.read_bytes())
     told = {f"{rate:g}": loss for rate, loss in losses.items() if loss < math.inf}
     write_json(
         out / "training.json",
