@@ -233,7 +233,8 @@ def test_either_spelling_is_understood_and_values_are_left_as_they_are(capsys):
     ]  # fmt: skip
     assert bench(capsys, "new", "specialiser", "mine")[0] == 0
     assert Path("mine.py").exists()
-    assert "unknown model 'smolm2'" in bench(capsys, "specialise", "rag", "--model", "smolm2")[2]
+    said = bench(capsys, "specialise", "rag", "--model", "smolm2")[2]
+    assert "unknown model 'rag-smolm2'" in said
 
 
 def test_a_list_alone_is_short_and_looks_into_no_task(capsys, monkeypatch):
