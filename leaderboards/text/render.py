@@ -159,8 +159,9 @@ def _rich_table(grid: Grid) -> Table:
     for number, name in enumerate(grid.header):
         side = "left" if number == 0 else "right"
         # A long model name breaks at its hyphens, not in a word.
-        shown = name.replace("-", "-\n") if len(name) > 14 else name
-        table.add_column(Text(plain(shown)), justify=side, overflow="fold")  # type: ignore[arg-type]
+        told = plain(name)
+        shown = told.replace("-", "-\n") if len(told) > 14 else told
+        table.add_column(Text(shown), justify=side, overflow="fold")  # type: ignore[arg-type]
     for number, line in enumerate(grid.rows):
         if number in grid.rules:
             table.add_section()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -51,21 +52,25 @@ class TaskPlace:
 def _as_read_here(without: Collection[Path], shared: Path | None) -> Iterator[None]:
     """Let lm-eval's index pass over files that were not read whole here: it follows what they
     include out of their folder, and its parser ends the process where one is nested deeply.
-    What it cannot read is read here, with templates by their name."""
+    What it cannot read is read here, with templates by their name. Each file is read once,
+    though it is asked for twice."""
     from lm_eval.tasks import _index
     from lm_eval.tasks._index import TaskIndex
 
     found, load = TaskIndex._iter_yaml_files, _index.load_yaml
+    read_before: dict[str, dict[str, Any]] = {}
 
     def kept(root: Path) -> Iterator[Path]:
         return (path for path in found(root) if path not in without)
 
     def read(path: Path, **how: Any) -> dict[str, Any]:
-        try:
-            content: dict[str, Any] = load(path, **how)
-        except FileNotFoundError:
-            content = read_task(path, None, shared).config
-        return content
+        asked = repr((path, sorted(how.items())))
+        if asked not in read_before:
+            try:
+                read_before[asked] = load(path, **how)
+            except FileNotFoundError:
+                read_before[asked] = read_task(path, None, shared).config
+        return deepcopy(read_before[asked])
 
     TaskIndex._iter_yaml_files = staticmethod(kept)
     _index.load_yaml = read

@@ -52,6 +52,18 @@ def test_the_terminal_table_fits_and_cuts_nothing(width):
         assert name in text
 
 
+@pytest.mark.parametrize(
+    "models", [("tiny", "selfspec-tiny-instruct"), ("a", "b", "c", "d", "e-long-name-of")]
+)
+def test_a_long_model_name_breaks_at_its_hyphens_in_a_head(models):
+    text = terminal(board(models), 80)
+    assert "\\x" not in text
+    heads = [line for line in text.splitlines() if models[-1].split("-")[0] + "-" in line]
+    assert heads
+    for part in models[-1].split("-"):
+        assert any(part in line for line in text.splitlines())
+
+
 def test_what_is_said_of_every_table_is_said_once():
     one = [record("tiny", "mini_ner_anatomy_0", [1, 0] * 12)]
     two = [*one, record("tiny", "mini_ner_anatomy_0", [1, 1, 0] * 8, shots=2)]
