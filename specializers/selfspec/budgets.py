@@ -57,7 +57,6 @@ COMMON: dict[str, Any] = {
     "agreement_temperature": 0.7,  # Wang et al. 2023 (arXiv 2203.11171)
     # -- training
     "template": "auto",  # ours: M trains and asks in Alpaca's; "auto" is how the harness asks
-    "demonstrated": 0.0,  # ours: share of the examples trained on after others of their kind
     "replay_tokens": 96,  # ours: of an answer to a general question, at most
     "lora_rank": 8,  # M
     "lora_alpha": 16,  # M
@@ -97,6 +96,7 @@ PAPER: dict[str, Any] = {
     "steps": 0,  # M: three epochs of what there is
     "holdout": 0.0,  # M: none
     "replay": 0.0,  # M: none
+    "demonstrated": 0.0,  # M: none
     "batch": 32,  # M
     "max_length": 1024,  # ours: tokens; longer examples lose the beginning of their input
     "quantisation": "nf4",  # U
@@ -129,6 +129,7 @@ SMALL: dict[str, Any] = {
     "warmup_steps": 2,
     "steps": 60,  # ours: the same for every method; about three epochs of 160 examples
     "holdout": 0.1,
+    "demonstrated": 0.3,  # ours: share of the examples trained on after others of their kind
     "replay": 0.1,  # EntiGraph (arXiv 2409.07431) takes as much of general text
     "batch": 8,
     "max_length": 384,
