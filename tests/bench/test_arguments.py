@@ -16,7 +16,7 @@ from harness.errors import with_arguments
 ROOT = Path(__file__).parents[2]
 # Options of commands that are no function (corpora, boards passed on), of other programs.
 TYPED_ONLY = {
-    "baseline", "dense", "head", "help", "id", "items", "local-dir", "repo-type", "sign",
+    "baseline", "dense", "exclude", "head", "help", "id", "items", "local-dir", "repo-type", "sign",
     "signers", "text", "to", "where", "words",
 }  # fmt: skip
 
