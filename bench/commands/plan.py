@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from bench.commands.options import (
+    makes_options,
     model_options,
     names,
     output_options,
@@ -39,6 +40,7 @@ def options(sub: argparse.ArgumentParser) -> None:
     speed.add_argument("--throughput", default="", help="prefill=900,decode=150: tokens a second")
     speed.add_argument("--measure", action="store_true", help="load the weights, measure, keep")
     model_options(sub)
+    makes_options(sub)
     output_options(sub)
 
 

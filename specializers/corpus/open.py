@@ -31,6 +31,8 @@ from specializers.corpus.rows import MOST_FAULTS, raise_faults, sound_rows
 PASSAGES = "passages.jsonl"
 MANIFEST = "manifest.json"
 PASSAGE_KEYS = ("id", "title", "text")
+# Digests of bare passages that this process found sound: a run asks more than once.
+_SOUND: set[str] = set()
 
 
 class Corpus:
@@ -215,6 +217,9 @@ def corpus_faults(passages: Path) -> list[str]:
 
     if built_manifest(passages) is not None:
         return []
+    read = file_digests(passages.parent, [passages.name], cache_folder())[passages.name]
+    if read in _SOUND:
+        return []
     faults: list[str] = []
     keys = array("Q")
     for line, row in sound_rows(passages, PASSAGE_KEYS, faults, others=True):
@@ -240,6 +245,8 @@ def corpus_faults(passages: Path) -> list[str]:
                 faults.append(
                     f"{passages}:{number}: id '{row['id']}' is already used in line {first}."
                 )
+    if not faults:
+        _SOUND.add(read)
     return faults
 
 

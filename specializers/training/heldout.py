@@ -27,10 +27,15 @@ _MEASURED = "heldout.json"
 
 
 def measurements(count: int, share: float, steps: int, evaluations: int) -> int:
-    """How many examples are asked for their loss in a training of `steps`, those held out each
-    time that they are measured."""
+    """How many examples are asked for their loss in a training of `steps`: those held out, before
+    the first step, every so many, and after the last."""
     _, held = split(count, share, 0)
-    return len(held) * (steps // max(1, steps // evaluations) + 1)
+    return len(held) * (1 + -(-steps // _every(steps, evaluations)))
+
+
+def _every(steps: int, evaluations: int) -> int:
+    """Steps from one measurement to the next."""
+    return max(1, steps // evaluations)
 
 
 def split(count: int, share: float, seed: int) -> tuple[list[int], list[int]]:
@@ -63,7 +68,7 @@ class HeldOut:
         self._model, self._examples, self._params = model, examples, params
         self._row_tokens, self._folder, self._steps = row_tokens, folder, steps
         self._processes, self._writes = processes, False
-        self._every = max(1, steps // params.evaluations)
+        self._every = _every(steps, params.evaluations)
         self.losses: dict[int, float] = {}  # step -> nats per answer token
 
     def begin(self, begun: int, writes: bool = True) -> None:

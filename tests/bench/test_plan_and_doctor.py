@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from hypothesis import strategies as st
 
 from bench.api import plan, run
 from bench.cli import main
+from bench.commands import plan as plan_command
+from bench.commands import run as run_command
 from bench.workspace import Recipe, Workspace
 from harness.engines import choose as opening
 from harness.engines.choose import choose_engine
@@ -271,6 +274,34 @@ def test_rewritten_prompts_are_other_requests_than_the_bases(here: Path, monkeyp
     base, rag = (stage.work for stage in found.stages)
     assert (base.requests, base.stored) == (rag.requests, rag.stored) == (8, 0)
     assert rag.asked > base.asked > 0
+
+
+# What is shown and where it runs: a plan has its own of these.
+OF_A_RUN_ALONE = {
+    *("address", "executor", "storage"), *("explain", "fail_on_leaks", "floors", "markdown"),
+}  # fmt: skip
+
+
+def test_a_plan_takes_every_option_that_says_what_a_run_asks() -> None:
+    def options(command: Any) -> set[str]:
+        parser = argparse.ArgumentParser()
+        command.options(parser)
+        return {action.dest for action in parser._actions}
+
+    assert options(run_command) - options(plan_command) == OF_A_RUN_ALONE
+
+
+def test_makes_are_planned_as_they_are_typed(here: Path, monkeypatch, capsys):
+    work_in(here, monkeypatch)
+    what = ["--models", "selfspec-tiny", "--tasks", "mini_yesno", "--makes", "2"]
+    assert main(["plan", *what, "--json"]) == 0
+    stages = [stage["stage"] for stage in json.loads(capsys.readouterr().out)["stages"]]
+    assert "training, make 1" in stages
+    assert "answers, make 1" in stages
+    assert main(["plan", *what, "--makes-of", "training", "--json"]) == 0
+    stages = [stage["stage"] for stage in json.loads(capsys.readouterr().out)["stages"]]
+    assert "training, make 1" in stages
+    assert "answers, make 1" not in stages
 
 
 def test_the_plan_fits_a_terminal(here: Path, monkeypatch, capsys):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from harness.errors import UserError, UserErrors
+from specializers.corpus import open as corpora
 from specializers.domain import load_domain
 from tests.specializers.tiny import save_domain
 
@@ -81,6 +83,28 @@ def test_every_fault_is_reported_at_once_with_its_line(tmp_path: Path) -> None:
         "corpus.jsonl:2: 'text' is missing.",
     ):
         assert expected in told
+
+
+def test_a_sound_corpus_is_read_through_once_until_it_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, read = save_domain(tmp_path, passages=31), list[Path]()
+    sound_rows = corpora.sound_rows
+
+    def counted(path: Path, *args: Any, **more: Any) -> Any:
+        read.append(path)
+        return sound_rows(path, *args, **more)
+
+    monkeypatch.setattr(corpora, "sound_rows", counted)
+    for _ in range(2):
+        load_domain(folder)
+    assert read == [folder / "corpus.jsonl"]
+    with (folder / "corpus.jsonl").open("a") as file:
+        file.write("no JSON\n")
+    for _ in range(2):
+        with pytest.raises(UserErrors):
+            load_domain(folder)
+    assert len(read) == 3
 
 
 def test_a_thousand_faults_are_summed_up(tmp_path: Path) -> None:

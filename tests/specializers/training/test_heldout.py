@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from harness.doors.files import read_jsonl
 from harness.progress import NullProgress
 from specializers.training.examples import TrainingExample
-from specializers.training.heldout import FEWEST, split
+from specializers.training.heldout import FEWEST, measurements, split
 from specializers.training.loss import asked, keeps_logits, summed_loss
 from specializers.training.packing import collate
 from specializers.training.targets import encode
@@ -125,3 +125,16 @@ def test_logits_are_computed_where_there_is_a_loss_alone(llama: Path) -> None:
     assert logits.shape[1] < plain.shape[1]
     rows, columns = (batch["labels"][:, 1:] != -100).nonzero(as_tuple=True)
     assert torch.allclose(logits[expected.places], plain[rows, columns], atol=1e-5)
+
+
+@pytest.mark.parametrize(("steps", "evaluations"), [(6, 3), (7, 3), (5, 9)])
+def test_as_many_examples_are_measured_as_a_plan_counts(
+    llama: Path, tmp_path: Path, steps: int, evaluations: int
+) -> None:
+    params = replace(HELD, steps=steps, evaluations=evaluations, patience=100)
+    train_lora(llama, "tiny", RANDOM, tmp_path, params, NullProgress())
+    curve = read_jsonl(tmp_path / "training.jsonl")
+    measured = ["base", *(row["step"] for row in curve if "held_out_loss" in row)]
+    _, held = split(len(RANDOM), params.holdout, params.seed)
+    counted = measurements(len(RANDOM), params.holdout, steps, evaluations)
+    assert len(measured) * len(held) == counted
