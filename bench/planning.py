@@ -414,12 +414,12 @@ class Planner:
         measured = measurements(
             making.examples, params.get("holdout", 0.0), steps, params.get("evaluations", 1)
         )
-        # A training for each rate.
-        each = len(tried_rates(params)) * sum(lengths) / max(len(lengths), 1)
+        trainings = len(tried_rates(params))
+        each = trainings * sum(lengths) / max(len(lengths), 1)
         work = Work(
             training=round(examples * each),
             computed=round(measured * each),
-            steps=len(tried_rates(params)) * steps,
+            steps=trainings * steps,
         )
         again = bool(params.get("gradient_checkpointing"))
         return self._stage(name, base, stage, work, again)

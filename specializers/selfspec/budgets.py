@@ -178,12 +178,12 @@ CHOICES = {
 
 # How examples are put into prompts, for the budgets of all that train on examples.
 FORM = ("template", "demonstrated")
-TRAINING = tuple(field.name for field in fields(TrainParams) if field.default is MISSING)
+TRAINING = (*(field.name for field in fields(TrainParams) if field.default is MISSING), "rates")
 
 
 def training_budgets(*more: str, **changes: Any) -> dict[str, dict[str, Any]]:
     """The same budgets cut down to training and the parameters in `more`, for the controls."""
     return {
-        budget: {**{name: values[name] for name in (*TRAINING, "rates", *more)}, **changes}
+        budget: {**{name: values[name] for name in (*TRAINING, *more)}, **changes}
         for budget, values in BUDGETS.items()
     }

@@ -43,10 +43,10 @@ def encode(
     question stay; where that is not enough the prompt loses its beginning, then the response its
     end.
     """
-    while example.shots and sum(map(len, _both(tokens, example))) > max_length:
-        example = replace(example, shots=example.shots[1:])
     prompt, answer = _both(tokens, example)
-    room = max_length - len(prompt) - len(answer)
+    while (room := max_length - len(prompt) - len(answer)) < 0 and example.shots:
+        example = replace(example, shots=example.shots[1:])
+        prompt, answer = _both(tokens, example)
     if room < 0:
         prompt = _both(tokens, _shortened(tokens, example, max_length))[0]
     # The first token is never predicted, so a prompt has at least one.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,15 +43,16 @@ def open_before(out: Path, made: Json, progress: Progress) -> Before | None:
     return Before(corpus, made, keys, numpy.zeros(len(keys), dtype=bool))
 
 
-def add_counts(
-    counts: dict[str, int], before: Before, withdrawn: Mapping[int, int], keys: Any
-) -> None:
-    """Add what the corpus was made from before; what it lost since is counted as replaced."""
+def add_counts(counts: dict[str, int], before: Before, passed: Set[int]) -> None:
+    """Add what the corpus was made from before; what it lost since is counted as replaced.
+
+    Args:
+        passed: the `id_key` of every document that the new files hold or withdraw.
+    """
     import numpy
 
     left_out = before.made["left_out"]
     lost = len(numpy.unique(before.keys[before.gone]))
-    passed = {*withdrawn, *keys.tolist()}
     lost_held = sum(id_key(name) in passed for name in before.made.get("holding_items", []))
     counts["documents"] += before.made["documents"] - lost
     counts["replaced_or_withdrawn"] += left_out["replaced_or_withdrawn"] + lost + lost_held

@@ -10,7 +10,7 @@ Memory is that of a few blocks, and about 60 bytes a passage while joining.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -98,8 +98,10 @@ def _build(
     first = len(before.made["made_from"]["inputs"]) if before else 0
     new = dict(list(enumerate(files))[first:])
     reports = cut_files(new, parts, wanted, progress)
-    rows, bad = (sum(report[key] for report in reports.values()) for key in ("rows", "bad"))
-    refuse_bad([fault for r in reports.values() for fault in r["faults"]], bad, rows, wanted)
+    keys_counted = ("rows", "bad", "documents", "without_text", "not_wanted")
+    total = {key: sum(report[key] for report in reports.values()) for key in keys_counted}
+    faults = [fault for report in reports.values() for fault in report["faults"]]
+    refuse_bad(faults, total["bad"], total["rows"], wanted)
     keys, ordinals, withdrawn = identities(parts, reports)
     refuse_repeated(list(new.values()), reports, keys, ordinals, wanted.fields)
     if before:
@@ -120,21 +122,18 @@ def _build(
             f"'{min(wanted.fields.exclude)}')."
         )
     if not keep.any() and before is None:
-        raise UserError(_nothing(files, reports, holding, wanted))
+        raise UserError(_nothing(files, reports, total, holding, wanted))
     counts = {
-        key: sum(report[key] for report in reports.values())
-        for key in ("without_text", "not_wanted")
-    }
-    counts |= {
+        "without_text": total["without_text"],
+        "not_wanted": total["not_wanted"],
         "documents": len(numpy.unique(ordinals[keep])),
-        "replaced_or_withdrawn": sum(r["documents"] for r in reports.values()) - latest,
-        "unreadable": bad,
+        "replaced_or_withdrawn": total["documents"] - latest,
+        "unreadable": total["bad"],
     }
-    faults = [fault for report in reports.values() for fault in report["faults"]]
     if before:
-        add_counts(counts, before, withdrawn, keys)
-        faults = before.made.get("unreadable", []) + faults
         passed = {*withdrawn, *keys.tolist()}
+        add_counts(counts, before, passed)
+        faults = before.made.get("unreadable", []) + faults
         held = before.made.get("holding_items", [])
         holding = sorted([*(name for name in held if id_key(name) not in passed), *holding])
     counts["holding_items"] = len(holding)
@@ -156,13 +155,15 @@ def _build(
 
 
 def _nothing(
-    files: Sequence[Path], reports: Reports, holding: Sequence[str], wanted: Wanted
+    files: Sequence[Path],
+    reports: Reports,
+    total: Mapping[str, int],
+    holding: Sequence[str],
+    wanted: Wanted,
 ) -> str:
     """Why nothing is left to build of."""
-    empty, others = (
-        sum(report[key] for report in reports.values()) for key in ("without_text", "not_wanted")
-    )
-    told = f"{empty} documents without text"
+    others = total["not_wanted"]
+    told = f"{total['without_text']} documents without text"
     told += f", {others} excluded or not what --where asks" if others else ""
     told += f", {len(holding)} that hold test items" if holding else ""
     keys = sorted({key for report in reports.values() for key in report["keys_left_out"]})

@@ -65,24 +65,19 @@ class Plan:
         self._texts, self._quotas, self._params = texts, quotas, params
         self._asked: Counter[str] = Counter()
         self._decks: dict[str, list[Frame]] = {}
-        self._fitting = {
-            one.seed.id: tuple(text for text in texts[kind].texts if suits(one, text.text))
-            for kind in quotas.wanted
-            for one in frames[kind]
-            if one.offered
-        }
-        self.unsuited = {
-            kind: gone
-            for kind in quotas.wanted
-            if (gone := [o.seed.id for o in frames[kind] if not self._fitting.get(o.seed.id, "?")])
-        }
+        self._fitting: dict[str, list[Text]] = {}
+        self.unsuited: dict[str, list[str]] = {}
         for kind in quotas.wanted:
-            deck = [
-                one
-                for one in frames[kind]
-                if (texts[kind].texts or self._mode(one, kind))
-                and one.seed.id not in self.unsuited.get(kind, ())
-            ]
+            deck = []
+            for one in frames[kind]:
+                if one.offered:
+                    fitting = [text for text in texts[kind].texts if suits(one, text.text)]
+                    self._fitting[one.seed.id] = fitting
+                    if not fitting:
+                        self.unsuited.setdefault(kind, []).append(one.seed.id)
+                        continue
+                if texts[kind].texts or self._mode(one, kind):
+                    deck.append(one)
             random.Random(seed_for("moulds", params.seed, kind)).shuffle(deck)
             self._decks[kind] = deck
 
