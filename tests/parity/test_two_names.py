@@ -21,6 +21,7 @@ from harness.types import ModelSpec
 from tests.harness.engines.servers import FakeServer
 from tests.parity.model import write_model
 from tests.parity.two_names import NAMES, SHOTS, TASKS, check, facts, suite
+from tests.specializers.tiny import Told
 
 
 @pytest.fixture(scope="module")
@@ -73,13 +74,6 @@ def test_behind_a_server(tmp_path: Path) -> None:
 
 
 def test_a_draw_that_changes_nothing_is_told_and_not_asked(tmp_path: Path, model: Path) -> None:
-    class Told(NullProgress):
-        def __init__(self) -> None:
-            self.lines: list[str] = []
-
-        def say(self, line: str) -> None:
-            self.lines.append(line)
-
     folder = suite(tmp_path / "suite")
     text = (folder / "drawn_text.yaml").read_text().replace("drawn_text", "first_text")
     (folder / "first_text.yaml").write_text(f"{text}fewshot_config: {{sampler: first_n}}\n")
@@ -89,5 +83,5 @@ def test_a_draw_that_changes_nothing_is_told_and_not_asked(tmp_path: Path, model
     found = run("one", ["first_text", "drawn_text"], shots=2, draws=2, workspace=place).records
     asked = [(one.manifest["task"], one.manifest["draw"]) for one in found]
     assert sorted(asked) == [("drawn_text", 0), ("drawn_text", 1), ("first_text", 0)]
-    (line,) = [line for line in told.lines if "no second draw" in line]
+    (line,) = [line for line in told.said if "no second draw" in line]
     assert line.startswith("first_text@2: draw 1 shows the few-shot examples of draw 0")

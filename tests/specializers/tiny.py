@@ -7,12 +7,23 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from harness.progress import NullProgress
 from harness.types import Decoding, LocalModel, ModelSpec, Response
 
 _TEXT = """the drug lowers blood pressure in patients with heart failure and is safe yes no
 answer question disease gene protein cell list name which of a to for does it task instruction
 input response ### : . , ?"""
 WORDS = _TEXT.split()
+
+
+class Told(NullProgress):
+    """Keeps the lines that are said."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, line: str) -> None:
+        self.said.append(line)
 
 
 def save_tokenizer(folder: Path, *, chat: bool = False, pad_is_end: bool = True) -> int:

@@ -21,7 +21,8 @@ from specializers.retrieval.embedding import Embedder, embedding_spec, open_embe
 from specializers.retrieval.hybrid import Hybrid
 from specializers.retrieval.open import KINDS, build_indexes, open_retriever
 from tests.harness.tiny_models import sha256, write_wheel
-from tests.specializers.retrieval.test_retrieval import TEXTS, Saying, save_corpus
+from tests.specializers.retrieval.test_retrieval import TEXTS, save_corpus
+from tests.specializers.tiny import Told
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "willow", "bark", "ginger", "root", "nausea", "tea"]
 WORDS += ["pain", "fever", "head", "limb", "menthe"]
@@ -341,13 +342,13 @@ def test_passages_in_bfloat16_are_near_those_in_float32(tmp_path: Path) -> None:
 def test_the_time_is_told_before_beginning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dense, "_WORTH_TELLING", 5)
     name = f"path:{save_encoder(tmp_path / 'encoder')}"
-    told = Saying()
+    told = Told()
     open_retriever("dense", many(tmp_path / "c.jsonl", range(30)), tmp_path / "i", told, name)
-    (line,) = told.lines
+    (line,) = told.said
     assert f"30 passages to embed by {name} in float32: about 1 min at the " in line
     few = many(tmp_path / "d.jsonl", range(4))
     open_retriever("dense", few, tmp_path / "i", told, name)
-    assert len(told.lines) == 1
+    assert len(told.said) == 1
 
 
 class Fixed:

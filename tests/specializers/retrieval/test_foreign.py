@@ -19,7 +19,8 @@ from specializers.retrieval import bm25, dense, ranking, segment
 from specializers.retrieval.embedding import passage_dtype
 from specializers.retrieval.open import open_retriever
 from tests.specializers.retrieval.test_dense import save_encoder
-from tests.specializers.retrieval.test_retrieval import Saying, save_corpus
+from tests.specializers.retrieval.test_retrieval import save_corpus
+from tests.specializers.tiny import Told
 
 
 def sealed_anew(folder: Path, **facts: Any) -> None:
@@ -90,9 +91,9 @@ def test_an_index_sealed_by_its_maker_is_named_and_built_anew(
     (folder,) = root.glob(f"*/{kind}-*")
     FOREIGN[kind][how](folder)
     sealed_anew(folder)
-    told = Saying()
+    told = Told()
     assert open_retriever(kind, corpus, root, told, name).search("ginger fever", 5) == whole
-    assert [line for line in told.lines if f"{folder}: the index is damaged" in line]
+    assert [line for line in told.said if f"{folder}: the index is damaged" in line]
 
 
 def test_vectors_of_another_model_under_this_ones_name_are_built_anew(
@@ -104,9 +105,9 @@ def test_vectors_of_another_model_under_this_ones_name_are_built_anew(
     open_retriever("dense", corpus, root, NullProgress(), name)
     (folder,) = root.glob("*/dense-*")
     sealed_anew(folder, embedding_digest="0" * 64)
-    told = Saying()
+    told = Told()
     open_retriever("dense", corpus, root, told, name)
-    assert "vectors of another embedding model" in told.lines[0]
+    assert "vectors of another embedding model" in told.said[0]
 
 
 def test_an_index_leads_nowhere_outside(tmp_path: Path) -> None:
@@ -117,15 +118,15 @@ def test_an_index_leads_nowhere_outside(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("x")
     found = {str(tmp_path / "secret"): sha256_file(tmp_path / "secret")}
     write_json(folder / ranking.INDEX, {**made, "files": {**made["files"], **found}})
-    told = Saying()
+    told = Told()
     assert open_retriever("bm25", corpus, root, told).search("ginger", 5) == whole
-    assert "the index is damaged" in told.lines[0]
+    assert "the index is damaged" in told.said[0]
     (layout,) = root.glob(f"*/{LAYOUT}")
     kept = json.loads(layout.read_text())
     write_json(layout, {**kept, "chunks": [[5, "../../../evil"]]})
-    told.lines.clear()
+    told.said.clear()
     assert open_retriever("bm25", corpus, root, told).search("ginger", 5) == whole
-    assert "damaged; it is made anew" in told.lines[0]
+    assert "damaged; it is made anew" in told.said[0]
     assert not list(tmp_path.rglob("evil*"))
 
 

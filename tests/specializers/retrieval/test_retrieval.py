@@ -23,6 +23,7 @@ from specializers.retrieval.bm25 import Bm25
 from specializers.retrieval.open import open_retriever
 from specializers.retrieval.segment import read_segment, write_segment
 from specializers.retrieval.words import Words
+from tests.specializers.tiny import Told
 
 TEXTS = {
     "a": ("Willow bark", "Willow bark eases pain and fever."),
@@ -168,16 +169,6 @@ def test_the_index_is_built_once_for_one_content(tmp_path: Path) -> None:
     assert len(list(cache.glob("*/bm25-*"))) == 2
 
 
-class Saying(NullProgress):
-    """Keeps what is said."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def say(self, line: str) -> None:
-        self.lines.append(line)
-
-
 def damage(folder: Path, how: str) -> None:
     index, (segment,) = folder / "index.json", folder.glob("*.seg")
     if how == "torn":
@@ -202,14 +193,14 @@ def test_a_damaged_index_is_named_and_built_anew(tmp_path: Path, how: str) -> No
     whole = open_retriever("bm25", corpus, cache, NullProgress()).search("ginger fever", 5)
     (folder,) = cache.glob("*/bm25-*")
     damage(folder, how)
-    told = Saying()
+    told = Told()
     assert open_retriever("bm25", corpus, cache, told).search("ginger fever", 5) == whole
-    assert len(told.lines) == 1
-    assert "the index is damaged" in told.lines[0]
-    assert "built anew" in told.lines[0]
-    told.lines.clear()
+    assert len(told.said) == 1
+    assert "the index is damaged" in told.said[0]
+    assert "built anew" in told.said[0]
+    told.said.clear()
     assert open_retriever("bm25", corpus, cache, told).search("ginger fever", 5) == whole
-    assert not told.lines
+    assert not told.said
 
 
 @pytest.mark.parametrize("name", ["offsets.npy", "layout.json"])
@@ -218,10 +209,10 @@ def test_a_damaged_layout_is_named_and_made_anew(tmp_path: Path, name: str) -> N
     whole = open_retriever("bm25", corpus, cache, NullProgress()).search("ginger fever", 5)
     (path,) = cache.glob(f"*/{name}")
     path.write_bytes(path.read_bytes()[:-20])
-    told = Saying()
+    told = Told()
     assert open_retriever("bm25", corpus, cache, told).search("ginger fever", 5) == whole
-    assert len(told.lines) == 1
-    assert "damaged; it is made anew" in told.lines[0]
+    assert len(told.said) == 1
+    assert "damaged; it is made anew" in told.said[0]
 
 
 def test_an_index_of_another_corpus_is_never_used(tmp_path: Path) -> None:
@@ -234,9 +225,9 @@ def test_an_index_of_another_corpus_is_never_used(tmp_path: Path) -> None:
     for folder in (mine, mine.parent):
         shutil.rmtree(folder)
         shutil.copytree(theirs if folder == mine else theirs.parent, folder)
-        told = Saying()
+        told = Told()
         assert open_retriever("bm25", corpus, cache, told).search("ginger fever", 5) == whole
-        assert any("of other passages" in line for line in told.lines)
+        assert any("of other passages" in line for line in told.said)
 
 
 def test_only_changed_chunks_are_indexed_anew(

@@ -42,7 +42,7 @@ from specializers.selfspec.grounded.voting import (
 )
 from specializers.selfspec.specializer import SelfSpec, make_data
 from specializers.training.examples import render, resolve_template
-from tests.specializers.tiny import ScriptedBase, generation, hashed, save_domain
+from tests.specializers.tiny import ScriptedBase, Told, generation, hashed, save_domain
 
 WORDS = st.lists(st.sampled_from("abcdefgh"), min_size=1)
 
@@ -143,14 +143,9 @@ def test_texts_are_those_of_the_corpus_and_lineage_is_whole(domain: Domain, tmp_
 def test_sets_of_labels_are_asked_over_texts_that_speak_of_them_or_not_at_all(
     domain: Domain, tmp_path: Path
 ) -> None:
-    said: list[str] = []
-
-    class Told(NullProgress):
-        def say(self, line: str) -> None:
-            said.append(line)
-
+    listener = Told()
     params = {**SelfSpec.budgets["tiny"], "examples": 40, "max_calls": 120, "gate_seeds": 0}
-    make_data(Labels(helpful), domain, params, tmp_path, Told())
+    make_data(Labels(helpful), domain, params, tmp_path, listener)
     frames = {f.seed.id: f for group in frames_of(domain.seeds).values() for f in group}
     tasks = list(read_jsonl(tmp_path / "instructions.jsonl"))
     sets = [task for task in tasks if task["mould"] and frames[task["mould"]].offered]
@@ -159,7 +154,7 @@ def test_sets_of_labels_are_asked_over_texts_that_speak_of_them_or_not_at_all(
     unsuited = json.loads((tmp_path / "instructions.json").read_text())["unsuited"]["multilabel"]
     assert unsuited
     assert not {task["mould"] for task in tasks} & set(unsuited)
-    assert any(line.startswith("multilabel: no text speaks of") for line in said)
+    assert any(line.startswith("multilabel: no text speaks of") for line in listener.said)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 1.0])
@@ -204,21 +199,16 @@ def test_a_gate_that_no_type_passes_leaves_seeds_and_texts(domain: Domain, tmp_p
         def score(self, pairs: Any, **_: Any) -> list[Response]:
             return [Response("loglikelihood", loglikelihood=-1.0) for _ in pairs]
 
-    told: list[str] = []
-
-    class Told(NullProgress):
-        def say(self, line: str) -> None:
-            told.append(line)
-
+    listener = Told()
     domain = replace(domain, seeds=tuple(s for s in domain.seeds if s.task_type != "ner"))
     params = {**SelfSpec.budgets["tiny"], "examples": 20, "max_calls": 40}
     out = tmp_path / "out"
     out.mkdir()
-    data = make_data(Guessing(lambda p, d: generation("")), domain, params, out, Told())
+    data = make_data(Guessing(lambda p, d: generation("")), domain, params, out, listener)
     tasks = list(read_jsonl(out / "instructions.jsonl"))
     assert {task["mode"] for task in tasks} == {"mined"}
     assert {row["answered_by"] for row in data} == {"corpus", "hand"}
-    assert any(line.startswith("gate: ") for line in told)
+    assert any(line.startswith("gate: ") for line in listener.said)
     assert all(
         not trial["passed"] for trial in json.loads((out / "instructions.json").read_text())["gate"]
     )

@@ -20,7 +20,7 @@ from harness.progress import NullProgress
 from specializers.training.checkpoints import WHOLE, _digests
 from specializers.training.trainer import train_lora
 from tests.doors.test_records import GONE, altered
-from tests.specializers.tiny import save_model
+from tests.specializers.tiny import Told, save_model
 from tests.specializers.training.test_heldout import HELD, RANDOM
 from tests.specializers.training.test_trainer import EXAMPLES, PARAMS, adapter_digest
 
@@ -28,14 +28,6 @@ TENSORS = ("optimizer.pt", "scheduler.pt", "rng_state.pth")
 STATE = "trainer_state.json"
 WEIGHTS = "adapter_model.safetensors"
 TWO = replace(PARAMS, epochs=1)  # two steps, two checkpoints
-
-
-class Told(NullProgress):
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def say(self, line: str) -> None:
-        self.said.append(line)
 
 
 class Mark:

@@ -19,7 +19,7 @@ from specializers.training.loss import answer_loss, asked
 from specializers.training.packing import IGNORED, arrange, collate, packs_exactly
 from specializers.training.targets import EncodedExample
 from specializers.training.trainer import train_lora
-from tests.specializers.tiny import ARCHITECTURES, save_model
+from tests.specializers.tiny import ARCHITECTURES, Told, save_model
 from tests.specializers.training.test_trainer import EXAMPLES, PARAMS
 
 # MPT takes no positions; Falcon does not build its mask from them.
@@ -107,19 +107,14 @@ def test_an_architecture_that_cannot_pack_trains_unpacked_and_says_so(
     tmp_path: Path, architecture: str
 ) -> None:
     folder = save_model(tmp_path / "model", architecture)
-    said = []
-
-    class Listener(NullProgress):
-        def say(self, line: str) -> None:
-            said.append(line)
-
+    listener = Told()
     packing = replace(STILL, row_tokens=64, epochs=1)
     for name, trained in (("packed", packing), ("plain", replace(packing, row_tokens=0))):
-        train_lora(folder, "tiny", EXAMPLES, tmp_path / name, trained, Listener())
+        train_lora(folder, "tiny", EXAMPLES, tmp_path / name, trained, listener)
     told = [json.loads((tmp_path / n / "training.json").read_text()) for n in ("packed", "plain")]
     assert told[0]["packing"] == "off: the architecture mixes packed examples"
     assert told[1]["packing"] == "off"
-    assert said == ["this architecture cannot pack examples; each gets a row of its own"]
+    assert listener.said == ["this architecture cannot pack examples; each gets a row of its own"]
     curves = [list(read_jsonl(tmp_path / n / "training.jsonl")) for n in ("packed", "plain")]
     assert curves[0] == curves[1]
 

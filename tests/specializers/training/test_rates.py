@@ -17,7 +17,7 @@ from harness.progress import NullProgress
 from harness.types import Json
 from specializers.training.rates import rate_faults, train_at, tried_rates
 from specializers.training.trainer import train_lora
-from tests.specializers.tiny import save_model
+from tests.specializers.tiny import Told, save_model
 from tests.specializers.training.test_heldout import HELD, RANDOM
 from tests.specializers.training.test_trainer import adapter_digest
 
@@ -94,20 +94,16 @@ def test_a_training_that_ended_is_not_done_again(
 def test_without_examples_held_out_the_first_rate_is_kept_and_told(
     llama: Path, tmp_path: Path
 ) -> None:
-    said: list[str] = []
-
-    class Told(NullProgress):
-        def say(self, line: str) -> None:
-            said.append(line)
+    listener = Told()
 
     def into(folder: Path, rate: float) -> Json:
         params = replace(HELD, learning_rate=rate, steps=2)
         return train_lora(llama, "tiny", RANDOM[:5], folder, params, NullProgress())
 
-    train_at((1e-2, 1e-3), into, tmp_path, Told())
+    train_at((1e-2, 1e-3), into, tmp_path, listener)
     told = json.loads((tmp_path / "training.json").read_text())
     assert (told["rate"], told["rates"]) == (1e-2, {})
-    assert any("under 4 examples are held out" in line for line in said)
+    assert any("under 4 examples are held out" in line for line in listener.said)
 
 
 @given(st.lists(st.floats(1e-9, 1e3), min_size=1, max_size=5))

@@ -35,7 +35,7 @@ from specializers.training.packing import IGNORED, collate
 from specializers.training.params import TrainParams
 from specializers.training.targets import EncodedExample, encode, in_order
 from specializers.training.trainer import _micro_batch, train_lora
-from tests.specializers.tiny import save_model
+from tests.specializers.tiny import Told, save_model
 
 PARAMS = TrainParams(
     seed=3,
@@ -449,14 +449,10 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_goes_on(
     for path in ("adapter", "training.json", "training.jsonl"):
         place = cut / path
         shutil.rmtree(place) if place.is_dir() else place.unlink()
-    said: list[str] = []
-
-    class Told(NullProgress):
-        def say(self, line: str) -> None:
-            said.append(line)
-
-    train_lora(llama, "tiny", EXAMPLES, cut, PARAMS, Told())
-    assert any("damaged" in line and checkpoints[-1].name in line for line in said)
+    listener = Told()
+    train_lora(llama, "tiny", EXAMPLES, cut, PARAMS, listener)
+    told = [line for line in listener.said if "damaged" in line]
+    assert any(checkpoints[-1].name in line for line in told)
     assert adapter_digest(cut) == adapter_digest(whole)
 
 
@@ -466,12 +462,8 @@ def test_unknown_modules_are_told_with_those_there(llama: Path, tmp_path: Path) 
 
 
 def test_examples_that_are_cut_are_counted_aloud(llama: Path, tmp_path: Path) -> None:
-    said: list[str] = []
-
-    class Told(NullProgress):
-        def say(self, line: str) -> None:
-            said.append(line)
-
-    report = train_lora(llama, "tiny", EXAMPLES, tmp_path, replace(PARAMS, max_length=6), Told())
+    listener, short = Told(), replace(PARAMS, max_length=6)
+    report = train_lora(llama, "tiny", EXAMPLES, tmp_path, short, listener)
     assert report["shortened"] > 0
-    assert any(f"{report['shortened']} of 6 examples are longer than 6 tokens" in s for s in said)
+    told = f"{report['shortened']} of 6 examples are longer than 6 tokens"
+    assert any(told in line for line in listener.said)
