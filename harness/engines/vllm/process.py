@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -135,8 +136,13 @@ class VLLMProcess:
         """End vLLM's processes, which frees all their memory; `run` starts them again."""
         if self._engine is not None:
             self._engine.engine_core.shutdown(timeout=END)
+            over = time.monotonic() + END
             for child in self._children:
                 child.join(END)
+                # vLLM's watching thread may be the one that the system told: the exit code is
+                # there, and the process gone from the list of children, once that thread runs.
+                while child.exitcode is None and time.monotonic() < over:
+                    time.sleep(0.01)
             self._engine = None
 
     def _started(self) -> Any:
