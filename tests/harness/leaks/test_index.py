@@ -1,5 +1,6 @@
 """Planted test items are found, however written; clean text is not flagged."""
 
+import functools
 import itertools
 import json
 import random
@@ -16,12 +17,17 @@ from harness.leaks.report import ItemText, LeakRule
 ROOT = Path(__file__).parents[3]
 
 
+RANKS = range(1, 3000)
+ZIPF = list(itertools.accumulate(1 / rank for rank in RANKS))
+
+
 def generated_text(rng, words):
     """Sentences of made-up words, the frequencies of which fall as in Zipf's law."""
-    ranks = rng.choices(range(1, 3000), [1 / rank for rank in range(1, 3000)], k=words)
+    ranks = rng.choices(RANKS, cum_weights=ZIPF, k=words)
     return " ".join(made_up(rank) + ("." if rng.random() < 0.08 else "") for rank in ranks)
 
 
+@functools.cache
 def made_up(rank):
     """The same word for the same rank; frequent ones are short."""
     rng = random.Random(rank)
