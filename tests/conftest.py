@@ -1,6 +1,8 @@
 """What holds for every test."""
 
+import gc
 import os
+import sys
 
 import pytest
 from hypothesis import settings
@@ -25,3 +27,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     last = len(LONG)
     place = {name: number for number, name in enumerate(LONG)}
     items.sort(key=lambda item: place.get(item.path.stem, last))
+
+
+class Imported:
+    """Sets aside what imports left, so that no search for garbage goes through it again.
+
+    torch, transformers and what they bring are a million objects: searching them took half a
+    second, at each training and each release of a model.
+    """
+
+    modules = 0
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self) -> None:
+        if len(sys.modules) > self.modules + 20:
+            gc.collect()
+            gc.freeze()
+            self.modules = len(sys.modules)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Imported())

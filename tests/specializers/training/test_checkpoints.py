@@ -188,22 +188,30 @@ def test_names_that_are_no_checkpoints_are_cleared_away(
     assert adapter_digest(tmp_path / "out") == adapter_digest(whole)
 
 
+MEASURED = replace(HELD, steps=6, evaluations=2, checkpoint_steps=2)
+
+
+@pytest.fixture(scope="module")
+def measured(llama: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("measured")
+    train_lora(llama, "tiny", RANDOM, out, MEASURED, NullProgress())
+    return out
+
+
 @pytest.mark.parametrize("content", [
     "[]", "{", '{"a": 1}', '{"0": "x"}', '{"1": 2.0}', '{"0": 9.0, "1": -9.0}', "[" * 9000, None,
 ])  # fmt: skip
 def test_measurements_that_are_none_begin_the_training_anew(
-    llama: Path, tmp_path: Path, content: str | None
+    llama: Path, measured: Path, tmp_path: Path, content: str | None
 ) -> None:
-    params = replace(HELD, steps=6, evaluations=2, checkpoint_steps=2)
-    train_lora(llama, "tiny", RANDOM, tmp_path / "whole", params, NullProgress())
     out = tmp_path / "out"
-    shutil.copytree(tmp_path / "whole" / "checkpoints", out / "checkpoints")
+    shutil.copytree(measured / "checkpoints", out / "checkpoints")
     if content is None:
         for path in (out / "checkpoints").glob("best-*"):
             path.write_bytes(b"no weights")
     else:
         (out / "checkpoints" / "heldout.json").write_text(content)
     told = Told()
-    train_lora(llama, "tiny", RANDOM, out, params, told)
+    train_lora(llama, "tiny", RANDOM, out, MEASURED, told)
     assert sum("Training begins anew." in line for line in told.said) == 1
-    assert adapter_digest(out) == adapter_digest(tmp_path / "whole")
+    assert adapter_digest(out) == adapter_digest(measured)

@@ -42,6 +42,13 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_model(tmp_path_factory.mktemp("llama"))
 
 
+@pytest.fixture(scope="module")
+def whole(llama: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("whole")
+    train_lora(llama, "tiny", RANDOM, out, HELD, NullProgress())
+    return out
+
+
 @given(st.integers(1, 300), st.floats(0, 0.9), st.integers(0, 5))
 def test_every_example_is_trained_on_or_held_out(count: int, share: float, seed: int) -> None:
     trained, held = split(count, share, seed)
@@ -51,12 +58,12 @@ def test_every_example_is_trained_on_or_held_out(count: int, share: float, seed:
     assert (trained, held) == split(count, share, seed)
 
 
-def test_the_adapter_kept_is_that_of_the_lowest_held_out_loss(llama: Path, tmp_path: Path) -> None:
+def test_the_adapter_kept_is_that_of_the_lowest_held_out_loss(llama: Path, whole: Path) -> None:
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
 
-    report = train_lora(llama, "tiny", RANDOM, tmp_path, HELD, NullProgress())
-    curve = list(read_jsonl(tmp_path / "training.jsonl"))
+    report = json.loads((whole / "training.json").read_text())
+    curve = list(read_jsonl(whole / "training.jsonl"))
     measured = {row["step"]: row["held_out_loss"] for row in curve if "held_out_loss" in row}
     best = min(measured, key=lambda step: measured[step])
     assert report["held_out"] == 8
@@ -70,7 +77,7 @@ def test_the_adapter_kept_is_that_of_the_lowest_held_out_loss(llama: Path, tmp_p
     _, held = split(len(RANDOM), HELD.holdout, HELD.seed)
     batch = collate([encode(tokenizer(llama), RANDOM[n], HELD.max_length)[0] for n in held])
     for name in ("base", "kept"):
-        model = base if name == "base" else PeftModel.from_pretrained(base, tmp_path / "adapter")
+        model = base if name == "base" else PeftModel.from_pretrained(base, whole / "adapter")
         arguments, expected = asked(batch, keeps=False)
         with torch.no_grad():
             loss = summed_loss(model.eval()(**arguments), expected) / len(expected.tokens)
@@ -100,15 +107,15 @@ def test_steps_are_taken_whatever_the_number_of_examples(llama: Path, tmp_path: 
 
 
 def test_killed_after_the_best_measurement_it_keeps_the_same_adapter(
-    llama: Path, tmp_path: Path
+    llama: Path, whole: Path, tmp_path: Path
 ) -> None:
-    whole = train_lora(llama, "tiny", RANDOM, tmp_path / "whole", HELD, NullProgress())
+    report = json.loads((whole / "training.json").read_text())
     out = tmp_path / "killed"
-    train_until_killed(llama, out, whole["kept_step"] + 1, "test_heldout", "RANDOM", "HELD")
+    train_until_killed(llama, out, report["kept_step"] + 1, "test_heldout", "RANDOM", "HELD")
     assert json.loads((out / "checkpoints" / "heldout.json").read_text())
-    assert train_lora(llama, "tiny", RANDOM, out, HELD, NullProgress()) == whole
-    assert adapter_digest(out) == adapter_digest(tmp_path / "whole")
-    curves = [(folder / "training.jsonl").read_bytes() for folder in (out, tmp_path / "whole")]
+    assert train_lora(llama, "tiny", RANDOM, out, HELD, NullProgress()) == report
+    assert adapter_digest(out) == adapter_digest(whole)
+    curves = [(folder / "training.jsonl").read_bytes() for folder in (out, whole)]
     assert curves[0] == curves[1]
 
 

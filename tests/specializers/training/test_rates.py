@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -30,21 +31,34 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def train(llama: Path) -> Callable[[Path, float], Json]:
-    def into(folder: Path, rate: float) -> Json:
+def trained(llama: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A training at each of the rates, in a folder of the rate's name."""
+    out = tmp_path_factory.mktemp("trained")
+    for rate in RATES:
         params = replace(HELD, learning_rate=rate, patience=100)
-        return train_lora(llama, "tiny", RANDOM, folder, params, NullProgress())
+        train_lora(llama, "tiny", RANDOM, out / f"{rate:g}", params, NullProgress())
+    return out
+
+
+@pytest.fixture
+def train(trained: Path) -> Callable[[Path, float], Json]:
+    """What a training at this rate leaves."""
+
+    def into(folder: Path, rate: float) -> Json:
+        shutil.copytree(trained / f"{rate:g}", folder, dirs_exist_ok=True)
+        told: Json = json.loads((folder / "training.json").read_text())
+        return told
 
     return into
 
 
 def test_what_is_kept_is_the_training_of_the_lowest_held_out_loss(
-    train: Callable[[Path, float], Json], tmp_path: Path
+    trained: Path, train: Callable[[Path, float], Json], tmp_path: Path
 ) -> None:
     alone = {}
     for rate in RATES:
-        folder = tmp_path / f"{rate:g}"
-        alone[rate] = train(folder, rate)["held_out_loss"]["kept"]
+        report = json.loads((trained / f"{rate:g}" / "training.json").read_text())
+        alone[rate] = report["held_out_loss"]["kept"]
     out = tmp_path / "out"
     train_at(RATES, train, out, NullProgress())
     told = json.loads((out / "training.json").read_text())
@@ -53,8 +67,8 @@ def test_what_is_kept_is_the_training_of_the_lowest_held_out_loss(
     assert told["rate"] == best
     assert told["rates"] == {f"{rate:g}": loss for rate, loss in alone.items()}
     assert told["held_out_loss"]["kept"] == alone[best]
-    assert adapter_digest(out) == adapter_digest(tmp_path / f"{best:g}")
-    curve = (tmp_path / f"{best:g}" / "training.jsonl").read_bytes()
+    assert adapter_digest(out) == adapter_digest(trained / f"{best:g}")
+    curve = (trained / f"{best:g}" / "training.jsonl").read_bytes()
     assert (out / "training.jsonl").read_bytes() == curve
     assert not (out / "rates").exists()
 
@@ -66,12 +80,12 @@ def test_a_training_that_ended_is_not_done_again(
     monkeypatch: pytest.MonkeyPatch,
     kills_after: int,
 ) -> None:
-    trained: list[float] = []
+    asked: list[float] = []
 
     def counting(folder: Path, rate: float) -> Json:
-        if len(trained) == kills_after:
+        if len(asked) == kills_after:
             raise KeyboardInterrupt
-        trained.append(rate)
+        asked.append(rate)
         return train(folder, rate)
 
     def killed(*_: Any, **__: Any) -> None:
@@ -86,7 +100,7 @@ def test_a_training_that_ended_is_not_done_again(
             train_at(RATES[:2], counting, out, NullProgress())
     kills_after = 99
     train_at(RATES[:2], counting, out, NullProgress())
-    assert trained == list(RATES[:2])
+    assert asked == list(RATES[:2])
     assert adapter_digest(out) == adapter_digest(whole)
     assert (out / "training.json").read_bytes() == (whole / "training.json").read_bytes()
 

@@ -88,6 +88,18 @@ def train(
     return train_lora(folder, "tiny", EXAMPLES, out, params, NullProgress(), dtype=dtype)
 
 
+@pytest.fixture(scope="module")
+def undisturbed(llama: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A training with the plain parameters and its checkpoints; a test that changes it copies."""
+    out = tmp_path_factory.mktemp("undisturbed")
+    train(llama, out)
+    return out
+
+
+def reported(out: Path) -> Any:
+    return json.loads((out / "training.json").read_text())
+
+
 def test_the_end_token_has_a_loss_though_it_is_also_the_padding(llama: Path) -> None:
     tokens = [encode(tokenizer(llama), example, 32)[0] for example in EXAMPLES[:2]]
     batch = collate(tokens)
@@ -275,9 +287,8 @@ def train_until_killed(
 
 
 def test_killed_in_mid_training_and_resumed_it_makes_the_same_adapter(
-    llama: Path, tmp_path: Path
+    llama: Path, undisturbed: Path, tmp_path: Path
 ) -> None:
-    undisturbed = train(llama, tmp_path / "whole")
     out = tmp_path / "killed"
     train_until_killed(llama, out, step=3)
     # What a kill in the middle of writing leaves behind.
@@ -286,21 +297,22 @@ def test_killed_in_mid_training_and_resumed_it_makes_the_same_adapter(
     (half / "adapter_model.safetensors").write_bytes(b"half")
     assert any((out / "checkpoints").glob("checkpoint-[12]"))
     resumed = train(llama, out)
-    assert resumed == undisturbed
-    curves = [(folder / "training.jsonl").read_bytes() for folder in (out, tmp_path / "whole")]
+    assert resumed == reported(undisturbed)
+    curves = [(folder / "training.jsonl").read_bytes() for folder in (out, undisturbed)]
     assert curves[0] == curves[1]
-    assert adapter_digest(out) == adapter_digest(tmp_path / "whole")
+    assert adapter_digest(out) == adapter_digest(undisturbed)
 
 
-def test_a_base_that_is_asked_in_bfloat16_is_trained_in_it(llama: Path, tmp_path: Path) -> None:
-    whole = train(llama, tmp_path / "whole")
+def test_a_base_that_is_asked_in_bfloat16_is_trained_in_it(
+    llama: Path, undisturbed: Path, tmp_path: Path
+) -> None:
     half = train(llama, tmp_path / "half", dtype="bfloat16")
-    assert (whole["dtype"], half["dtype"]) == ("float32", "bfloat16")
+    assert (reported(undisturbed)["dtype"], half["dtype"]) == ("float32", "bfloat16")
     kept = load_file(tmp_path / "half" / "adapter" / "adapter_model.safetensors")
     assert {tensor.dtype for tensor in kept.values()} == {torch.float32}
     losses = [
-        [row["loss"] for row in read_jsonl(tmp_path / name / "training.jsonl") if "loss" in row]
-        for name in ("whole", "half")
+        [row["loss"] for row in read_jsonl(out / "training.jsonl") if "loss" in row]
+        for out in (undisturbed, tmp_path / "half")
     ]
     assert losses[0] != losses[1]
     assert losses[1] == pytest.approx(losses[0], rel=0.02)
@@ -437,11 +449,10 @@ def test_a_loss_that_is_no_number_ends_the_training_without_an_adapter(tmp_path:
 
 
 def test_a_damaged_checkpoint_is_named_and_the_one_before_goes_on(
-    llama: Path, tmp_path: Path
+    llama: Path, undisturbed: Path, tmp_path: Path
 ) -> None:
-    whole, cut = tmp_path / "whole", tmp_path / "cut"
-    train(llama, whole)
-    train(llama, cut)
+    cut = tmp_path / "cut"
+    shutil.copytree(undisturbed, cut)
     checkpoints = sorted((cut / "checkpoints").glob("checkpoint-*"))
     assert len(checkpoints) == 2
     state = checkpoints[-1] / "optimizer.pt"
@@ -453,7 +464,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_goes_on(
     train_lora(llama, "tiny", EXAMPLES, cut, PARAMS, listener)
     told = [line for line in listener.said if "damaged" in line]
     assert any(checkpoints[-1].name in line for line in told)
-    assert adapter_digest(cut) == adapter_digest(whole)
+    assert adapter_digest(cut) == adapter_digest(undisturbed)
 
 
 def test_unknown_modules_are_told_with_those_there(llama: Path, tmp_path: Path) -> None:
