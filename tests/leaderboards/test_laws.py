@@ -167,10 +167,7 @@ def test_a_failed_call_changes_its_own_row_and_no_other(records, data):
             assert told(gap) == told(after[where].difference)
 
 
-@law
-@given(boards())
-def test_a_difference_is_that_of_the_scores_over_what_both_answered(records):
-    board = build(records, SPEC)
+def a_difference_is_that_of_the_scores_over_what_both_answered(records, board):
     placed, found = draws_of(records, board), cells(board)
     for where, cell in found.items():
         metric = where[4]
@@ -197,10 +194,7 @@ def test_a_difference_is_that_of_the_scores_over_what_both_answered(records):
                 assert (back.value, back.p) == (pytest.approx(-gap.value), pytest.approx(gap.p))
 
 
-@law
-@given(boards())
-def test_one_pair_has_one_difference_wherever_it_stands(records):
-    board = build(records, SPEC)
+def one_pair_has_one_difference_wherever_it_stands(records, board):
     for cell in cells(board).values():
         one, two = cell.difference, cell.to_best
         if one is not None and two is not None and one.other == two.other:
@@ -214,10 +208,7 @@ def test_one_pair_has_one_difference_wherever_it_stands(records):
                     assert told(one) == told(two)
 
 
-@law
-@given(boards())
-def test_ranks_are_of_rows_that_lack_little_and_agree_with_the_scores(records):
-    board = build(records, SPEC)
+def ranks_are_of_rows_that_lack_little_and_agree_with_the_scores(records, board):
     for section in board.sections:
         for number, column in enumerate(section.columns):
             column_cells = [c for row in section.rows if (c := row.cells[number]) is not None]
@@ -243,10 +234,7 @@ def test_ranks_are_of_rows_that_lack_little_and_agree_with_the_scores(records):
                 assert (cell in best) == (sign * cell.score >= top - 1e-12)
 
 
-@law
-@given(boards())
-def test_every_form_says_the_same(records):
-    board = build(records, SPEC)
+def every_form_says_the_same(records, board):
     content = json.loads(render_json(board), parse_constant=pytest.fail)
     assert content == json.loads(json.dumps(as_json(board)))
     lines = {
@@ -345,11 +333,8 @@ def metrics_of(card):
     ]
 
 
-@law
-@given(boards())
-def test_a_verdict_its_picture_and_its_rank_agree(records):
+def a_verdict_its_picture_and_its_rank_agree(records, board):
     """A star stands where the drawn interval is without 0, and only there, in every file."""
-    board = build(records, SPEC)
     content = json.loads(render_json(board))
     for section in content["sections"]:
         for row in section["rows"]:
@@ -377,3 +362,20 @@ def test_a_verdict_its_picture_and_its_rank_agree(records):
                 if entry.to_best is not None and entry.rank is not None:
                     # Surely behind the best: not the first. Ranks come from more pairs too.
                     assert not entry.to_best.significant or entry.rank[0] > 1
+
+
+LAWS = (
+    a_difference_is_that_of_the_scores_over_what_both_answered,
+    one_pair_has_one_difference_wherever_it_stands,
+    ranks_are_of_rows_that_lack_little_and_agree_with_the_scores,
+    every_form_says_the_same,
+    a_verdict_its_picture_and_its_rank_agree,
+)
+
+
+@law
+@given(boards())
+def test_every_board_keeps_the_laws(records):
+    board = build(records, SPEC)
+    for holds in LAWS:
+        holds(records, board)
