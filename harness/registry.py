@@ -271,8 +271,9 @@ class Registry:
 
 
 def _installed() -> Iterator[tuple[str, EntryPoint]]:
+    found = entry_points()  # reads all that is installed: once, not once a kind
     for kind in KINDS:
-        for entry in entry_points(group=f"selfspec_bench.{kind}"):
+        for entry in found.select(group=f"selfspec_bench.{kind}"):
             yield kind, entry
 
 

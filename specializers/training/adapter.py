@@ -68,7 +68,7 @@ def with_adapter(
         task_type="CAUSAL_LM",
     )
     try:
-        return peft.get_peft_model(model, config)
+        adapted = peft.get_peft_model(model, config)
     except ValueError as error:  # peft: none of the names is a layer of this model
         linear = {name.rpartition(".")[2] for name, layer in model.named_modules()
                   if isinstance(layer, torch.nn.Linear)}  # fmt: skip
@@ -76,6 +76,9 @@ def with_adapter(
             f"target_modules: found '{names}', of which this model has none it can adapt; "
             f"expected 'all-linear' or some of: {', '.join(sorted(linear))}."
         ) from error
+    # peft's card, which nobody reads, takes longer to write than a small adapter's checkpoint.
+    adapted.create_or_update_model_card = lambda _: None
+    return adapted
 
 
 def adapted_modules(model: Any) -> list[str]:
@@ -91,7 +94,6 @@ def save_adapter(model: Any, folder: Path, base_name: str) -> None:
     work = folder.with_name(".adapter")
     shutil.rmtree(work, ignore_errors=True)
     model.save_pretrained(work, save_embedding_layers=False)
-    (work / "README.md").unlink(missing_ok=True)
     config = read_object(work / "adapter_config.json")
     config["base_model_name_or_path"] = base_name
     # peft keeps a set, whose order changes from process to process.

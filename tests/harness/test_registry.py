@@ -1,7 +1,7 @@
 """harness.registry: a name is found once, wherever it comes from, or the user is told why not."""
 
 from collections.abc import Mapping
-from importlib.metadata import EntryPoint
+from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 from typing import Any, cast
 
@@ -70,11 +70,7 @@ def build(
 def installed(monkeypatch: pytest.MonkeyPatch) -> list[EntryPoint]:
     """Entry points as if packages had been installed."""
     entries: list[EntryPoint] = []
-    monkeypatch.setattr(
-        registry_module,
-        "entry_points",
-        lambda group: [entry for entry in entries if entry.group == group],
-    )
+    monkeypatch.setattr(registry_module, "entry_points", lambda: EntryPoints(entries))
     return entries
 
 
