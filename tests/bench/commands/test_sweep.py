@@ -13,18 +13,23 @@ from tests.specializers.tiny import save_domain, save_model
 SUITE = Path(__file__).parents[2] / "fixtures" / "thirdparty" / "bench_allergy" / "suite"
 
 
-@pytest.fixture(autouse=True)
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("BENCH_OUT", raising=False)
-    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
-    save_model(tmp_path / "model")
-    save_domain(tmp_path / "toy", seeds=6)
-    (tmp_path / "bench.toml").write_text(
+def make_project(folder: Path, patch: pytest.MonkeyPatch) -> Path:
+    """A working folder with a tiny model and domain."""
+    patch.chdir(folder)
+    patch.delenv("BENCH_OUT", raising=False)
+    patch.setenv("BENCH_CACHE", str(folder / "cache"))
+    save_model(folder / "model")
+    save_domain(folder / "toy", seeds=6)
+    (folder / "bench.toml").write_text(
         '[models.mine]\nsource = "path:model"\n[domains]\ntoy = "toy"\n'
         f'[suites]\nallergy = "{SUITE}"\n[defaults]\ndomain = "toy"\n'
     )
-    return tmp_path
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    return make_project(tmp_path, monkeypatch)
 
 
 def sweep(*args: str) -> int:

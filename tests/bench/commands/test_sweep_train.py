@@ -12,7 +12,7 @@ from harness.record import read_records
 from harness.types import Record
 from leaderboards.build import build
 from leaderboards.spec import BoardSpec
-from tests.bench.commands.test_sweep import project, sweep
+from tests.bench.commands.test_sweep import make_project, project, sweep
 
 __all__ = ["project"]
 
@@ -24,29 +24,32 @@ def _all(sweep: Path) -> list[Record]:
 VARY = ("--specializer", "seedsft", "--vary", "seeds=2,6", "--split", "train")
 
 
-def test_items_of_the_training_split_are_asked_and_the_records_say_so(
-    project: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert sweep(*VARY) == 0
-    folder = project / "bench-out" / "sweeps" / "seedsft-mine-seeds-train"
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of two sweeps, over items of the training splits and over test items."""
+    with pytest.MonkeyPatch.context() as patch:
+        project = make_project(tmp_path_factory.mktemp("swept"), patch)
+        assert sweep(*VARY) == 0
+        assert sweep(*VARY[:-2]) == 0
+    return project / "bench-out" / "sweeps"
+
+
+def test_items_of_the_training_split_are_asked_and_the_records_say_so(swept: Path) -> None:
+    folder = swept / "seedsft-mine-seeds-train"
     content = json.loads(folder.with_suffix(".json").read_text())
     assert content["split"] == "train"
     assert any("training splits" in note for note in content["sections"][0]["notes"])
     records = _all(folder)
     assert {record.manifest["split"] for record in records} == {"train"}
-    assert sweep(*VARY[:-2]) == 0
     tested = _all(folder.with_name("seedsft-mine-seeds"))
     assert not any("split" in record.manifest for record in tested)
     ids = [{item["id"] for record in group for item in record.items} for group in (records, tested)]
     assert not ids[0] & ids[1]
 
 
-def test_no_board_of_test_items_shows_them(project: Path) -> None:
-    assert sweep(*VARY) == 0
-    assert sweep(*VARY[:-2]) == 0
-    sweeps = project / "bench-out" / "sweeps"
-    trained = read_records(sweeps / "seedsft-mine-seeds-train" / "base")
-    tested = read_records(sweeps / "seedsft-mine-seeds" / "base")
+def test_no_board_of_test_items_shows_them(swept: Path) -> None:
+    trained = read_records(swept / "seedsft-mine-seeds-train" / "base")
+    tested = read_records(swept / "seedsft-mine-seeds" / "base")
     board = build([*trained, *tested], BoardSpec(name="any"))
     assert len(board.refused) == len(trained)
     assert all("training" in line or "train split" in line for line in board.refused)
