@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import UserError, UserErrors
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bench.workspace import Recipe, Workspace
     from harness.forecast.machine import Device
     from harness.registry import Resolved
-    from harness.types import LocalModel, ModelSpec
+    from harness.types import Domain, LocalModel, ModelSpec, Specializer
 
 
 @dataclass(frozen=True)
@@ -209,14 +209,20 @@ def making_faults(workspace: Workspace, resolved: Resolved, recipe: Recipe) -> l
         domain = workspace.domain(resolved.domain, recipe)
     except UserError as error:
         return found + messages_of(error)
-    lacks = getattr(specializer, "faults", None)
     begin = f"{specializer.name}-{resolved.model.name}-"
     made = any((workspace.out / "artifacts").glob(f"{begin}*/manifest.json"))
     # Where some are made this one may be, and is then only read: what it lacks is told when it
     # turns out to be another.
-    if lacks is not None and not made:
-        found += [f"{resolved.name}: {fault}" for fault in lacks(domain, params)]
-    return found
+    return found if made else found + own_faults(resolved.name, specializer, domain, params)
+
+
+def own_faults(
+    name: str, specializer: Specializer, domain: Domain, params: Mapping[str, Any]
+) -> list[str]:
+    """What a specializer says it lacks, each in the name of the model that it would make."""
+    lacks = getattr(specializer, "faults", None)
+    told: Sequence[str] = lacks(domain, params) if lacks else ()
+    return [type(fault)(f"{name}: {fault}") for fault in told]
 
 
 def _server_faults(workspace: Workspace, spec: ModelSpec) -> list[str]:

@@ -12,9 +12,10 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from bench.checkup import messages_of, own_faults
 from bench.scoring import Asking, choices, load_tasks, planned, without_repeats
 from bench.workspace import Recipe, Workspace
-from harness.errors import UserError, UserErrors
+from harness.errors import MissingHere, UserError, UserErrors
 
 if TYPE_CHECKING:
     from harness.forecast.footprint import Footprint, ModelShape
@@ -206,11 +207,17 @@ class Planner:
         found = []
         artifacts: dict[tuple[str, int], Artifact | None] = {}
         makes = range(self._recipe.makes)
+        faults: list[str] = []
         for resolved in self._resolved:
             for make in makes if resolved.specializer else ():
-                made, stages = self._specialisation(resolved, make)
-                artifacts[resolved.name, make] = made
-                found += stages
+                try:
+                    artifacts[resolved.name, make], stages = self._specialisation(resolved, make)
+                except UserError as error:
+                    faults += messages_of(error)
+                else:
+                    found += stages
+        if faults:
+            raise UserErrors(list(dict.fromkeys(faults)))
         for _, group in groupby(self._jobs, lambda job: job.base):
             jobs = [
                 replace(job, make=make)
@@ -359,6 +366,10 @@ class Planner:
             done = workspace.out / "artifacts" / f"{specializer.name}-{base}-{key[:12]}"
             if (done / "manifest.json").is_file():
                 return read_artifact(done), []
+        faults = own_faults(resolved.name, specializer, domain, params)
+        if wrong := [fault for fault in faults if not isinstance(fault, MissingHere)]:
+            raise UserErrors(wrong)
+        self.notes += faults if not make else []
         if specializer.kind == "prompt":
             if not make:
                 told = "prompts are counted without what it adds to them."

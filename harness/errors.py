@@ -54,6 +54,12 @@ class MissingExtra(UserError):
         )
 
 
+class MissingHere(str):
+    """A fault of this machine alone, which another one may not have: something not installed."""
+
+    __slots__ = ()
+
+
 def with_arguments(text: str, argument: Callable[[str, str], str]) -> str:
     """A message whose options, which stand in it as they are typed, are called otherwise.
 

@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any
 
-from harness.errors import MissingExtra, UserErrors
-from harness.types import Domain
+from harness.errors import MissingExtra, MissingHere, UserErrors
+from harness.types import BaseModel, Domain
 from specializers.parameters import check
+from specializers.training.adapter import layer_faults
 from specializers.training.rates import rate_faults
 
 # What is imported -> the package it comes in, the extra that brings it.
@@ -89,15 +90,19 @@ def training_faults(
 
 
 def missing_packages(purpose: str, modules: Sequence[str]) -> list[str]:
-    """A message for each package that is not installed."""
+    """A message for each package that is not installed: `MissingHere`."""
     return [
-        str(MissingExtra(*_PACKAGES[module], purpose))
+        MissingHere(MissingExtra(*_PACKAGES[module], purpose))
         for module in modules
         if find_spec(module) is None
     ]
 
 
-def raise_needs(faults: Sequence[str]) -> None:
-    """Raise all, if there are any."""
+def raise_needs(
+    faults: Sequence[str], base: BaseModel | None = None, params: Mapping[str, Any] | None = None
+) -> None:
+    """Raise all, if there are any; and layers to adapt that the base to be trained has not."""
+    if not faults and base is not None and params is not None:
+        faults = layer_faults(base.local, params["target_modules"])
     if faults:
         raise UserErrors(list(faults))

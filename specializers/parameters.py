@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from typing import Any, TypeVar
 
+from harness.artifacts.makes import TRAINING_SEED
 from harness.errors import UserErrors, did_you_mean
 
 T = TypeVar("T")
@@ -24,6 +25,14 @@ LEAST: Mapping[str, int] = {
     "rounds": 1,
     "max_length": 2,
 }
+# The most of those that are shares or probabilities; every other number has no bound.
+MOST: Mapping[str, float] = {
+    **dict.fromkeys(("vote_share", "label_share", "long_share", "mined_share", "cover"), 1),
+    **dict.fromkeys(("agreement_share", "agreement_rouge", "label_margin", "duplicates"), 1),
+    **dict.fromkeys(("novelty_threshold", "semantic_threshold", "top_p", "task_top_p"), 1),
+    **dict.fromkeys(("demonstrated", "replay", "lora_dropout"), 1),
+    "holdout": 0.5,  # what is held out is not trained on
+}
 
 
 def check(
@@ -32,20 +41,22 @@ def check(
     reference: Mapping[str, Any],
     choices: Mapping[str, tuple[str, ...]],
 ) -> None:
-    """Compare `params` with a budget that names every parameter.
+    """Compare `params` with a budget that names every parameter (the seed of a further make's
+    training alone is the harness's own).
 
     Raises:
         UserErrors: each unknown or missing name, each value of another type than
-            in `reference`, each text outside its `choices`, each number below its least (`LEAST`).
+            in `reference`, each text outside its `choices`, each number below its least (`LEAST`)
+            or above its most (`MOST`).
     """
     faults = [
         f"{specializer}: unknown parameter '{name}'.{did_you_mean(name, reference)}"
-        for name in params.keys() - reference.keys()
+        for name in params.keys() - reference.keys() - {TRAINING_SEED}
     ]
     faults += [f"{specializer}: parameter '{n}' is missing." for n in reference.keys() - params]
     for name in sorted(params.keys() & reference.keys()):
-        lowest = LEAST.get(name, 0)
-        faults += _value_faults(f"{specializer}: {name}", params[name], reference[name], lowest)
+        bounds = LEAST.get(name, 0), MOST.get(name, math.inf)
+        faults += _value_faults(f"{specializer}: {name}", params[name], reference[name], bounds)
         if name in choices and params[name] not in choices[name]:
             faults.append(
                 f"{specializer}: {name} is {params[name]!r}, expected one of "
@@ -55,13 +66,15 @@ def check(
         raise UserErrors(sorted(faults))
 
 
-def _value_faults(where: str, found: Any, like: Any, least: int) -> list[str]:
+def _value_faults(where: str, found: Any, like: Any, bounds: tuple[float, float]) -> list[str]:
+    least, most = bounds
     # bool is an int in Python; an int is a fine float.
     wanted: type | tuple[type, ...] = (int, float) if isinstance(like, float) else type(like)
     if not isinstance(found, wanted) or isinstance(found, bool) != isinstance(like, bool):
         return [f"{where} is {found!r}, expected a value like {like!r}."]
-    if isinstance(found, (int, float)) and not (least <= found < math.inf):
-        return [f"{where} is {found!r}, expected {least} or more."]
+    if isinstance(found, (int, float)) and not (least <= found <= most and found < math.inf):
+        expected = f"{least} or more" if most == math.inf else f"{least} to {most}"
+        return [f"{where} is {found!r}, expected {expected}."]
     return []
 
 

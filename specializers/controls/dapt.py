@@ -46,7 +46,7 @@ class Dapt:
         Raises:
             UserError: the domain has no corpus.
         """
-        raise_needs(self.faults(domain, params))
+        raise_needs(self.faults(domain, params), base, params)
         if domain.corpus is None:
             raise AssertionError("a fault")
         rng = random.Random(params["seed"])

@@ -62,7 +62,7 @@ class Distil:
         Raises:
             UserError: the domain has no corpus, or the teacher answered nothing.
         """
-        raise_needs(self.faults(domain, params))
+        raise_needs(self.faults(domain, params), base, params)
         rows = rows_stage(out, "data", partial(_answered, base, domain, params))
         if not rows:
             raise UserError(

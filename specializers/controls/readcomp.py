@@ -47,7 +47,7 @@ class ReadComp:
         Raises:
             UserError: the domain has no corpus, or its texts hold no task.
         """
-        raise_needs(self.faults(domain, params))
+        raise_needs(self.faults(domain, params), base, params)
         corpus = domain.corpus
         if corpus is None:
             raise AssertionError("a fault")

@@ -36,7 +36,7 @@ class SeedSft:
         progress: Progress,
     ) -> Json:
         """Write data.jsonl (the seeds), adapter/ and training.json into `out`."""
-        raise_needs(self.faults(domain, params))
+        raise_needs(self.faults(domain, params), base, params)
         rows: list[Json] = [
             {
                 "id": seed.id,

@@ -89,7 +89,7 @@ def self_specialize(
     `out`; its tasks are taken over, its model answers them anew, and the
     training starts from the base again.
     """
-    raise_needs(self_faults(plugin, domain, params))
+    raise_needs(self_faults(plugin, domain, params), base, params)
     previous = _previous_round(plugin, base, domain, params, out, progress)
     data = make_data(base, domain, params, out, progress, previous)
     form = form_facts(params["template"], base.has_chat_template)

@@ -11,8 +11,8 @@ from typing import Any
 
 from harness.doors.files import read_object
 from harness.engines.loading import guard_nf4, nf4, quantisable
-from harness.errors import UserError
 from harness.files import sync, write_json
+from harness.types import LocalModel
 from specializers.training.params import TrainParams
 
 
@@ -67,18 +67,38 @@ def with_adapter(
         target_modules=names if names == "all-linear" else names.split(","),
         task_type="CAUSAL_LM",
     )
-    try:
-        adapted = peft.get_peft_model(model, config)
-    except ValueError as error:  # peft: none of the names is a layer of this model
-        linear = {name.rpartition(".")[2] for name, layer in model.named_modules()
-                  if isinstance(layer, torch.nn.Linear)}  # fmt: skip
-        raise UserError(
-            f"target_modules: found '{names}', of which this model has none it can adapt; "
-            f"expected 'all-linear' or some of: {', '.join(sorted(linear))}."
-        ) from error
+    adapted = peft.get_peft_model(model, config)
     # peft's card, which nobody reads, takes longer to write than a small adapter's checkpoint.
     adapted.create_or_update_model_card = lambda _: None
     return adapted
+
+
+def layer_faults(local: LocalModel, names: str) -> list[str]:
+    """Names of layers to adapt that a model has not; its shape alone is made, without weights."""
+    if names == "all-linear":
+        return []
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers.pytorch_utils import Conv1D
+
+    code = {"trust_remote_code": local.spec.trust_remote_code}
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(
+            AutoConfig.from_pretrained(local.folder, **code), **code
+        )
+    linear = (torch.nn.Linear, Conv1D)
+    layers = [name for name, layer in model.named_modules() if isinstance(layer, linear)]
+    unknown = [
+        name
+        for name in names.split(",")
+        if not any(f".{one}".endswith(f".{name}") for one in layers)
+    ]
+    expected = ", ".join(sorted({name.rpartition(".")[2] for name in layers}))
+    return [
+        f"target_modules: '{name}' is no linear layer of {local.spec.name}; expected 'all-linear', "
+        f"or names with commas between them of: {expected}."
+        for name in unknown
+    ]
 
 
 def adapted_modules(model: Any) -> list[str]:

@@ -115,3 +115,18 @@ def test_makes_of_training_keep_the_seed_of_the_data() -> None:
     params = plugin.budgets["tiny"]
     assert seeded(plugin, params, 2, "training") == {**params, "training_seed": params["seed"] + 2}
     assert seeded(plugin, params, 0, "training") == params
+
+
+@pytest.mark.parametrize("name", ["seedsft", "readcomp", "dapt", "selfspec", "generic"])
+def test_makes_of_training_are_trained_on_the_same_data_with_another_seed(
+    workspace: Workspace, name: str
+) -> None:
+    small = ("steps=2", "examples=4", "max_calls=4", "gate_seeds=0", "replay=0", "holdout=0")
+    known = workspace.registry.specializer(name).budgets["tiny"]
+    settings = tuple(text for text in small if text.partition("=")[0] in known)
+    records = run(workspace, f"{name}-tiny", makes=2, makes_of="training", settings=settings)
+    one, other = (workspace.out / "artifacts").glob(f"{name}-tiny-*")
+    assert (one / "data.jsonl").read_bytes() == (other / "data.jsonl").read_bytes()
+    weights = "adapter/adapter_model.safetensors"
+    assert (one / weights).read_bytes() != (other / weights).read_bytes()
+    assert {record.manifest.get("makes_of") for record in records} == {None, "training"}

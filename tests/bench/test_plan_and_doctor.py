@@ -20,6 +20,7 @@ from harness.engines import choose as opening
 from harness.engines.choose import choose_engine
 from harness.forecast import throughput
 from harness.types import ModelSpec
+from specializers import needs
 from tests.bench.test_makes import Caster
 from tests.bench.tiny import work_in
 from tests.harness.engines.servers import FakeServer
@@ -302,6 +303,32 @@ def test_makes_are_planned_as_they_are_typed(here: Path, monkeypatch, capsys):
     stages = [stage["stage"] for stage in json.loads(capsys.readouterr().out)["stages"]]
     assert "training, make 1" in stages
     assert "answers, make 1" not in stages
+
+
+@pytest.mark.parametrize("devices", ["", "80GB"])
+def test_a_plan_refuses_what_a_run_refuses(here: Path, monkeypatch, capsys, devices: str):
+    work_in(here, monkeypatch)
+    what = ["--models", "selfspec-tiny,seedsft-tiny", "--tasks", "mini_yesno", "--set", "batch=0"]
+    what += ["--set", "demonstrated=2"]
+    assert main(["run", *what]) == 2
+    told = capsys.readouterr().err.partition("bench: ")[2]
+    assert main(["plan", *what, *(["--devices", devices] if devices else [])]) == 2
+    assert capsys.readouterr().err.partition("bench: ")[2] == told
+    assert "selfspec-tiny: selfspec: batch is 0, expected 1 or more." in told
+    assert "seedsft-tiny: seedsft: batch is 0, expected 1 or more." in told
+    assert "selfspec-tiny: selfspec: demonstrated is 2.0, expected 0 to 1." in told
+
+
+def test_what_is_not_installed_here_is_a_note_of_a_plan(here: Path, monkeypatch, capsys):
+    """The run may be on another machine."""
+    work_in(here, monkeypatch)
+    monkeypatch.setattr(needs, "find_spec", lambda name: None)
+    what = ["--models", "seedsft-tiny", "--tasks", "mini_yesno", "--makes", "2"]
+    assert main(["run", *what]) == 2
+    capsys.readouterr()
+    assert main(["plan", *what]) == 0
+    said = capsys.readouterr().out
+    assert said.count("seedsft (training) needs 'peft', which is not installed.") == 1
 
 
 def test_the_plan_fits_a_terminal(here: Path, monkeypatch, capsys):

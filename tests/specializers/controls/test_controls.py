@@ -256,3 +256,16 @@ def test_the_controls_train_as_the_method_does() -> None:
                 "steps",
                 "replay",
             }
+
+
+def test_unknown_layers_are_told_before_anything_is_written(
+    domain: Domain, base: ScriptedBase, tmp_path: Path
+) -> None:
+    for plugin in (SelfSpec(), SeedSft(), ReadComp(), Dapt(), Distil(), Generic()):
+        params = {**plugin.budgets["tiny"], "target_modules": "q_proj,query"}
+        out = tmp_path / plugin.name
+        out.mkdir()
+        with pytest.raises(UserError, match="target_modules: 'query'"):
+            plugin.specialize(base, domain, params, out, NullProgress())
+        assert not list(out.iterdir())
+    assert not base.asked

@@ -26,16 +26,16 @@ from harness.files import sha256_file
 from harness.models.sources import fetch
 from harness.pool import ModelPool, PooledBase
 from harness.progress import NullProgress
-from harness.types import ModelSpec
+from harness.types import LocalModel, ModelSpec
 from specializers.stages import adapter_stage
-from specializers.training.adapter import adapted_modules, with_adapter
+from specializers.training.adapter import adapted_modules, layer_faults, with_adapter
 from specializers.training.examples import TrainingExample
 from specializers.training.loss import answer_loss, asked
 from specializers.training.packing import IGNORED, collate
 from specializers.training.params import TrainParams
 from specializers.training.targets import EncodedExample, encode, in_order
 from specializers.training.trainer import _micro_batch, train_lora
-from tests.specializers.tiny import Told, save_model
+from tests.specializers.tiny import ARCHITECTURES, Told, save_model
 
 PARAMS = TrainParams(
     seed=3,
@@ -467,9 +467,21 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_goes_on(
     assert adapter_digest(cut) == adapter_digest(undisturbed)
 
 
-def test_unknown_modules_are_told_with_those_there(llama: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"target_modules: found 'query'.*'all-linear'.*q_proj"):
-        train(llama, tmp_path, replace(PARAMS, target_modules="query"))
+@pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))
+def test_layers_to_adapt_are_those_that_peft_finds(tmp_path: Path, architecture: str) -> None:
+    """Each one that a training of all layers adapts may be named alone, and no other."""
+    folder = save_model(tmp_path / "model", architecture)
+    local = LocalModel(ModelSpec("tiny", "path:x"), folder, "0" * 64)
+    plain = replace(PARAMS, lora_dropout=0.0)  # which the matrices of fused experts do not take
+    adapted = adapted_modules(with_adapter(local.folder, plain))
+    # Fused experts and what routes to them are adapted with all layers, never alone.
+    for name in {*adapted} - {"experts", "gate"}:
+        assert not layer_faults(local, name)
+        assert adapted_modules(with_adapter(local.folder, replace(plain, target_modules=name)))
+    (one, other) = layer_faults(local, f"query,{name},v_porj")
+    assert one.startswith("target_modules: 'query' is no linear layer of tiny; expected")
+    assert other.startswith("target_modules: 'v_porj'")
+    assert name in one
 
 
 def test_examples_that_are_cut_are_counted_aloud(llama: Path, tmp_path: Path) -> None:
