@@ -22,10 +22,10 @@ COMMAND = [
     sys.executable, "-m", "bench.cli", "run",
     "--models", "smollm2,selfspec-smollm2",
     "--tasks", "mini_ner_disease,mini_yesno,mini_yesno_rank",
-    "--shots", "0,2", "--limit", "2",
+    "--shots", "0,1", "--limit", "2",
     "--set", "examples=3", "--set", "max_calls=4", "--set", "calls_per_round=4",
-    "--set", "gate_seeds=0", "--set", "vote_samples=2", "--set", "demonstrations=2",
-    "--set", "steps=4",
+    "--set", "gate_seeds=0", "--set", "vote_samples=2", "--set", "demonstrations=1",
+    "--set", "steps=4", "--set", "batch=2",
 ]  # fmt: skip
 
 

@@ -54,15 +54,16 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
             yield from places(part, (*path, key))
 
 
-def altered(content: dict[str, Any], path: tuple[Any, ...], value: Any) -> dict[str, Any]:
-    changed = copy.deepcopy(content)
-    table: Any = changed
-    for key in path[:-1]:
-        table = table[key]
-    if value is GONE:
-        del table[path[-1]]
+def altered(content: Any, path: tuple[Any, ...], value: Any) -> Any:
+    """The content with another value in one place; the rest is not copied."""
+    key, *rest = path
+    changed = copy.copy(content)
+    if rest:
+        changed[key] = altered(content[key], tuple(rest), value)
+    elif value is GONE:
+        del changed[key]
     else:
-        table[path[-1]] = value
+        changed[key] = value
     return changed
 
 
