@@ -53,6 +53,21 @@ def test_what_was_not_shown_is_not_called_none_and_its_limit_is_told() -> None:
     assert "would mostly stay unseen; so few rank no models." in text
 
 
+def test_an_item_asked_several_times_is_one_item() -> None:
+    """Of two makes in two wordings there are four answers to each."""
+    scores = [int(i * 7 % 11 < 4) for i in range(24)]
+    made = [
+        record("selfspec-tiny", "a", scores[3:] + scores[:3], wording=wording, **facts)
+        for wording in (0, 1)
+        for facts in ({}, {"make": 1, "make_of": "a" * 64, "artifact": "c" * 64})
+    ]
+    base = [record("tiny", "a", scores, wording=wording) for wording in (0, 1)]
+    found = build([*base, *made], SPEC)
+    assert found.sections[0].rows[1].cells[0].makes == (0, 1)
+    text = "\n".join(closing(found))
+    assert "With 24 items a task" in text
+
+
 @pytest.mark.parametrize("models", [("tiny",), ("tiny", "other")])
 def test_without_a_comparison_nothing_is_said(models: tuple[str, ...]) -> None:
     assert closing(build([record(model, "a", [1, 0] * 12) for model in models], SPEC)) == []
