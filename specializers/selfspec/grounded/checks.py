@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 from specializers.rouge import words
@@ -13,6 +14,7 @@ from specializers.selfspec.wording import plain
 
 # Shorter words carry grammar more than matter.
 _CONTENT = 5  # letters
+_ENDING = 3  # letters in which two forms of a word differ
 _ECHO = 5  # words in a row that a demonstration's answer has as well
 _FEWEST_OPTIONS = 3  # of two, both may well hold
 
@@ -45,11 +47,11 @@ def judge_grounded(
             or _echo(source, answer, shown)
         )
     where = instruction if within == "instruction" else source
-    told = _short(form, within, where, answer) if within else None
+    told = _short(form, within, where, answer, source) if within else None
     return told if within else judge_answer(instruction, input_text, answer, extracts=True)
 
 
-def _short(form: Form, within: str, where: str, answer: str) -> Refusal | None:
+def _short(form: Form, within: str, where: str, answer: str, source: str) -> Refusal | None:
     pieces = items(answer) if form == "list" else [answer]
     if len(pieces) != len({plain(piece) for piece in pieces}):
         return Refusal("loop", "an item comes twice")
@@ -59,6 +61,8 @@ def _short(form: Form, within: str, where: str, answer: str) -> Refusal | None:
         named = options(where, pieces[0])
         if len(named) >= _FEWEST_OPTIONS and {*map(plain, named)} <= {*map(plain, pieces)}:
             return Refusal("label", f"names all {len(named)} that it could choose from")
+        if form == "list" and (wrong := [piece for piece in pieces if not spoken(piece, source)]):
+            return Refusal("ungrounded", f"the text does not speak of '{wrong[0][:40]}'")
     return None
 
 
@@ -82,10 +86,22 @@ def _long(source: str, answer: str, cover: float) -> Refusal | None:
 
 
 def spoken(label: str, source: str) -> bool:
-    """Whether a text says a content word of a label; one of short words alone it must say whole."""
-    if any(len(word) >= _CONTENT for word in words(label)):
-        return covered(label, source) > 0
-    return occurs(label, source)
+    """Whether a text says the content words of a label; one of short words alone it says whole.
+
+    A word may end otherwise ("infection", "infected"), and is no other that begins like it
+    ("proteins", "proteinuria").
+    """
+    content = [word for word in words(label) if len(word) >= _CONTENT]
+    there: dict[str, set[str]] = defaultdict(set)
+    for word in words(source):
+        there[word[:_CONTENT]].add(word)
+    said = (any(_inflected(w, other) for other in there.get(w[:_CONTENT], ())) for w in content)
+    return all(said) if content else occurs(label, source)
+
+
+def _inflected(word: str, other: str) -> bool:
+    stem = max(len(word), len(other)) - _ENDING
+    return word[:stem] == other[:stem]
 
 
 def covered(answer: str, source: str) -> float:

@@ -20,7 +20,7 @@ from specializers.domain import DOMAINS, load_domain
 from specializers.mining.chosen import PER_TEXT, mined_tasks
 from specializers.replay import with_replay
 from specializers.selfspec.estimate import expect
-from specializers.selfspec.grounded.checks import covered, judge_grounded
+from specializers.selfspec.grounded.checks import covered, judge_grounded, spoken
 from specializers.selfspec.grounded.duplicates import NearDuplicates
 from specializers.selfspec.grounded.frames import frames_of
 from specializers.selfspec.grounded.gate import held_out, try_types
@@ -374,14 +374,18 @@ def test_an_answer_is_borne_out_by_its_text(
         ("skin, gut", None),
         ("skin", None),
         ("skin, liver", "ungrounded"),
+        ("skin, nerves", "ungrounded"),  # of which the text does not speak
     ],
 )
-def test_an_answer_that_names_all_it_could_choose_from_chose_nothing(
+def test_a_set_of_labels_leaves_some_out_and_has_those_that_the_text_speaks_of(
     answer: str, filter: str | None
 ) -> None:
-    asked = "Name each organ system involved, choosing from skin, gut and heart."
+    asked = "Name each organ system involved, choosing from skin, gut, heart and nerves."
+    if filter == "label":
+        asked = asked.replace(", heart and nerves", " and heart")
+    text = f"{TEXT} It reached skin, gut and heart."
     found = judge_grounded(
-        "list", "instruction", asked, TEXT, TEXT, answer, cover=0.6, fewest=1, most=60
+        "list", "instruction", asked, text, text, answer, cover=0.6, fewest=1, most=60
     )
     assert (found.filter if found else None) == filter
 
@@ -413,6 +417,30 @@ def test_no_seed_names_all_it_could_choose_from() -> None:
                 cover=0.0, fewest=1, most=999,
             )  # fmt: skip
             assert found is None or found.filter != "label", seed.id
+
+
+@pytest.mark.parametrize(
+    ("label", "text", "said"),
+    [
+        ("infection", "The cells were infected twice.", True),
+        ("hypertension", "hypertensive patients", True),
+        ("Sustaining growth", "It sustained Growth.", True),
+        ("proteinuria", "Two related proteins bind.", False),
+        ("animal model", "An animal was seen.", False),
+        ("gut", "a gut feeling", True),
+        ("gut", "gutters", False),
+        ("in a", "in all a text", False),
+    ],
+)
+def test_a_text_speaks_of_a_label_in_its_own_words(label: str, text: str, said: bool) -> None:
+    assert spoken(label, text) == said
+
+
+@given(WORDS, WORDS, WORDS)
+def test_a_label_is_spoken_of_wherever_it_stands(
+    before: list[str], label: list[str], after: list[str]
+) -> None:
+    assert spoken(" ".join(label), " ".join([*before, *label, *after]))
 
 
 @given(WORDS, WORDS)
