@@ -81,11 +81,10 @@ def layer_faults(local: LocalModel, names: str) -> list[str]:
     from transformers import AutoConfig, AutoModelForCausalLM
     from transformers.pytorch_utils import Conv1D
 
-    code = {"trust_remote_code": local.spec.trust_remote_code}
+    trust_remote_code = local.spec.trust_remote_code
+    config = AutoConfig.from_pretrained(local.folder, trust_remote_code=trust_remote_code)
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(
-            AutoConfig.from_pretrained(local.folder, **code), **code
-        )
+        model = AutoModelForCausalLM.from_config(config, trust_remote_code=trust_remote_code)
     linear = (torch.nn.Linear, Conv1D)
     layers = [name for name, layer in model.named_modules() if isinstance(layer, linear)]
     unknown = [

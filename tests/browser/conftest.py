@@ -125,7 +125,7 @@ def open_page(browser, site):
         watched.home = home or watched.home
         context = browser.new_context(viewport=viewport, color_scheme=scheme)
         contexts.append(context)
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(120_000)  # a busy machine must not fail a test
         page = watched.watch(context.new_page())
         page.goto(watched.home + name)
         page.requests = watched.requests
