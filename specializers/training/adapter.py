@@ -11,9 +11,12 @@ from typing import Any
 
 from harness.doors.files import read_object
 from harness.engines.loading import guard_nf4, nf4, quantisable
+from harness.errors import UserErrors
 from harness.files import sync, write_json
 from harness.types import LocalModel
 from specializers.training.params import TrainParams
+
+_ALL = "all-linear"
 
 
 def with_adapter(
@@ -60,11 +63,13 @@ def with_adapter(
         # The embeddings are frozen, and a checkpointed block needs an input with a gradient.
         model.enable_input_require_grads()
     names = params.target_modules
+    if faults := _layer_faults(model, names):
+        raise UserErrors(faults)
     config = peft.LoraConfig(
         r=params.lora_rank,
         lora_alpha=params.lora_alpha,
         lora_dropout=params.lora_dropout,
-        target_modules=names if names == "all-linear" else names.split(","),
+        target_modules=names if names == _ALL else names.split(","),
         task_type="CAUSAL_LM",
     )
     adapted = peft.get_peft_model(model, config)
@@ -75,16 +80,24 @@ def with_adapter(
 
 def layer_faults(local: LocalModel, names: str) -> list[str]:
     """Names of layers to adapt that a model has not; its shape alone is made, without weights."""
-    if names == "all-linear":
+    if names == _ALL:
         return []
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
-    from transformers.pytorch_utils import Conv1D
 
     trust_remote_code = local.spec.trust_remote_code
     config = AutoConfig.from_pretrained(local.folder, trust_remote_code=trust_remote_code)
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config, trust_remote_code=trust_remote_code)
+    return _layer_faults(model, names)
+
+
+def _layer_faults(model: Any, names: str) -> list[str]:
+    if names == _ALL:
+        return []
+    import torch
+    from transformers.pytorch_utils import Conv1D
+
     linear = (torch.nn.Linear, Conv1D)
     layers = [name for name, layer in model.named_modules() if isinstance(layer, linear)]
     unknown = [
@@ -94,8 +107,8 @@ def layer_faults(local: LocalModel, names: str) -> list[str]:
     ]
     expected = ", ".join(sorted({name.rpartition(".")[2] for name in layers}))
     return [
-        f"target_modules: '{name}' is no linear layer of {local.spec.name}; expected 'all-linear', "
-        f"or names with commas between them of: {expected}."
+        f"target_modules: found '{name}', which is no linear layer of this model; expected "
+        f"'{_ALL}' or names with commas between them of: {expected}."
         for name in unknown
     ]
 

@@ -265,7 +265,7 @@ def test_unknown_layers_are_told_before_anything_is_written(
         params = {**plugin.budgets["tiny"], "target_modules": "q_proj,query"}
         out = tmp_path / plugin.name
         out.mkdir()
-        with pytest.raises(UserError, match="target_modules: 'query'"):
+        with pytest.raises(UserError, match="target_modules: found 'query'"):
             plugin.specialize(base, domain, params, out, NullProgress())
         assert not list(out.iterdir())
     assert not base.asked

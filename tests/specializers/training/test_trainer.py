@@ -479,9 +479,14 @@ def test_layers_to_adapt_are_those_that_peft_finds(tmp_path: Path, architecture:
         assert not layer_faults(local, name)
         assert adapted_modules(with_adapter(local.folder, replace(plain, target_modules=name)))
     (one, other) = layer_faults(local, f"query,{name},v_porj")
-    assert one.startswith("target_modules: 'query' is no linear layer of tiny; expected")
-    assert other.startswith("target_modules: 'v_porj'")
+    assert one.startswith("target_modules: found 'query', which is no linear layer of this model;")
+    assert other.startswith("target_modules: found 'v_porj'")
     assert name in one
+
+
+def test_unknown_modules_are_told_with_those_there(llama: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"target_modules: found 'query'.*'all-linear'.*q_proj"):
+        train(llama, tmp_path, replace(PARAMS, target_modules="query"))
 
 
 def test_examples_that_are_cut_are_counted_aloud(llama: Path, tmp_path: Path) -> None:
