@@ -65,10 +65,7 @@ def _limit(section: Section, *, named: bool) -> Iterator[str]:
     cells = [cell for row in section.rows for cell in row.cells if cell and cell.difference]
     if not cells:
         return
-    # A score of several makes, wordings or draws is of so many answers to each item.
-    counts = sorted(
-        {c.n_scored // (len(c.makes) * len(c.wordings) * len(c.draws) or 1) for c in cells}
-    )
+    counts = sorted({cell.difference.n for cell in cells if cell.difference})
     items = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     line = f"{section.title}: with " if named else "With "
     line += f"{items} items a task"

@@ -11,11 +11,9 @@ from typing import Any
 import pytest
 
 from bench.cli import main
-from tests.bench.test_places import write_adapter
+from tests.bench.test_places import RUN, write_adapter
 from tests.harness.models.hub_server import commit_of, served
 from tests.test_large_models import write_model
-
-RUN = ["--tasks", "mini_yesno,mini_yesno_rank", "--limit", "4", "--quiet"]
 
 
 @pytest.fixture

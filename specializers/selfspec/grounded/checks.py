@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from specializers.rouge import words
 from specializers.selfspec.answer_filters import judge_answer
@@ -46,12 +46,13 @@ def judge_grounded(
             or _long(source, answer, cover)
             or _echo(source, answer, shown)
         )
+    if within:
+        return _short(form, within, instruction, source, answer)
+    return judge_answer(instruction, input_text, answer, extracts=True)
+
+
+def _short(form: Form, within: str, instruction: str, source: str, answer: str) -> Refusal | None:
     where = instruction if within == "instruction" else source
-    told = _short(form, within, where, answer, source) if within else None
-    return told if within else judge_answer(instruction, input_text, answer, extracts=True)
-
-
-def _short(form: Form, within: str, where: str, answer: str, source: str) -> Refusal | None:
     pieces = items(answer) if form == "list" else [answer]
     if len(pieces) != len({plain(piece) for piece in pieces}):
         return Refusal("loop", "an item comes twice")
@@ -61,7 +62,8 @@ def _short(form: Form, within: str, where: str, answer: str, source: str) -> Ref
         named = options(where, pieces[0])
         if len(named) >= _FEWEST_OPTIONS and {*map(plain, named)} <= {*map(plain, pieces)}:
             return Refusal("label", f"names all {len(named)} that it could choose from")
-        if form == "list" and (wrong := [piece for piece in pieces if not spoken(piece, source)]):
+        said = spoken(pieces, source) if form == "list" else pieces
+        if wrong := [piece for piece in pieces if piece not in said]:
             return Refusal("ungrounded", f"the text does not speak of '{wrong[0][:40]}'")
     return None
 
@@ -85,18 +87,23 @@ def _long(source: str, answer: str, cover: float) -> Refusal | None:
     return None
 
 
-def spoken(label: str, source: str) -> bool:
-    """Whether a text says the content words of a label; one of short words alone it says whole.
+def spoken(labels: Iterable[str], source: str) -> set[str]:
+    """The labels of which a text has the content words; one of short words alone it says whole.
 
     A word may end otherwise ("infection", "infected"), and is no other that begins like it
     ("proteins", "proteinuria").
     """
-    content = [word for word in words(label) if len(word) >= _CONTENT]
     there: dict[str, set[str]] = defaultdict(set)
     for word in words(source):
         there[word[:_CONTENT]].add(word)
-    said = (any(_inflected(w, other) for other in there.get(w[:_CONTENT], ())) for w in content)
-    return all(said) if content else occurs(label, source)
+
+    def said(label: str) -> bool:
+        content = [word for word in words(label) if len(word) >= _CONTENT]
+        if not content:
+            return occurs(label, source)
+        return all(any(_inflected(w, o) for o in there.get(w[:_CONTENT], ())) for w in content)
+
+    return {label for label in labels if said(label)}
 
 
 def _inflected(word: str, other: str) -> bool:

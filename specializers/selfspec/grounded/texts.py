@@ -120,8 +120,8 @@ def suits(frame: Frame, text: str) -> bool:
     A set of labels is made for its own kind of text: over another, whatever is chosen is wrong.
     Of other moulds nothing is asked.
     """
-    said = sum(spoken(label, text) for label in frame.offered)
-    return said >= min(_SPOKEN, len(frame.offered))
+    offered = frame.offered
+    return len(spoken(offered, text)) >= min(_SPOKEN, len(offered))
 
 
 def _run(text: str, wished: int, longest: float, rng: random.Random) -> str:
