@@ -195,11 +195,11 @@ def faults(
 
 def making_faults(workspace: Workspace, resolved: Resolved, recipe: Recipe) -> list[str]:
     """What keeps a specialised model from being made; empty where one is there already."""
-    from bench.workspace import MADE, behind_a_server
+    from bench.workspace import behind_a_server
     from harness.models.served import is_served
 
-    if MADE in resolved.name and resolved.name not in workspace.registry.names("models"):
-        return []  # names what was made
+    if workspace.is_made(resolved.name):
+        return []
     specializer = workspace.registry.specializer(resolved.specializer)
     found: list[str] = []
     if specializer.kind == "adapter" and is_served(resolved.model):

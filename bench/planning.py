@@ -353,6 +353,8 @@ class Planner:
         from specializers.selfspec.estimate import expect
 
         workspace, base = self._workspace, resolved.model.name
+        if workspace.is_made(resolved.name):
+            return workspace.artifact(resolved.name), []
         if resolved.adapter:
             return workspace.artifact(resolved.name) if self._locals[base] else None, []
         specializer = workspace.registry.specializer(resolved.specializer)

@@ -262,10 +262,9 @@ class Workspace:
             UserError: no or several readings, or no artifact of that digest; nothing at a place.
         """
         name = self._placed(name)
-        stem, plus, _ = name.rpartition(MADE)
-        if not plus or name in self.registry.names("models"):
+        if not self.is_made(name):
             return self.registry.resolve(name)
-        return replace(self.registry.resolve(stem), name=name)
+        return replace(self.registry.resolve(name.rpartition(MADE)[0]), name=name)
 
     def resolve_all(self, names: Sequence[str]) -> list[Resolved]:
         """Models of one run; the base of an adapter made elsewhere is among them, so that the
@@ -376,7 +375,7 @@ class Workspace:
 
             return take(resolved.adapter, self.pool.local(resolved.model), self.out / "artifacts")
         specializer = self.registry.specializer(resolved.specializer)
-        if MADE in name and name not in self.registry.names("models"):
+        if self.is_made(name):
             return self._made(name, resolved)
         if specializer.kind == "adapter" and is_served(resolved.model):
             raise UserError(behind_a_server(resolved))
@@ -397,13 +396,17 @@ class Workspace:
 
         if recipe.makes == 1 or not resolved.specializer:
             return ""
-        if resolved.adapter or MADE in resolved.name:
+        if resolved.adapter or self.is_made(resolved.name):
             return (
                 f"--makes: {resolved.name} is one artifact that is there already. Name the "
                 "specializer and its base, such as selfspec-smollm2, or leave --makes out."
             )
         specializer = self.registry.specializer(resolved.specializer)
         return fixed(specializer, self.parameters(specializer, recipe), recipe.makes_of)
+
+    def is_made(self, name: str) -> bool:
+        """Whether a name is that of one artifact that is there: it ends with its digest."""
+        return MADE in name and name not in self.registry.names("models")
 
     def _made(self, name: str, resolved: Resolved) -> Artifact:
         """The artifact whose digest a name ends with."""

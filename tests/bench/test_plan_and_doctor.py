@@ -15,7 +15,7 @@ from bench.api import plan, run
 from bench.cli import main
 from bench.commands import plan as plan_command
 from bench.commands import run as run_command
-from bench.workspace import Recipe, Workspace
+from bench.workspace import Recipe, Workspace, name_of
 from harness.engines import choose as opening
 from harness.engines.choose import choose_engine
 from harness.forecast import throughput
@@ -317,6 +317,21 @@ def test_a_plan_refuses_what_a_run_refuses(here: Path, monkeypatch, capsys, devi
     assert "selfspec-tiny: selfspec: batch is 0, expected 1 or more." in told
     assert "seedsft-tiny: seedsft: batch is 0, expected 1 or more." in told
     assert "selfspec-tiny: selfspec: demonstrated is 2.0, expected 0 to 1." in told
+
+
+def test_an_artifact_that_is_named_is_not_made_again_by_a_plan(here: Path, monkeypatch):
+    """Whatever the recipe: it is that of the models that are still to be made."""
+    work_in(here, monkeypatch)
+    workspace = Workspace(here / "out")
+    artifact = workspace.artifact("rag-tiny", Recipe(budget="tiny"))
+    assert artifact is not None
+    name = name_of(artifact)
+    recipe = Recipe(budget="small", settings=("passages=0",))
+    found = plan(["tiny", name], "mini_yesno", limit=4, recipe=recipe, workspace=workspace)
+    assert [stage.model for stage in found.stages] == ["tiny", name]
+    base, rag = (stage.work for stage in found.stages)
+    assert rag.asked > base.asked > 0
+    assert not any("without what it adds" in note for note in found.notes)
 
 
 def test_what_is_not_installed_here_is_a_note_of_a_plan(here: Path, monkeypatch, capsys):
