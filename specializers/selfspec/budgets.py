@@ -19,6 +19,7 @@ COMMON: dict[str, Any] = {
     "seed": 0,
     "rounds": 1,  # P: answers may be written anew by the model of the previous round
     "train_on_seeds": "all",  # ours: the seeds are examples too; "none" leaves them out
+    "type_shares": "kept",  # ours: "seeds" shows types oftener for which little is written
     # -- over texts of the corpus (inputs = "corpus")
     "task_tokens": 64,  # ours: a question or an instruction
     "task_temperature": 0.7,  # SELF-GUIDE (arXiv 2407.12874), chosen there by search
@@ -63,6 +64,7 @@ COMMON: dict[str, Any] = {
     "lora_dropout": 0.0,  # ours
     "target_modules": "all-linear",  # M
     "learning_rate": 3e-4,  # M
+    "loss_average": "tokens",  # M
     "rates": "",  # ours: rates with commas between them; the lowest held-out loss tells which
     "schedule": "cosine",  # ours
     "epochs": 3,  # M; not asked where `steps` is given
@@ -165,6 +167,8 @@ BUDGETS = {"tiny": TINY, "small": SMALL, "paper": PAPER}
 CHOICES = {
     "inputs": ("corpus", "model"),
     "train_on_seeds": ("all", "none"),
+    "type_shares": ("kept", "seeds"),
+    "loss_average": ("tokens", "examples"),
     "demonstration_kinds": ("mixed", "one"),
     "retrieve_for": ("all", "open"),
     "wish": ("none", "topic", "kind+topic"),

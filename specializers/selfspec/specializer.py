@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,6 +32,7 @@ from specializers.retrieval.open import Retriever, open_retriever
 from specializers.selfspec.agreement import AgreementParams
 from specializers.selfspec.budgets import BUDGETS, CHOICES
 from specializers.selfspec.grounded.params import GroundedParams
+from specializers.selfspec.grounded.quotas import repeats
 from specializers.selfspec.grounded.stage import answer_again, write_grounded
 from specializers.selfspec.instructions import InstructionParams, write_instructions
 from specializers.selfspec.responses import ResponseParams, write_responses
@@ -82,7 +84,7 @@ def self_specialize(
     instructions.jsonl: every candidate task, dropped or not.
     responses.jsonl: every answer, dropped or not.
     dropped.jsonl: what was dropped in either stage, with filter and reason.
-    data.jsonl: the training examples, each with its lineage.
+    data.jsonl: the training examples, each with its type and its lineage.
     adapter/, training.jsonl, training.json: the adapter and how its training went.
 
     With `rounds` over 1 the artifact of one round fewer is made first, beside
@@ -94,6 +96,11 @@ def self_specialize(
     data = make_data(base, domain, params, out, progress, previous)
     form = form_facts(params["template"], base.has_chat_template)
     examples = rendered(data, params, str(form["template"]))
+    if params["type_shares"] == "seeds":
+        times = repeats(
+            [row["task_type"] for row in data], Counter(seed.task_type for seed in domain.seeds)
+        )
+        examples = [replace(one, times=n) for one, n in zip(examples, times, strict=True)]
     training = trained(base, examples, params, out, progress)
     return {
         **data_facts(out),
@@ -117,8 +124,20 @@ def self_faults(plugin: Specializer, domain: Domain, params: Mapping[str, Any]) 
         packages = (*packages, "sentence_transformers")
     return [
         *rate_faults(name, params),
+        *_share_faults(name, params),
         *(text_faults(name, domain) if over_texts else search_faults(name, domain, params)),
         *missing_packages(f"{name} (training)", packages),
+    ]
+
+
+def _share_faults(name: str, params: Mapping[str, Any]) -> list[str]:
+    """Types are to have shares, and tasks have none."""
+    if params["type_shares"] == "kept" or params["inputs"] == "corpus":
+        return []
+    return [
+        f"{name}: type_shares is '{params['type_shares']}', but inputs is "
+        f"'{params['inputs']}': tasks that the model invents have no type. Expected "
+        "--set type_shares=kept, or --set inputs=corpus."
     ]
 
 
@@ -284,6 +303,7 @@ def _retriever(domain: Domain, params: Mapping[str, Any], progress: Progress) ->
 def _example(task: Json, answer: Json, answered_by: str) -> Json:
     return {
         "id": task["id"],
+        "task_type": task.get("kind", ""),
         "instruction": task["instruction"],
         "input": task["input"],
         "output": answer["output"],
@@ -321,6 +341,7 @@ def _seed_example(seed: Seed) -> Json:
     """A seed as a training example: hand-written, from nothing but itself."""
     return {
         "id": seed.id,
+        "task_type": seed.task_type,
         "instruction": seed.instruction,
         "input": seed.input,
         "output": seed.output,

@@ -33,6 +33,7 @@ class TrainingExample:
         prompt: the item, with what it is asked for where it has no input.
         system: the instruction; empty where the prompt holds it.
         shots: demonstrations (item, answer) before the item: turns with `chat`, else text.
+        times: how often one epoch shows it.
         teacher: the same question as its teacher is asked it, with more to go by; the model
             learns the teacher's distribution over tokens at each place of the response
             (`TrainParams.top_k`).
@@ -43,6 +44,7 @@ class TrainingExample:
     chat: bool = False
     system: str = ""
     shots: tuple[tuple[str, str], ...] = ()
+    times: int = 1
     teacher: TrainingExample | None = None
 
     @property

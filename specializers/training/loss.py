@@ -14,6 +14,7 @@ from typing import Any
 from specializers.training.packing import IGNORED
 
 TEACHER = ("teacher_ids", "teacher_logs")
+WEIGHTS = "weights"
 
 
 @dataclass(frozen=True)
@@ -24,11 +25,13 @@ class Expected:
         places: rows and columns of the logits that predict them, two tensors (n,).
         tokens: the answers' own tokens, (n,).
         teacher: token ids and their log-probabilities in nats, each (n, k); or None.
+        weights: of the loss at each place, (n,); None where all are 1.
     """
 
     places: tuple[Any, Any]
     tokens: Any
     teacher: tuple[Any, Any] | None = None
+    weights: Any = None
 
 
 def keeps_logits(model: Any) -> bool:
@@ -52,12 +55,13 @@ def asked(batch: Mapping[str, Any], keeps: bool) -> tuple[dict[str, Any], Expect
     if TEACHER[0] in batch:
         ids, logs = (batch[name][rows, columns + 1] for name in TEACHER)
         teacher = (ids, logs)
-    arguments = {name: t for name, t in batch.items() if name not in ("labels", *TEACHER)}
+    weights = batch[WEIGHTS][rows, columns + 1] if WEIGHTS in batch else None
+    arguments = {name: t for name, t in batch.items() if name not in ("labels", WEIGHTS, *TEACHER)}
     if keeps and len(columns):
         kept = torch.unique(columns)  # in ascending order
         arguments["logits_to_keep"] = kept
         columns = torch.searchsorted(kept, columns)
-    return arguments, Expected((rows, columns), tokens, teacher)
+    return arguments, Expected((rows, columns), tokens, teacher, weights)
 
 
 def answer_loss(outputs: Any, expected: Expected, num_items_in_batch: Any = None) -> Any:
@@ -72,14 +76,16 @@ def answer_loss(outputs: Any, expected: Expected, num_items_in_batch: Any = None
 
 
 def summed_loss(outputs: Any, expected: Expected) -> Any:
-    """As `answer_loss`, in nats over all places."""
+    """As `answer_loss`, in nats over all places, each by its weight."""
     import torch
 
     logits = outputs.logits[expected.places].float()
     if expected.teacher is None:
-        return torch.nn.functional.cross_entropy(logits, expected.tokens, reduction="sum")
-    ids, logs = expected.teacher
-    return divergence(logits.log_softmax(-1).gather(-1, ids), logs).sum()
+        losses = torch.nn.functional.cross_entropy(logits, expected.tokens, reduction="none")
+    else:
+        ids, logs = expected.teacher
+        losses = divergence(logits.log_softmax(-1).gather(-1, ids), logs)
+    return losses.sum() if expected.weights is None else (losses * expected.weights).sum()
 
 
 def divergence(model: Any, teacher: Any) -> Any:

@@ -56,7 +56,8 @@ def collate(batch: Sequence[EncodedExample], row_tokens: int = 0) -> dict[str, A
         "input_ids", "labels" and "position_ids" or "attention_mask", each (rows, width); where an
         example has a teacher also "teacher_ids" and "teacher_logs", each (rows, width, k): what is
         expected at the places with a label, -inf where there are fewer than k. An example
-        without a teacher expects its own token there, with probability 1.
+        without a teacher expects its own token there, with probability 1. Where an example has a
+        weight other than 1 also "weights", (rows, width).
     """
     import torch
 
@@ -69,6 +70,7 @@ def collate(batch: Sequence[EncodedExample], row_tokens: int = 0) -> dict[str, A
     # Counting from 0 after the last example makes the padding an example of its own.
     positions = torch.zeros_like(ids)
     labels = torch.full_like(ids, IGNORED)
+    weights = torch.ones(ids.shape)
     top = max((len(choice) for tokens in batch for choice, _ in tokens.teacher), default=0)
     likeliest = torch.zeros(*ids.shape, top, dtype=torch.long)
     logarithms = torch.full((*ids.shape, top), -torch.inf)
@@ -81,6 +83,7 @@ def collate(batch: Sequence[EncodedExample], row_tokens: int = 0) -> dict[str, A
             positions[place, start:end] = torch.arange(lengths[index])
             answer = start + tokens.response_start
             labels[place, answer:end] = ids[place, answer:end]
+            weights[place, answer:end] = tokens.weight
             if top:
                 for spot, (choice, logs) in enumerate(_expected(tokens), answer):
                     likeliest[place, spot, : len(choice)] = torch.tensor(choice)
@@ -88,6 +91,8 @@ def collate(batch: Sequence[EncodedExample], row_tokens: int = 0) -> dict[str, A
             start = end
         positions[place, start:] = torch.arange(width - start)
     learnt = {"labels": labels}
+    if any(tokens.weight != 1 for tokens in batch):
+        learnt |= {"weights": weights}
     if top:
         learnt |= {"teacher_ids": likeliest, "teacher_logs": logarithms}
     if packed:

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 class TrainParams:
     """How to train. Steps count optimizer updates of `batch` examples.
 
-    The optimizer is AdamW (betas 0.9 and 0.999, no weight decay), gradients are clipped to a norm
-    of 1.0, and the loss is the mean over the response tokens of a batch: transformers' Trainer's
-    own values, which no budget varies.
+    The optimizer is AdamW (betas 0.9 and 0.999, no weight decay), and gradients are clipped to a
+    norm of 1.0: transformers' Trainer's own values, which no budget varies.
 
     target_modules: "all-linear" or names with commas between them.
+    loss_average: of a batch's loss, "tokens" (the mean over its response tokens, so that a long
+        response weighs as much as it is long) or "examples" (the mean over its examples of the
+        mean over their response tokens, so that a label weighs as much as a paragraph).
     schedule: "constant", "linear" or "cosine", after `warmup_steps`, at most half of the run.
     steps: optimizer updates in all, going through the examples as often as that takes, so that
         two methods with unlike numbers of examples train alike; 0 leaves it to `epochs`.
@@ -38,6 +40,7 @@ class TrainParams:
     lora_dropout: float
     target_modules: str
     learning_rate: float
+    loss_average: str
     warmup_steps: int
     schedule: str
     epochs: int

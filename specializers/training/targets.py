@@ -22,11 +22,18 @@ class EncodedExample:
 
     `teacher`: for each place of the response what a teacher expected there, (token ids, their
     log-probabilities in nats), likeliest first; empty where the response itself is learnt.
+    `weight`: of the loss at each place of the response.
     """
 
     ids: tuple[int, ...]
     response_start: int
     teacher: tuple[tuple[tuple[int, ...], tuple[float, ...]], ...] = ()
+    weight: float = 1.0
+
+    @property
+    def response_tokens(self) -> int:
+        """Places of the response."""
+        return len(self.ids) - self.response_start
 
 
 def encode(
@@ -131,3 +138,14 @@ def in_order(
         rng.shuffle(epoch)
         ordered += epoch
     return ordered[: most or len(ordered)]
+
+
+def evenly(examples: Sequence[EncodedExample], batch: int) -> list[EncodedExample]:
+    """The examples with weights that make the mean over the response tokens of each `batch` the
+    mean over its examples of their own means."""
+    weighted: list[EncodedExample] = []
+    for start in range(0, len(examples), batch):
+        together = examples[start : start + batch]
+        mean = sum(one.response_tokens for one in together) / len(together)
+        weighted += [replace(one, weight=mean / one.response_tokens) for one in together]
+    return weighted

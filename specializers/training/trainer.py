@@ -26,7 +26,7 @@ from specializers.training.heldout import HeldOut, split
 from specializers.training.loss import answer_loss, asked, keeps_logits
 from specializers.training.packing import collate, packs_exactly
 from specializers.training.params import TrainParams
-from specializers.training.targets import EncodedExample, encode, in_order
+from specializers.training.targets import EncodedExample, encode, evenly, in_order
 from specializers.training.teacher import with_teachers
 
 CURVE = "training.jsonl"
@@ -48,7 +48,7 @@ def train_lora(
     """Train an adapter over the model in `folder`.
 
     Written into `out`: `adapter/`; `training.jsonl`, the curve, a line a step with
-    {"step", "epoch", "loss" (nats per response token), "learning_rate",
+    {"step", "epoch", "loss" (nats per response token, averaged as `params` says), "learning_rate",
     "gradient_norm", "tokens", "response_tokens", and "held_out_loss" where it was
     measured}; then `training.json`. The last
     checkpoints stay in `checkpoints/` for the caller to remove.
@@ -91,18 +91,19 @@ def train_lora(
         if params.top_k:
             encoded = with_teachers(model, tokenizer, examples, encoded, params.top_k)
         most = params.steps * params.batch
-        ordered = in_order([encoded[n] for n in trained], params.epochs, params.seed, most)
+        shown = [encoded[n] for n in trained for _ in range(examples[n].times)]
+        ordered = in_order(shown, params.epochs, params.seed, most)
+        learnt, held_out = ordered, [encoded[n] for n in measured]
+        if params.loss_average == "examples":
+            learnt, held_out = evenly(ordered, params.batch), evenly(held_out, len(held_out) or 1)
         packed = params.row_tokens > 0 and packs_exactly(model)
         if params.row_tokens and not packed:
             progress.say("this architecture cannot pack examples; each gets a row of its own")
         row_tokens = params.row_tokens if packed else 0
         steps = math.ceil(len(ordered) / params.batch)
-        held = HeldOut(
-            model, [encoded[n] for n in measured], params, row_tokens,
-            out / "checkpoints", steps, processes,
-        )  # fmt: skip
+        held = HeldOut(model, held_out, params, row_tokens, out / "checkpoints", steps, processes)
         trainer = _trainer(
-            model, ordered, out / "checkpoints", params, row_tokens, progress, processes, held
+            model, learnt, out / "checkpoints", params, row_tokens, progress, processes, held
         )
         last = _last_checkpoint(trainer, held, steps, processes, progress)
         begun = step_of(last) if last else 0
@@ -117,7 +118,7 @@ def train_lora(
         "steps": trainer.state.global_step,
         "examples": len(examples),
         "tokens": sum(len(tokens.ids) for tokens in seen),
-        "response_tokens": sum(len(t.ids) - t.response_start for t in seen),
+        "response_tokens": sum(t.response_tokens for t in seen),
         "shortened": shortened,
         "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
         "dtype": str(next(model.parameters()).dtype).removeprefix("torch."),
@@ -316,7 +317,7 @@ def _curve(
             "learning_rate": row["learning_rate"],
             "gradient_norm": row.get("grad_norm"),
             "tokens": sum(len(tokens.ids) for tokens in seen),
-            "response_tokens": sum(len(t.ids) - t.response_start for t in seen),
+            "response_tokens": sum(t.response_tokens for t in seen),
             **({"held_out_loss": held[step]} if step in held else {}),
         }
 

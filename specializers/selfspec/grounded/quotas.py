@@ -11,6 +11,8 @@ from specializers.selfspec.grounded.frames import Frame
 # Bands of an answer's length: the most words of each.
 BANDS: Mapping[str, int] = {"short": 3, "phrase": 20, "sentence": 40, "paragraph": 10**9}
 LONG = 20  # words: more are a sentence or a paragraph
+# An epoch shows an example of a type that is short of its share at most so often.
+MOST_TIMES = 5
 
 
 def band(answer: str) -> str:
@@ -52,6 +54,22 @@ def largest_remainders(weights: Mapping[str, float], total: int) -> dict[str, in
     for name in sorted(exact, key=lambda name: found[name] - exact[name])[:left]:
         found[name] += 1
     return found
+
+
+def repeats(types: Sequence[str], seeds: Mapping[str, int]) -> list[int]:
+    """How often an epoch shows each example, so that a type for which little is written comes
+    near the seeds' share of it all the same; at most `MOST_TIMES`.
+
+    Args:
+        types: of each example; one that no seed has ("" or a reading task's) is shown once.
+        seeds: seeds of each type.
+    """
+    there, total = Counter(types), sum(seeds.values())
+    times = {
+        kind: min(MOST_TIMES, max(1, round(len(types) * seeds.get(kind, 0) / (total * count))))
+        for kind, count in there.items()
+    }
+    return [times[kind] for kind in types]
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from harness.types import Decoding, Domain, Response
 from specializers.domain import DOMAINS, load_domain
 from specializers.mining.chosen import PER_TEXT, mined_tasks
 from specializers.replay import with_replay
+from specializers.selfspec import specializer
 from specializers.selfspec.estimate import expect
 from specializers.selfspec.grounded.checks import covered, judge_grounded, spoken
 from specializers.selfspec.grounded.duplicates import NearDuplicates
@@ -26,10 +27,12 @@ from specializers.selfspec.grounded.frames import frames_of
 from specializers.selfspec.grounded.gate import held_out, try_types
 from specializers.selfspec.grounded.mined import READING
 from specializers.selfspec.grounded.quotas import (
+    MOST_TIMES,
     Cell,
     Quotas,
     band,
     largest_remainders,
+    repeats,
     type_quotas,
     uneven,
 )
@@ -41,7 +44,7 @@ from specializers.selfspec.grounded.voting import (
     vote_span,
 )
 from specializers.selfspec.specializer import SelfSpec, make_data
-from specializers.training.examples import render, resolve_template
+from specializers.training.examples import TrainingExample, render, resolve_template
 from tests.specializers.tiny import ScriptedBase, Told, generation, hashed, save_domain
 
 WORDS = st.lists(st.sampled_from("abcdefgh"), min_size=1)
@@ -239,6 +242,44 @@ def test_interrupted_anywhere_it_goes_on_to_the_same_files(domain: Domain, tmp_p
         assert (out / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
 
 
+def test_types_that_are_short_of_their_share_are_trained_on_oftener(
+    domain: Domain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[str, list[TrainingExample]] = {}
+
+    def trained(base: Any, examples: list[TrainingExample], *_: Any) -> dict[str, Any]:
+        seen[shares] = examples
+        return {}
+
+    monkeypatch.setattr(specializer, "trained", trained)
+    own = {"examples": 28, "max_calls": 80, "gate_seeds": 0}
+    for shares in ("kept", "seeds"):
+        params = {**SelfSpec.budgets["tiny"], **own, "type_shares": shares}
+        (tmp_path / shares).mkdir()
+        base = Labels(helpful)
+        SelfSpec().specialize(base, domain, params, tmp_path / shares, NullProgress())
+    files = [(tmp_path / shares / "data.jsonl").read_bytes() for shares in seen]
+    assert files[0] == files[1]
+    assert [replace(example, times=1) for example in seen["seeds"]] == seen["kept"]
+    types = [row["task_type"] for row in read_jsonl(tmp_path / "seeds" / "data.jsonl")]
+    often: dict[str, int] = {}
+    for kind, example in zip(types, seen["seeds"], strict=True):
+        assert often.setdefault(kind, example.times) == example.times
+    assert all(often[kind] == 1 for kind in often if kind.startswith(READING))
+    # What the gate let nothing be written for, its few seeds, is shown oftener.
+    rarest = min(often, key=types.count)
+    assert often[rarest] > 1
+
+
+def test_shares_of_types_are_refused_where_tasks_have_none(domain: Domain) -> None:
+    params = {**SelfSpec.budgets["paper"], "type_shares": "seeds"}
+    faults = SelfSpec().faults(domain, params)
+    assert faults == [
+        "selfspec: type_shares is 'seeds', but inputs is 'model': tasks that the model invents "
+        "have no type. Expected --set type_shares=kept, or --set inputs=corpus."
+    ]
+
+
 def test_a_domain_without_a_corpus_is_told_what_to_do(tmp_path: Path) -> None:
     domain = load_domain(save_domain(tmp_path / "toy", corpus=None))
     params = dict(SelfSpec.budgets["tiny"])
@@ -300,6 +341,27 @@ def test_shares_sum_to_the_whole_and_are_within_one(weights: dict[str, int], tot
     assert sum(found.values()) == total
     for name, weight in weights.items():
         assert abs(found[name] - total * weight / sum(weights.values())) < 1
+
+
+@given(
+    st.lists(st.sampled_from(["ner", "yesno", "mined_title", ""]), min_size=1),
+    st.dictionaries(st.sampled_from(["ner", "yesno", "relation"]), st.integers(1, 30), min_size=1),
+)
+def test_a_type_of_few_examples_is_shown_oftener_up_to_its_share_of_the_seeds(
+    types: list[str], seeds: dict[str, int]
+) -> None:
+    times = repeats(types, seeds)
+    assert len(times) == len(types)
+    for kind, count in Counter(types).items():
+        (often,) = {n for n, of in zip(times, types, strict=True) if of == kind}
+        assert 1 <= often <= MOST_TIMES
+        share = len(types) * seeds.get(kind, 0) / sum(seeds.values())
+        if 1 < often < MOST_TIMES:
+            assert abs(often * count - share) <= count / 2
+        elif often == MOST_TIMES:
+            assert share >= (often - 0.5) * count
+        else:
+            assert share <= 1.5 * count
 
 
 @pytest.mark.parametrize("name", ["biomed", "generic", "finance"])

@@ -30,10 +30,11 @@ from harness.types import LocalModel, ModelSpec
 from specializers.stages import adapter_stage
 from specializers.training.adapter import adapted_modules, layer_faults, with_adapter
 from specializers.training.examples import TrainingExample
+from specializers.training.heldout import split
 from specializers.training.loss import answer_loss, asked
 from specializers.training.packing import IGNORED, collate
 from specializers.training.params import TrainParams
-from specializers.training.targets import EncodedExample, encode, in_order
+from specializers.training.targets import EncodedExample, encode, evenly, in_order
 from specializers.training.trainer import _micro_batch, train_lora
 from tests.specializers.tiny import ARCHITECTURES, Told, save_model
 
@@ -44,6 +45,7 @@ PARAMS = TrainParams(
     lora_dropout=0.1,
     target_modules="all-linear",
     learning_rate=1e-2,
+    loss_average="tokens",
     warmup_steps=1,
     schedule="cosine",
     epochs=2,
@@ -165,6 +167,59 @@ def test_the_loss_is_that_of_the_response_tokens_alone(llama: Path, keeps: bool)
     with torch.no_grad():
         loss = answer_loss(model(**arguments), asked_for)
     assert loss.item() == pytest.approx(expected / count, rel=1e-5)
+
+
+@given(st.lists(st.integers(1, 200), min_size=1, max_size=30), st.integers(1, 9))
+def test_weights_make_examples_of_a_batch_count_alike(lengths: list[int], batch: int) -> None:
+    examples = [EncodedExample((0,) * (length + 1), 1) for length in lengths]
+    weighted = evenly(examples, batch)
+    assert [replace(one, weight=1.0) for one in weighted] == examples
+    for start in range(0, len(examples), batch):
+        together = weighted[start : start + batch]
+        shares = [one.weight * one.response_tokens for one in together]
+        assert shares == pytest.approx([shares[0]] * len(shares))
+        assert sum(shares) == pytest.approx(sum(one.response_tokens for one in together))
+
+
+@pytest.mark.parametrize(("micro_batch", "row_tokens"), [(4, 0), (1, 0), (4, 64)])
+def test_an_average_over_examples_is_the_mean_of_their_own_losses(
+    llama: Path, tmp_path: Path, micro_batch: int, row_tokens: int
+) -> None:
+    """Of each batch, however it is cut; and of what is held out. The first step changes nothing:
+    both are losses of the base, each example asked alone."""
+    from transformers import AutoModelForCausalLM
+
+    examples = [*EXAMPLES, *EXAMPLES[:4]]
+    params = replace(
+        PARAMS, loss_average="examples", lora_dropout=0.0, warmup_steps=1, steps=2, holdout=0.4,
+        evaluations=1, micro_batch=micro_batch, row_tokens=row_tokens,
+    )  # fmt: skip
+    train_lora(llama, "tiny", examples, tmp_path, params, NullProgress())
+    model = AutoModelForCausalLM.from_pretrained(llama).eval()
+    encoded = [encode(tokenizer(llama), example, 32)[0] for example in examples]
+
+    def own(one: EncodedExample) -> float:
+        arguments, expected = asked(collate([one]), keeps=False)
+        with torch.no_grad():
+            return float(answer_loss(model(**arguments), expected))
+
+    trained, measured = split(len(examples), 0.4, params.seed)
+    first = in_order([encoded[n] for n in trained], 1, params.seed, 8)[:4]
+    assert len({one.response_tokens for one in first}) > 1
+    curve = list(read_jsonl(tmp_path / "training.jsonl"))
+    assert curve[0]["loss"] == pytest.approx(sum(map(own, first)) / 4, abs=1e-4)
+    held = sum(own(encoded[n]) for n in measured) / len(measured)
+    assert reported(tmp_path)["held_out_loss"]["base"] == pytest.approx(held, abs=1e-5)
+
+
+def test_an_example_that_is_to_be_shown_oftener_is(llama: Path, tmp_path: Path) -> None:
+    params = replace(PARAMS, epochs=1, batch=8, lora_dropout=0.0)
+    often = [replace(example, times=1 + place) for place, example in enumerate(EXAMPLES[:3])]
+    lengths = [len(encode(tokenizer(llama), example, 32)[0].ids) for example in often]
+    train_lora(llama, "tiny", often, tmp_path, params, NullProgress())
+    assert reported(tmp_path)["steps"] == 1
+    assert reported(tmp_path)["examples"] == 3
+    assert reported(tmp_path)["tokens"] == lengths[0] + 2 * lengths[1] + 3 * lengths[2]
 
 
 GATED = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
