@@ -48,7 +48,7 @@ def meaning(cell: Cell) -> str:
     unit = cell.unit
     shown = f"{points(cell.score, unit=unit)} {limits(cell.interval, unit=unit)}".rstrip()
     text = f"{shown}; "
-    text += f"{cell.n_scored} of {cell.n} items scored, {cell.n_unparseable} unparseable"
+    text += f"{cell.n_scored} of {cell.n} answers scored, {cell.n_unparseable} unparseable"
     if cell.n_error:
         text += f", {cell.n_error} calls failed"
     if cell.missing and cell.bounds is not None:

@@ -47,6 +47,20 @@ def site(folder, made, **options):
     return {path.name: path for path in pages}
 
 
+def test_a_models_page_ranks_it_among_models_and_counts_its_answers(tmp_path):
+    more = [record(model, "two", [0, 1, 1, 0]) for model in ("tiny", "selfspec-tiny")]
+    more += [
+        record("floor:empty", task, [0] * 4, model_kind="floor", model_digest="")
+        for task in ("one", "two")
+    ]
+    makes = [record("tiny", "one", [1, 0, 0, 1], draw=draw, shots=1) for draw in (0, 1)]
+    pages = site(tmp_path, [*records(), *more, *makes])
+    text = pages["model-2-tiny.html"].read_text("utf-8")
+    assert re.search(r", rank [12](–2)? of 2<", text)
+    assert ">answers<" in text
+    assert text.count('<td data-value="8">8</td></tr>') == 1
+
+
 class Links(HTMLParser):
     def __init__(self):
         super().__init__()
