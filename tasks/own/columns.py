@@ -88,7 +88,8 @@ def find_columns(path: Path, table: Table, named: Mapping[str, str]) -> tuple[Co
                 f"{', '.join(map(repr, table.columns))}. Name it: --{role} COLUMN."
             )
     if faults:
-        raise UserErrors(faults)
+        read = f" Read so: {'; '.join(table.told)}." if table.told else ""
+        raise UserErrors([f"{fault}{read}" for fault in faults])
     first = {role: "".join(columns[:1]) for role, columns in found.items()}
     told = [f"columns: {', '.join(guessed)} (by their names; --input, --target, --id, --document, "
             "--split and --choices take others)"] if guessed else []  # fmt: skip

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.errors import UserError
+from harness.errors import UserError, UserErrors
+from tasks.own.columns import find_columns
 from tasks.own.files import read_table
 
 # Separators, quotes, line ends and letters of many scripts; no control characters, which
@@ -187,5 +188,10 @@ def test_a_workbook_of_several_sheets_says_which_it_took(tmp_path):
     assert seen(path) == [("One", "y")]
     assert "sheet 'One' (--sheet takes another of: One, Two)" in read_table(path).told
     assert seen(path, sheet="Two") == [("Two", "y")]
+    named = {"target": "verdict"}
+    with pytest.raises(
+        UserErrors, match=r"'verdict'.*Read so: sheet 'One' \(--sheet takes another"
+    ):
+        find_columns(path, read_table(path), named)
     with pytest.raises(UserError, match=r"no sheet 'Three'\. It has: Notes, One, Two"):
         read_table(path, sheet="Three")
