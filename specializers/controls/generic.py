@@ -22,7 +22,7 @@ class Generic:
     """Self-specialization on everyday text instead of the domain."""
 
     name = "generic"
-    version = 6
+    version = 7
     summary = "control: the same method and budget from general-purpose seeds"
     kind: Literal["adapter", "prompt"] = "adapter"
     budgets: Mapping[str, Mapping[str, Any]] = {

@@ -149,6 +149,8 @@ def _grounded(domain: Domain, params: Mapping[str, Any], seeds: tuple[str, ...])
         )
         if prompts
     ]
+    # The answers of a round are written beside the tasks of the next, in the same steps.
+    rounds = -(-asked // params["calls_per_round"])
     texts = seeds[:examples] if params["train_on_seeds"] == "all" else ()
     kept = min(examples, round(asked * KEPT_OF_ASKED))
     mined = min(examples - kept, round(params["mined_share"] * examples))
@@ -161,7 +163,7 @@ def _grounded(domain: Domain, params: Mapping[str, Any], seeds: tuple[str, ...])
                 params["task_tokens"],
                 WRITTEN_OF_QUESTION,
                 most,
-                params["calls_per_round"],
+                max(1, len(tasks)),
             ),
             StageRequests(
                 "answers",
@@ -169,7 +171,7 @@ def _grounded(domain: Domain, params: Mapping[str, Any], seeds: tuple[str, ...])
                 params["response_tokens"],
                 WRITTEN_OF_VOTES,
                 most * max(1, params["vote_samples"]),
-                params["calls_per_round"],
+                max(1, -(-len(answers) // rounds)),
             ),
         ),
         max(1, kept + mined + len(texts)),

@@ -55,7 +55,7 @@ def grounded_prompts(
     wanted = type_quotas(frames, shares, known.examples, known.long_share)
     plan = Plan(frames, texts_for(domain, frames, known), Quotas(wanted), known)
     tasks, answers = [], []
-    for ask in plan.next(count):
+    for ask in plan.next(count, {}):
         if ask.mode != "kept":
             tasks.append(prompt_of(domain, frames[ask.kind], ask, known.demonstrations))
         seeds = [seed for seed in domain.seeds if seed.task_type == ask.kind]

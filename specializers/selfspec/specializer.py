@@ -46,7 +46,7 @@ class SelfSpec:
     """The paper's method; see `budgets` for every choice and its source."""
 
     name = "selfspec"
-    version = 6
+    version = 7
     summary = "train a base on tasks and answers it wrote itself from a few seeds"
     kind: Literal["adapter", "prompt"] = "adapter"
     budgets: Mapping[str, Mapping[str, Any]] = BUDGETS

@@ -45,10 +45,10 @@ class Answered:
 
 
 class Answerer:
-    """Answers tasks that were accepted, a round at a time.
+    """Says how tasks that were accepted are asked, and judges the answers, a round at a time.
 
     Args:
-        adapter: the previous round's; None lets the base answer.
+        adapter: the previous round's, which labels are asked of; None asks the base.
     """
 
     def __init__(
@@ -67,18 +67,33 @@ class Answerer:
             self._seeds.setdefault(seed.task_type, []).append(seed)
         self.calls = self.tokens = self.errors = 0
 
-    def answer(self, tasks: Sequence[Json]) -> list[Answered]:
-        """One for each task, in order."""
+    def asked(self, tasks: Sequence[Json]) -> list[tuple[str, Decoding]]:
+        """What a model is to be asked: each prompt with its decoding, of the tasks whose answers
+        are texts."""
+        return [
+            (self._prompt(task), way)
+            for task in tasks
+            if self._way(task) == "text"
+            for way in self._ways(task)
+        ]
+
+    def answer(self, tasks: Sequence[Json], responses: Sequence[Response]) -> list[Answered]:
+        """One for each task, in order; labels are asked for here.
+
+        Args:
+            responses: to what was `asked` for them, in order.
+        """
+        self._count(responses)
+        given = iter(responses)
         found: dict[str, Answered] = {}
-        groups: dict[str, list[Json]] = {"label": [], "back": [], "text": []}
         for task in tasks:
-            form = self._mould(task).form
-            way = "back" if task["mode"] == "back" else "label" if form == "label" else "text"
-            groups[way].append(task)
-        for task in groups["back"]:
-            found[task["id"]] = self._judged(task, task["source"], {}, "", None)
-        found |= self._by_label(groups["label"])
-        found |= self._by_text(groups["text"])
+            way = self._way(task)
+            if way == "back":
+                found[task["id"]] = self._judged(task, task["source"], {}, "", None)
+            elif way == "text":
+                samples = [(next(given), decoding) for decoding in self._ways(task)]
+                found[task["id"]] = self._voted(task, samples)
+        found |= self._by_label([task for task in tasks if self._way(task) == "label"])
         return [self._aligned(task, found[task["id"]]) for task in self._with_ifd(tasks, found)]
 
     def _mould(self, task: Json) -> Frame:
@@ -99,31 +114,20 @@ class Answerer:
 
     # -- text answers --------------------------------------------------------
 
-    def _by_text(self, tasks: Sequence[Json]) -> dict[str, Answered]:
-        prompts, decodings, owners = [], [], []
-        for task in tasks:
-            mould, prompt = self._mould(task), self._prompt(task)
-            if mould.form == "free":
-                ways = [Decoding(max_tokens=self._params.response_tokens, stop=RESPOND_STOP)]
-            else:
-                longest = max(len(s.output.split()) for s in self._seeds[task["kind"]])
-                tokens = _PER_WORD * longest + 8
-                ways = [
-                    self._params.vote(task["id"], sample, tokens, _LINE)
-                    for sample in range(max(1, self._params.vote_samples))
-                ]
-            for way in ways:
-                prompts.append(prompt)
-                decodings.append(way)
-                owners.append(task["id"])
-        responses = self._base.generate(
-            prompts, decodings, adapter=self._adapter, label="answering tasks"
-        )
-        self._count(responses)
-        given: dict[str, list[tuple[Response, Decoding]]] = {}
-        for owner, response, way in zip(owners, responses, decodings, strict=True):
-            given.setdefault(owner, []).append((response, way))
-        return {task["id"]: self._voted(task, given[task["id"]]) for task in tasks}
+    def _way(self, task: Json) -> str:
+        """How a task is answered: by its own text ("back"), by "label", or by a "text"."""
+        if task["mode"] == "back":
+            return "back"
+        return "label" if self._mould(task).form == "label" else "text"
+
+    def _ways(self, task: Json) -> list[Decoding]:
+        if self._mould(task).form == "free":
+            return [Decoding(max_tokens=self._params.response_tokens, stop=RESPOND_STOP)]
+        longest = max(len(s.output.split()) for s in self._seeds[task["kind"]])
+        return [
+            self._params.vote(task["id"], sample, _PER_WORD * longest + 8, _LINE)
+            for sample in range(max(1, self._params.vote_samples))
+        ]
 
     def _voted(self, task: Json, given: Sequence[tuple[Response, Decoding]]) -> Answered:
         mould, prompt, decoding = self._mould(task), self._prompt(task), given[0][1]

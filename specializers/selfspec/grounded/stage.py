@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import UserError
-from harness.types import BaseModel, Domain, Json, Progress, Seed
+from harness.types import BaseModel, Decoding, Domain, Json, Progress, Response, Seed
 from specializers.selfspec.filters import Refusal
 from specializers.selfspec.grounded.answering import Answered, Answerer, row_of
 from specializers.selfspec.grounded.frames import Frame, frames_of
@@ -34,7 +34,7 @@ from specializers.selfspec.grounded.writing import Plan, Writer
 @dataclass(frozen=True)
 class Written:
     """The rows of instructions.jsonl and responses.jsonl, the report of each stage, and how long
-    the gate, the writing and the answering took."""
+    the gate and the writing of tasks and answers took."""
 
     tasks: list[Json]
     answers: list[Json]
@@ -78,17 +78,24 @@ def write_grounded(
     wanted = type_quotas(frames, shares, params.examples, params.long_share)
     quotas = Quotas({kind: count for kind, count in wanted.items() if kind in trusted})
     plan = Plan(frames, texts, quotas, params)
-    writer = Writer(base, domain, frames, params)
+    writer = Writer(domain, frames, params)
     answerer = Answerer(base, domain, frames, params, None)
     tasks: list[Json] = []
     rows: list[Json] = []
-    while asks := plan.next(min(params.calls_per_round, params.max_calls - len(tasks))):
-        with _timed(seconds, "instructions"):
-            written = writer.write(asks)
-        tasks += written
-        sound = [row for row in written if row["dropped"] is None]
-        with _timed(seconds, "responses"):
-            rows += _answered(answerer, sound, frames, quotas)
+    waiting: list[Json] = []
+    with _timed(seconds, "tasks and answers"):
+        while True:
+            size = min(params.calls_per_round, params.max_calls - len(tasks))
+            asks = plan.next(size, Counter(task["kind"] for task in waiting))
+            if not asks and not waiting:
+                break
+            # The answers of one round are written beside the tasks of the next.
+            answers, more = answerer.asked(waiting), writer.asked(asks)
+            given = _generated(base, [*answers, *more], "writing and answering tasks")
+            rows += _judged(answerer, waiting, given[: len(answers)], frames, quotas)
+            written = writer.read(asks, given[len(answers) :])
+            tasks += written
+            waiting = [row for row in written if row["dropped"] is None]
     _even_out(tasks, rows, frames)
     long = {kind for kind in wanted if is_long(frames[kind])}
     mined = titled_rows(domain, _missing(wanted, tasks, rows), long, params.seed)
@@ -126,7 +133,8 @@ def answer_again(
     answerer = Answerer(base, domain, frames, params, adapter)
     mined = [task for task in tasks if task["mode"] == "mined"]
     asked = [task for task in tasks if task["mode"] != "mined"]
-    rows = _answered(answerer, asked, frames, quotas)
+    given = _generated(base, answerer.asked(asked), "answering tasks", adapter)
+    rows = _judged(answerer, asked, given, frames, quotas)
     _even_out(list(asked), rows, frames)
     rows += [mined_answer(task) for task in mined]
     return rows, _answer_report(answerer, rows)
@@ -158,14 +166,26 @@ def _gate(
     return trials, cost
 
 
-def _answered(
+def _generated(
+    base: BaseModel,
+    asked: Sequence[tuple[str, Decoding]],
+    label: str,
+    adapter: Path | None = None,
+) -> list[Response]:
+    """A response to each prompt, in order."""
+    prompts, decodings = [prompt for prompt, _ in asked], [how for _, how in asked]
+    return base.generate(prompts, decodings, adapter=adapter, label=label)
+
+
+def _judged(
     answerer: Answerer,
     tasks: Sequence[Json],
+    responses: Sequence[Response],
     frames: Mapping[str, Sequence[Frame]],
     quotas: Quotas,
 ) -> list[Json]:
     rows = []
-    for task, one in zip(tasks, answerer.answer(tasks), strict=True):
+    for task, one in zip(tasks, answerer.answer(tasks, responses), strict=True):
         refusal = one.refusal
         cell = _cell(task, one, frames)
         if refusal is None and not quotas.room(cell):

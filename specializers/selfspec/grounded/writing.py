@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from harness.files import digest
-from harness.types import BaseModel, Decoding, Domain, Json, Response
+from harness.types import Decoding, Domain, Json, Response
 from specializers.selfspec.draws import seed_for
 from specializers.selfspec.filters import InstructionFilters, Refusal, speaks_of_a_text
 from specializers.selfspec.grounded.asking import (
@@ -81,10 +81,14 @@ class Plan:
             random.Random(seed_for("moulds", params.seed, kind)).shuffle(deck)
             self._decks[kind] = deck
 
-    def next(self, size: int) -> list[TextRequest]:
-        """At most `size` asks; [] where nothing is missing that could be written."""
+    def next(self, size: int, waiting: Mapping[str, int]) -> list[TextRequest]:
+        """At most `size` asks; [] where nothing is missing that could be written.
+
+        Args:
+            waiting: tasks of each type that are not answered yet; they may be what is missing.
+        """
         asks: list[TextRequest] = []
-        room = {kind: self._wished(kind) for kind in self._decks}
+        room = {kind: self._wished(kind, waiting.get(kind, 0)) for kind in self._decks}
         while len(asks) < size and any(room.values()):
             kind = max(room, key=lambda name: room[name] / max(1, self._quotas.wanted[name]))
             room[kind] -= 1
@@ -94,10 +98,10 @@ class Plan:
                 room[kind] = 0
         return asks
 
-    def _wished(self, kind: str) -> int:
+    def _wished(self, kind: str, waiting: int) -> int:
         """Half as many again as are missing; none once eight times the quota gave too few."""
         wanted = self._quotas.wanted[kind]
-        missing = self._quotas.missing(kind)
+        missing = max(0, self._quotas.missing(kind) - waiting)
         spent = self._asked[kind] >= 8 * wanted + 8
         return 0 if spent or not self._decks[kind] or not missing else missing + missing // 2 + 1
 
@@ -166,16 +170,12 @@ def _is_cut(response: Response, written: Sequence[str]) -> bool:
 
 
 class Writer:
-    """Asks for tasks and judges what is written; remembers all it has accepted."""
+    """Says how tasks are asked for and judges what is written; remembers all it has accepted."""
 
     def __init__(
-        self,
-        base: BaseModel,
-        domain: Domain,
-        frames: Mapping[str, Sequence[Frame]],
-        params: GroundedParams,
+        self, domain: Domain, frames: Mapping[str, Sequence[Frame]], params: GroundedParams
     ) -> None:
-        self._base, self._domain, self._frames, self._params = base, domain, frames, params
+        self._domain, self._frames, self._params = domain, frames, params
         self._filters = InstructionFilters(
             domain.seeds,
             min_words=params.min_words,
@@ -190,39 +190,34 @@ class Writer:
         self._pools: dict[str, NearDuplicates] = {}
         self.calls = self.tokens = self.errors = 0
 
-    def write(self, asks: Sequence[TextRequest]) -> list[Json]:
-        """A row for each ask, dropped or not."""
-        called = [ask for ask in asks if ask.mode != "kept"]
-        count = self._params.demonstrations
-        prompts = {
-            ask.id: prompt_of(self._domain, self._frames[ask.kind], ask, count) for ask in called
-        }
-        decodings = {
-            ask.id: self._params.writing(
-                ask.id,
-                INVENT_STOP if ask.mode == "invented" else write_stop(ask.frame),
-                invents=ask.mode == "invented",
-            )
-            for ask in called
-        }
-        responses = self._base.generate(
-            [prompts[ask.id] for ask in called],
-            [decodings[ask.id] for ask in called],
-            label="writing tasks for texts of the corpus",
+    def asked(self, asks: Sequence[TextRequest]) -> list[tuple[str, Decoding]]:
+        """What the model is to be asked: a prompt and its decoding for each that is written."""
+        return [self._asked(ask) for ask in asks if ask.mode != "kept"]
+
+    def _asked(self, ask: TextRequest) -> tuple[str, Decoding]:
+        shown = self._params.demonstrations
+        invents = ask.mode == "invented"
+        stop = INVENT_STOP if invents else write_stop(ask.frame)
+        return (
+            prompt_of(self._domain, self._frames[ask.kind], ask, shown),
+            self._params.writing(ask.id, stop, invents=invents),
         )
-        self.calls += len(called)
+
+    def read(self, asks: Sequence[TextRequest], responses: Sequence[Response]) -> list[Json]:
+        """A row for each ask, dropped or not.
+
+        Args:
+            responses: to what was `asked` for them, in order.
+        """
+        self.calls += len(responses)
         self.tokens += sum(response.tokens for response in responses)
         self.errors += sum(response.status != "ok" for response in responses)
-        given = {ask.id: response for ask, response in zip(called, responses, strict=True)}
-        return [self._row(ask, given.get(ask.id), prompts, decodings) for ask in asks]
+        called = (ask.id for ask in asks if ask.mode != "kept")
+        given = dict(zip(called, responses, strict=True))
+        return [self._row(ask, given.get(ask.id)) for ask in asks]
 
-    def _row(
-        self,
-        ask: TextRequest,
-        response: Response | None,
-        prompts: Mapping[str, str],
-        decodings: Mapping[str, Decoding],
-    ) -> Json:
+    def _row(self, ask: TextRequest, response: Response | None) -> Json:
+        prompt, decoding = self._asked(ask) if response is not None else ("", None)
         text, written = ask.text.text, _read(ask, response)
         if ask.mode == "invented" and response is not None:
             cut = response.finish == "length"
@@ -254,8 +249,8 @@ class Writer:
             "source": text,
             "seeds": [one.seed.id for one in self._shown(ask)],
             "documents": [ask.text.passage] if ask.text.passage else [],
-            "decoding": asdict(decodings[ask.id]) if ask.id in decodings else None,
-            "prompt_sha256": digest(prompts[ask.id]) if ask.id in prompts else "",
+            "decoding": asdict(decoding) if decoding else None,
+            "prompt_sha256": digest(prompt) if prompt else "",
             "dropped": asdict(refusal) if refusal else None,
         }
 
