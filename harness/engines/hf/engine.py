@@ -9,9 +9,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from harness.engines.base import Call, EngineReport, GenerateRequest, ScoreRequest
-from harness.engines.device import import_torch, numerics, resolve_device, resolve_dtype
+from harness.engines.device import (
+    import_torch,
+    numerics,
+    resolve_device,
+    resolve_dtype,
+    total_memory,
+)
 from harness.engines.fastest import fastest_dtype
 from harness.engines.hf.adapters import Adapters
+from harness.engines.hf.beginnings import Beginnings
 from harness.engines.hf.generation import Generation, stream
 from harness.engines.hf.job import Job
 from harness.engines.hf.network import Network
@@ -29,6 +36,8 @@ AnyJob = TypeVar("AnyJob", bound=Job[Any])
 
 # Tokens a pass on a GPU, and the most on a CPU.
 GPU_BUDGET = 4096
+# Of a device's memory, what keys and values of beginnings that are kept may take.
+BEGINNINGS_SHARE = 0.025
 
 
 def cpu_budget(threads: int) -> int:
@@ -99,6 +108,7 @@ class HFEngine:
         self.path = path
         self.room = min(reasoning_tokens, self.max_length // 2)
         self._loaded: Network | None = None
+        self._beginnings: Beginnings | None = None
         self._paths: dict[tuple[int, bool], str] = {}
 
     @property
@@ -143,10 +153,7 @@ class HFEngine:
         own: dict[Path | None, list[int]] = {}
         for index, one in enumerate(adapters):
             own.setdefault(one, []).append(index)
-        jobs = [
-            self._job(Generation, requests, one, adapter=one, only=only)
-            for one, only in own.items()
-        ]
+        jobs = [self._job(Generation, requests, one, only=only) for one, only in own.items()]
         mixed = jobs[0].network.adapters
         if jobs[0].path == "packed" and mixed is not None and mixed.mixes(own):
             parts = []
@@ -167,8 +174,7 @@ class HFEngine:
     ) -> Iterator[Call]:  # fmt: skip
         if len(answered) >= len(requests):
             return
-        more = {"adapter": adapter} if kind.writes else {}
-        yield from self._job(kind, requests, adapter, **more).run(answered)
+        yield from self._job(kind, requests, adapter).run(answered)
         self._measure_memory()
 
     def _job(
@@ -176,6 +182,8 @@ class HFEngine:
     ) -> AnyJob:
         network = self._network(using)
         longest = max(request.longest for request in requests) + (self.room if kind.writes else 0)
+        if kind.writes:
+            more |= {"adapter": using, "beginnings": self._beginnings}
         return kind(
             network,
             self.tokens,
@@ -190,7 +198,7 @@ class HFEngine:
 
     def release(self) -> None:
         """Free the weights; a later call loads them again."""
-        self._loaded = None
+        self._loaded = self._beginnings = None
         self._paths.clear()
         gc.collect()
         if self.device != "cpu":
@@ -209,6 +217,8 @@ class HFEngine:
                 trust_remote_code=self.trust_remote_code,
             )
             self._loaded = Network(model, Adapters(model))
+            most = BEGINNINGS_SHARE * total_memory(self.device)
+            self._beginnings = Beginnings(self._loaded, int(most))
         self._loaded.use(adapter)
         return self._loaded
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from harness.engines.base import Call, GenerateRequest
 from harness.engines.device import total_memory
+from harness.engines.hf.beginnings import Beginnings
 from harness.engines.hf.decode import by_itself, over_rows, over_slots
 from harness.engines.hf.job import Job
 from harness.engines.hf.network import Network
@@ -46,6 +47,7 @@ class Generation(Job[GenerateRequest]):
 
     Args:
         adapter: of all its requests.
+        beginnings: of the network's earlier jobs.
         how: see `Job`.
     """
 
@@ -57,15 +59,16 @@ class Generation(Job[GenerateRequest]):
         tokens: HFTokens,
         requests: Sequence[GenerateRequest],
         adapter: Path | None = None,
+        *,
+        beginnings: Beginnings,
         **how: Any,
     ) -> None:
         super().__init__(network, tokens, requests, **how)
-        self.adapter = adapter
+        self.adapter, self.beginnings = adapter, beginnings
         self.ends = network.eos_ids | ({tokens.eos_id} if tokens.eos_id >= 0 else set())
         longest = max((self.most(i) for i in self.index.tolist()), default=1)
         space = ROWS_SHARE * total_memory(str(network.device))
         self.rows = max(1, min(ROWS, int(space / (longest * network.bytes_per_token))))
-        self._root: tuple[tuple[int, ...], Any] = ((), network.cache())
 
     def most(self, index: int) -> int:
         """Tokens a request's prompt and continuation may come to."""
@@ -99,8 +102,15 @@ class Generation(Job[GenerateRequest]):
 
     @cached_property
     def roots(self) -> list[tuple[int, list[int]]]:
-        """(depth, sorted places) of what a stream shares."""
-        return list(split(self.forest, MEMBERS))
+        """(depth, sorted places) of what a stream shares, with the prompts of earlier jobs too."""
+        own = [self.requests[int(i)].input(self.max_length) for i in self.index]
+        both = Forest([*own, *self.beginnings.earlier(self.adapter)])
+        self.beginnings.note(self.adapter, own)
+        shared = (
+            (depth, sorted(p for p in both.order[places].tolist() if p < len(own)))
+            for depth, places in split(both, MEMBERS)
+        )
+        return [(depth, places) for depth, places in shared if places]
 
     @property
     def width(self) -> int:
@@ -121,7 +131,7 @@ class Generation(Job[GenerateRequest]):
         def root() -> Root:
             prompt = next(iter(kinds.values()))[0].prompt
             self.network.use(self.adapter)
-            return root_over(self._root_cache(prompt, depth), depth, self.adapter)
+            return root_over(self._opened(prompt, depth), depth, self.adapter)
 
         for writings in kinds.values():
             yield root, writings
@@ -132,28 +142,25 @@ class Generation(Job[GenerateRequest]):
             if self.path == "plain":
                 by_itself(self.network, writings, self.report)
             else:
-                root = self._root_cache(writings[0].prompt, depth)
+                root = self._opened(writings[0].prompt, depth)
                 for start in range(0, len(writings), self.rows):
                     rows = writings[start : start + self.rows]
                     over_rows(self.network, root, depth, rows, self.report)
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error) or len(indices) == 1:
                 raise
+            self.beginnings.clear()
             half = len(indices) // 2
             self.rows = max(1, self.rows // 2)
             return self._write(indices[:half], depth) + self._write(indices[half:], depth)
         return writings
 
-    def _root_cache(self, prompt: tuple[int, ...], depth: int) -> Any:
-        """The cache of a shared beginning; the last one made is kept."""
-        if self._root[0] != prompt[:depth]:
-            cache = self.network.cache()
-            if depth:
-                ids = self.network.tensor([prompt[:depth]])
-                self.network.logits(ids, self.network.tensor([depth - 1]), cache=cache)
-                self.report.tokens_computed += depth
-            self._root = (prompt[:depth], cache)
-        return self._root[1]
+    def _opened(self, prompt: tuple[int, ...], depth: int) -> Any:
+        """The cache of a shared beginning."""
+        extends = self.path == "packed"
+        cache, computed = self.beginnings.opened(prompt, depth, extends=extends)
+        self.report.tokens_computed += computed
+        return cache
 
 
 def stream(parts: Sequence[tuple[Generation, Bools]]) -> Iterator[Call]:
@@ -188,6 +195,7 @@ def stream(parts: Sequence[tuple[Generation, Bools]]) -> Iterator[Call]:
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error) or rows == 1:
                 raise
+            first.beginnings.clear()
             rows //= 2
 
 
