@@ -88,23 +88,48 @@ class Writing:
         nothing but the row and the request's seed and step. top_k, top_p and min_p follow
         each other as in transformers' `generate`.
         """
-        how = self._decoding
-        probabilities = (logits / how.temperature).softmax(-1)
-        most = how.top_k or len(probabilities)
-        values, tokens = probabilities.topk(min(NUCLEUS, most, len(probabilities)))
-        wanted = how.top_p
-        if len(values) < most and (float(values.sum()) < wanted or wanted >= 1.0):
+        probabilities = (logits / self._decoding.temperature).softmax(-1)
+        most = self._decoding.top_k or len(probabilities)
+        point = self._random.random()
+        if (first := min(NUCLEUS, len(probabilities))) < most:
+            values, tokens = probabilities.topk(first)
+            found = self._drawn(values, tokens, point, probabilities)
+            if found is not None:
+                return found
             values, tokens = probabilities.sort(descending=True, stable=True)
             values, tokens = values[:most], tokens[:most]
+        else:
+            values, tokens = probabilities.topk(min(most, len(probabilities)))
+        drawn = self._drawn(values, tokens, point)
+        assert drawn is not None  # of all there are
+        return drawn
+
+    def _drawn(self, values: Any, tokens: Any, point: float, of: Any = None) -> int | None:
+        """The token at `point`, 0..1, of the mass that may be drawn; None where it takes more to
+        tell.
+
+        Args:
+            values, tokens: the likeliest, in order.
+            of: all probabilities, where these are a part of them.
+        """
+        how = self._decoding
         if how.top_k:
+            if of is not None:
+                return None
             values = values / values.sum()
         cumulated = values.double().cumsum(-1)
         # The smallest set whose mass reaches top_p: a token stays if the mass before it does not.
-        kept = max(1, int((cumulated - values < wanted).sum()))
+        kept = max(1, int((cumulated - values < how.top_p).sum())) if how.top_p < 1 else len(values)
         if how.min_p:
             kept = max(1, min(kept, int((values >= how.min_p * values[0]).sum())))
-        point = self._random.random() * float(cumulated[kept - 1])
-        place = int((cumulated[:kept] <= point).sum())
+        total = cumulated[kept - 1]
+        if of is not None and kept == len(values):
+            if how.top_p < 1 or how.min_p:
+                return None
+            total = of.double().sum()
+        place = int((cumulated[:kept] <= point * float(total)).sum())
+        if of is not None and place == len(values):
+            return None
         return int(tokens[min(place, kept - 1)])
 
     @property

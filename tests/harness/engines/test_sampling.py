@@ -1,7 +1,8 @@
 """What may be drawn is what transformers' own warpers leave, with their probabilities."""
 
+import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from harness.ask import Asker
@@ -88,6 +89,54 @@ def test_draws_are_those_of_transformers(seed, top_k, top_p, min_p, penalty):
     for _ in range(GRID):
         counts[made.sample(row)] += 1
     assert float((counts / GRID - wanted).abs().max()) <= 1.5 / GRID
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    flat=st.sampled_from([0.1, 1.0, 4.0, 20.0]),
+    top_k=st.sampled_from([0, 0, 7, 30, 90]),
+    top_p=st.sampled_from([1.0, 0.999, 0.9, 0.3]),
+    min_p=st.sampled_from([0.0, 0.0, 1e-4, 0.02]),
+    point=st.floats(0, 1, exclude_max=True),
+)
+def test_a_draw_is_that_of_the_whole_vocabulary_in_order(seed, flat, top_k, top_p, min_p, point):
+    """However many tokens are looked at first; the reference is numpy's, over all tokens."""
+    random = np.random.default_rng(seed)
+    logits = torch.tensor(random.permutation(100) * flat / 25 + random.random(100) / 1000).float()
+    how = Decoding(8, (), 0.8, top_p, 0, top_k, min_p)
+    values = np.sort(((logits / 0.8).softmax(-1)).numpy())[::-1]
+    order = np.argsort(-(logits / 0.8).softmax(-1).numpy(), kind="stable")
+    values = values[: top_k or 100]
+    if top_k:
+        values = values / values.sum()
+    mass = np.cumsum(values.astype(np.float64))
+    left = np.ones(len(values), dtype=bool)
+    if top_p < 1:
+        left &= mass - values < top_p
+    if min_p:
+        left &= values >= np.float32(min_p) * values[0]
+    count = max(1, int(left.sum()))
+    bound = mass[count - 1] * point
+    assume(np.abs(mass - bound).min() > 1e-6 and (top_p == 1 or np.abs(mass - top_p).min() > 1e-6))
+    wanted = order[min(int((mass[:count] <= bound).sum()), count - 1)]
+    for first in (1, 5, 40, 1024):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("harness.engines.writing.NUCLEUS", first)
+            assert writing(how, points=[point]).sample(logits) == wanted
+
+
+def test_a_draw_among_the_likeliest_sorts_no_vocabulary(monkeypatch):
+    monkeypatch.setattr("harness.engines.writing.NUCLEUS", 8)
+    sorts = []
+    sort = torch.Tensor.sort
+    monkeypatch.setattr(torch.Tensor, "sort", lambda *a, **k: sorts.append(1) or sort(*a, **k))
+    logits = torch.linspace(40, 0, 100)  # eight tokens have over 0.95 of the mass
+    made = writing(Decoding(8, (), 1.0), points=[0.0, 0.5, 0.9, 0.999999])
+    assert [made.sample(logits) for _ in range(3)] == [0, 1, 5]
+    assert not sorts
+    assert made.sample(logits) > 8
+    assert len(sorts) == 1
 
 
 @given(st.integers(0, 10_000), st.sampled_from([0.5, 1.5, 4.0]))
