@@ -19,7 +19,6 @@ COMMON: dict[str, Any] = {
     "seed": 0,
     "rounds": 1,  # P: answers may be written anew by the model of the previous round
     "train_on_seeds": "all",  # ours: the seeds are examples too; "none" leaves them out
-    "type_shares": "kept",  # ours: "seeds" shows types oftener for which little is written
     # -- over texts of the corpus (inputs = "corpus")
     "task_tokens": 64,  # ours: a question or an instruction
     "task_temperature": 0.7,  # SELF-GUIDE (arXiv 2407.12874), chosen there by search
@@ -34,6 +33,7 @@ COMMON: dict[str, Any] = {
     "ifd": 1.0,  # Li et al. 2023 (arXiv 2308.12032); 0 asks for no loss
     "gate_seeds": 8,  # ours: held out of each type; 0 trusts every type
     "mined_share": 0.5,  # ours: of `examples`, most that mined tasks may make up for
+    "type_shares": "seeds",  # ours: types for which little is kept are trained on oftener
     # -- instructions
     "surplus": 0.15,  # ours: accepted beyond `examples`, since some answers will be dropped
     "demonstrations": 3,  # M

@@ -96,7 +96,7 @@ def self_specialize(
     data = make_data(base, domain, params, out, progress, previous)
     form = form_facts(params["template"], base.has_chat_template)
     examples = rendered(data, params, str(form["template"]))
-    if params["type_shares"] == "seeds":
+    if params["inputs"] == "corpus" and params["type_shares"] == "seeds":
         times = repeats(
             [row["task_type"] for row in data], Counter(seed.task_type for seed in domain.seeds)
         )
@@ -124,20 +124,8 @@ def self_faults(plugin: Specializer, domain: Domain, params: Mapping[str, Any]) 
         packages = (*packages, "sentence_transformers")
     return [
         *rate_faults(name, params),
-        *_share_faults(name, params),
         *(text_faults(name, domain) if over_texts else search_faults(name, domain, params)),
         *missing_packages(f"{name} (training)", packages),
-    ]
-
-
-def _share_faults(name: str, params: Mapping[str, Any]) -> list[str]:
-    """Types are to have shares, and tasks have none."""
-    if params["type_shares"] == "kept" or params["inputs"] == "corpus":
-        return []
-    return [
-        f"{name}: type_shares is '{params['type_shares']}', but inputs is "
-        f"'{params['inputs']}': tasks that the model invents have no type. Expected "
-        "--set type_shares=kept, or --set inputs=corpus."
     ]
 
 

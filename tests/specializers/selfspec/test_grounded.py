@@ -272,15 +272,6 @@ def test_types_that_are_short_of_their_share_are_trained_on_oftener(
     assert often[short] > 1
 
 
-def test_shares_of_types_are_refused_where_tasks_have_none(domain: Domain) -> None:
-    params = {**SelfSpec.budgets["paper"], "type_shares": "seeds"}
-    faults = SelfSpec().faults(domain, params)
-    assert faults == [
-        "selfspec: type_shares is 'seeds', but inputs is 'model': tasks that the model invents "
-        "have no type. Expected --set type_shares=kept, or --set inputs=corpus."
-    ]
-
-
 def test_a_domain_without_a_corpus_is_told_what_to_do(tmp_path: Path) -> None:
     domain = load_domain(save_domain(tmp_path / "toy", corpus=None))
     params = dict(SelfSpec.budgets["tiny"])
