@@ -183,6 +183,9 @@ class HFEngine:
         network = self._network(using)
         longest = max(request.longest for request in requests) + (self.room if kind.writes else 0)
         if kind.writes:
+            if self._beginnings is None:
+                most = BEGINNINGS_SHARE * total_memory(self.device)
+                self._beginnings = Beginnings(network, int(most))
             more |= {"adapter": using, "beginnings": self._beginnings}
         return kind(
             network,
@@ -217,8 +220,6 @@ class HFEngine:
                 trust_remote_code=self.trust_remote_code,
             )
             self._loaded = Network(model, Adapters(model))
-            most = BEGINNINGS_SHARE * total_memory(self.device)
-            self._beginnings = Beginnings(self._loaded, int(most))
         self._loaded.use(adapter)
         return self._loaded
 
