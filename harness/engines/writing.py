@@ -89,18 +89,14 @@ class Writing:
         each other as in transformers' `generate`.
         """
         probabilities = (logits / self._decoding.temperature).softmax(-1)
-        most = self._decoding.top_k or len(probabilities)
+        most = min(self._decoding.top_k or len(probabilities), len(probabilities))
         point = self._random.random()
-        if (first := min(NUCLEUS, len(probabilities))) < most:
-            values, tokens = probabilities.topk(first)
-            found = self._drawn(values, tokens, point, probabilities)
-            if found is not None:
-                return found
+        values, tokens = probabilities.topk(min(NUCLEUS, most))
+        part = probabilities if len(values) < most else None
+        drawn = self._drawn(values, tokens, point, part)
+        if drawn is None:
             values, tokens = probabilities.sort(descending=True, stable=True)
-            values, tokens = values[:most], tokens[:most]
-        else:
-            values, tokens = probabilities.topk(min(most, len(probabilities)))
-        drawn = self._drawn(values, tokens, point)
+            drawn = self._drawn(values[:most], tokens[:most], point)
         assert drawn is not None  # of all there are
         return drawn
 

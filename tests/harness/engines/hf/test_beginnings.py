@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.engines.base import GenerateRequest
@@ -92,19 +92,17 @@ def test_adapters_share_no_beginning(tmp_path: Path, llama: Path) -> None:
             assert told == plain
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_a_kept_beginning_is_that_of_its_tokens_alone(network: Network, data: Any) -> None:
     """Whatever was asked before it, and however little may be kept."""
     most = data.draw(st.sampled_from([0, 40, 10**6])) * network.bytes_per_token
     beginnings = Beginnings(network, most)
     tokens = st.lists(st.sampled_from([5, 6]), min_size=1, max_size=12)
-    computed = 0
     for prompt in data.draw(st.lists(tokens, min_size=1, max_size=6)):
         depth = data.draw(st.integers(0, len(prompt)))
         extends = data.draw(st.booleans())
         cache, more = beginnings.opened(tuple(prompt), depth, extends=extends)
-        computed += more
         assert 0 <= more <= depth
         if not depth:
             continue
