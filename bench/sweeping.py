@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.checkup import own_faults
 from bench.scoring import Asking, Scorer, load_tasks, planned, record_jobs, without_repeats
 from bench.workspace import Recipe, Workspace
-from harness.errors import UserError, did_you_mean
+from harness.errors import UserError, UserErrors, did_you_mean
 from harness.files import digest
 from harness.types import Domain, Seed
 
@@ -29,30 +30,50 @@ TRAIN = "-train"  # what the name of a sweep over training items ends with
 
 @dataclass(frozen=True)
 class Variation:
-    """A name and its values, rising, as they were written on the command line."""
+    """A name and its values as they were written on the command line: numbers rising, choices in
+    the order given."""
 
     name: str
     values: tuple[str, ...]
+
+    @property
+    def numeric(self) -> bool:
+        return all(_number(value) is not None for value in self.values)
+
+    def point(self, value: str) -> float | str:
+        """What a curve or a table has for one of the values."""
+        return float(value) if self.numeric else value
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def read_vary(text: str) -> Variation:
     """`examples=25,50,100` -> a `Variation`.
 
     Raises:
-        UserError: another form, or values that are no numbers or come twice.
+        UserError: another form, or a value that comes twice.
     """
     name, equals, rest = text.partition("=")
     values = [part.strip() for part in rest.split(",") if part.strip()]
-    expected = "expected KEY=NUMBER,NUMBER,... such as examples=25,50,100."
+    expected = "expected KEY=VALUE,VALUE,... such as examples=25,50,100."
     if not equals or not name.strip() or not values:
         raise UserError(f"--vary {text}: {expected}")
-    try:
-        numbers = {value: float(value) for value in values}
-    except ValueError as error:
-        raise UserError(f"--vary {text}: {error}; {expected}") from error
-    if len(set(numbers.values())) < len(values):
+    if strange := next((value for value in values if not re.fullmatch(r"[\w.@+-]+", value)), ""):
+        raise UserError(
+            f"--vary {text}: found the value {strange!r}; expected letters, digits and . _ @ + - "
+            "in each value. For others compare runs with --set."
+        )
+    numbers = {value: _number(value) for value in values}
+    numeric = None not in numbers.values()
+    if len(set(numbers.values() if numeric else numbers)) < len(values):
         raise UserError(f"--vary {text}: a value comes twice; name each once.")
-    return Variation(name.strip(), tuple(sorted(numbers, key=numbers.__getitem__)))
+    rising = sorted(values, key=lambda value: numbers[value] or 0) if numeric else values
+    return Variation(name.strip(), tuple(rising))
 
 
 def check_vary(
@@ -68,21 +89,21 @@ def check_vary(
     """
     if vary.name in params:
         example = params[vary.name]
-        if isinstance(example, bool) or not isinstance(example, int | float):
+        if not isinstance(example, str | int | float):
             raise UserError(
                 f"--vary {vary.name}: is {json.dumps(example)} here; expected a parameter whose "
-                "value is a number. For others compare runs with --set."
+                "value is a number, a text, or true or false. For others compare runs with --set."
+            )
+        if not isinstance(example, str | bool) and not vary.numeric:
+            raise UserError(
+                f"--vary {vary.name}={','.join(vary.values)}: expected numbers, such as {example}."
             )
         return
     if vary.name != SEEDS:
-        numbers = sorted(
-            key
-            for key, value in params.items()
-            if isinstance(value, int | float) and not isinstance(value, bool)
-        )
+        able = sorted(key for key, value in params.items() if isinstance(value, str | int | float))
         raise UserError(
-            f"--vary {vary.name}: no such parameter.{did_you_mean(vary.name, [*numbers, SEEDS])} "
-            f"It can be: {SEEDS}, {', '.join(numbers)}."
+            f"--vary {vary.name}: no such parameter.{did_you_mean(vary.name, [*able, SEEDS])} "
+            f"It can be: {SEEDS}, {', '.join(able)}."
         )
     if own_domain:
         raise UserError("--vary seeds: this specializer takes its own seeds, whatever the domain.")
@@ -118,16 +139,23 @@ def changes_of(
     workspace: Workspace, recipe: Recipe, specializer: str, vary: Variation, domain: Domain
 ) -> dict[str, tuple[Mapping[str, str], Domain | None]]:
     """For each value what is set, and the domain if it is another one; all checked."""
-    from harness.artifacts.make import parameters
-
     plugin = workspace.registry.specializer(specializer)
-    params = parameters(plugin, recipe.budget, {})
+    params = workspace.parameters(plugin, recipe)
     check_vary(vary, params, domain, own_domain=hasattr(plugin, "own_domain"))
-    if vary.name not in params:
-        return {value: ({}, with_seeds(domain, int(value))) for value in vary.values}
+    changes: dict[str, tuple[Mapping[str, str], Domain | None]] = {}
+    faults: list[str] = []
     for value in vary.values:
-        parameters(plugin, recipe.budget, {vary.name: value})
-    return {value: ({vary.name: value}, None) for value in vary.values}
+        changes[value] = (
+            ({vary.name: value}, None)
+            if vary.name in params
+            else ({}, with_seeds(domain, int(value)))
+        )
+        settings, changed = changes[value]
+        chosen = workspace.parameters(plugin, recipe, settings)
+        faults += own_faults(f"{vary.name}={value}", plugin, changed or domain, chosen)
+    if faults:
+        raise UserErrors(list(dict.fromkeys(faults)))
+    return changes
 
 
 @dataclass(frozen=True)
@@ -177,7 +205,7 @@ def swept(
         workspace.progress.say(line)
     cards, items = workspace.cards(), index_tasks(next(iter(built.values())))
     mine = [job for job in jobs if job.specializer]
-    points: list[tuple[float, Mapping[str, Any], list[Record]]] = []
+    points: list[tuple[float | str, Mapping[str, Any], list[Record]]] = []
     # The highest value first: what a lower one asks the model is, where stages are
     # shared, the beginning of it, and comes back from the store.
     for value, (settings, changed) in reversed(changes.items()):
@@ -187,11 +215,11 @@ def swept(
         runs = folder / f"{vary.name}={value}"
         scorer = Scorer(workspace, recipe, built, cards, runs, items)
         records = record_jobs(scorer, mine, {specialised: artifact})
-        points.append((float(value), artifact.manifest, records))
+        points.append((vary.point(value), artifact.manifest, records))
     others = [job for job in jobs if not job.specializer]
     scorer = Scorer(workspace, recipe, built, cards, folder / "base")
     base = record_jobs(scorer, others, {model: None})
-    sweeps = sweep_of(name, vary.name, points, base)
+    sweeps = sweep_of(name, vary.name, points[::-1], base)
     facts = {
         "specializer": resolved.specializer,
         "weights": base[0].manifest["model_digest"],

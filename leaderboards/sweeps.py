@@ -52,14 +52,15 @@ class Score:
 
 @dataclass(frozen=True)
 class Point:
-    """One value of the parameter. `scores` has an entry per curve ("average", then tasks).
+    """One value of the parameter, a number or a choice.
 
-    `examples` counts what was trained on (None where nothing was): a model that
-    writes too little ends below what was asked. `data` is a digest of those examples,
-    the same where two values led to the same data.
+    `scores` has an entry per curve ("average", then tasks). `examples` counts what was
+    trained on (None where nothing was): a model that writes too little ends below what
+    was asked. `data` is a digest of those examples, the same where two values led to the
+    same data.
     """
 
-    value: float
+    value: float | str
     artifact: str
     examples: int | None
     data: str
@@ -68,11 +69,12 @@ class Point:
 
 @dataclass(frozen=True)
 class Sweep:
-    """One parameter's points at one number of shots, rising, and the base beside them.
+    """One parameter's points at one number of shots, and the base beside them.
 
     `split`: whose items were asked; those of "train" are for choosing, and no result.
 
-    A curve is there for the average over tasks, where there is one, and for each task.
+    A curve is there for the average over tasks, where there is one, and for each task; choices,
+    which have no distance from one another, have points alone.
     """
 
     name: str
@@ -87,9 +89,12 @@ class Sweep:
 
     def curves(self) -> list[Curve]:
         """Score against value, in points of 100."""
-        made = []
+        made: list[Curve] = []
+        numbers = [(p.value, p) for p in self.points if not isinstance(p.value, str)]
+        if len(numbers) < len(self.points):
+            return made
         for name in self.base_scores:
-            found = [(p.value, p.scores[name]) for p in self.points if name in p.scores]
+            found = [(value, p.scores[name]) for value, p in numbers if name in p.scores]
             made.append(
                 Curve(
                     name,
@@ -99,6 +104,11 @@ class Sweep:
         return made
 
 
+def value_text(value: float | str) -> str:
+    """A value of the parameter as a reader sees it."""
+    return value if isinstance(value, str) else f"{value:g}"
+
+
 def _hundred(value: float | None) -> float | None:
     return None if value is None else 100 * value
 
@@ -106,16 +116,16 @@ def _hundred(value: float | None) -> float | None:
 def sweep_of(
     name: str,
     parameter: str,
-    points: Sequence[tuple[float, Mapping[str, Any], Sequence[Record]]],
+    points: Sequence[tuple[float | str, Mapping[str, Any], Sequence[Record]]],
     base: Sequence[Record],
 ) -> list[Sweep]:
     """The sweeps of a parameter, one for each number of shots.
 
     Args:
-        points: (value, the artifact's manifest, its records).
+        points: (value, the artifact's manifest, its records), in the order to show.
         base: the records of the base on the same tasks.
     """
-    label = {value: f"{parameter}={value:g}" for value, _, _ in points}
+    label = {value: f"{parameter}={value_text(value)}" for value, _, _ in points}
     named = [
         replace(record, manifest={**record.manifest, "model": label[value]})
         for value, _, records in points
@@ -136,8 +146,8 @@ def _sweep(
     model: str,
     base: str,
     section: Section,
-    points: Sequence[tuple[float, Mapping[str, Any], Sequence[Record]]],
-    label: Mapping[float, str],
+    points: Sequence[tuple[float | str, Mapping[str, Any], Sequence[Record]]],
+    label: Mapping[float | str, str],
     split: str,
 ) -> Sweep:
     rows = {row.model: row for row in section.rows}
@@ -158,7 +168,7 @@ def _sweep(
                 data=manifest["files"].get("data.jsonl", ""),
                 scores=_scores(rows[label[value]], section),
             )
-            for value, manifest, _ in sorted(points, key=lambda point: point[0])
+            for value, manifest, _ in points
         ),
         base_scores=_scores(rows[base], section),
     )
@@ -234,7 +244,7 @@ def notes(sweep: Sweep) -> list[str]:
         if point.data:
             same.setdefault(point.data, []).append(point)
     return told + [
-        f"{sweep.parameter} = {', '.join(f'{p.value:g}' for p in group)}: trained on the same "
+        f"{sweep.parameter} = {', '.join(value_text(p.value) for p in group)}: trained on the same "
         f"{group[0].examples} examples, so these points do not differ in data."
         for group in same.values()
         if len(group) > 1
@@ -326,7 +336,7 @@ def as_csv(sweeps: Sequence[Sweep]) -> str:
     for sweep in sweeps:
         base = [("", "", name, score) for name, score in sweep.base_scores.items()]
         made = [
-            (f"{point.value:g}", "" if point.examples is None else point.examples, name, score)
+            (value_text(point.value), "" if point.examples is None else point.examples, name, score)
             for point in sweep.points
             for name, score in point.scores.items()
         ]
@@ -365,7 +375,7 @@ def render_terminal(sweep: Sweep) -> Table:
     rows: list[tuple[str, int | None, Mapping[str, Score]]] = [
         (sweep.base, None, sweep.base_scores)
     ]
-    rows += [(f"{point.value:g}", point.examples, point.scores) for point in sweep.points]
+    rows += [(value_text(point.value), point.examples, point.scores) for point in sweep.points]
     for value, examples, scores in rows:
         cells = [value, NOTHING if examples is None else str(examples)]
         for name in shown:

@@ -19,7 +19,7 @@ HELP = "score a specialised model against one parameter of its making"
 EXAMPLES = (
     "bench sweep --model smollm2 --specializer selfspec --tasks biomed-mini --vary examples=8,16",
     "bench sweep --model smollm2 --specializer selfspec --tasks biomed-mini --split train "
-    "--vary vote_samples=1,5",
+    "--vary type_shares=kept,seeds",
 )
 
 
@@ -31,7 +31,7 @@ def options(sub: argparse.ArgumentParser) -> None:
         "--vary",
         required=True,
         metavar="KEY=V,V,...",
-        help="a numeric parameter of the specializer, or seeds, and its values",
+        help="a parameter of the specializer, or seeds, and its values: numbers or choices",
     )
     sub.add_argument(
         "--split",

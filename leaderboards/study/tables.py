@@ -12,7 +12,7 @@ from leaderboards.shown import NOTHING, limits, points, probability
 from leaderboards.stats.simultaneous import agreeing
 from leaderboards.study.domains import Cross
 from leaderboards.study.sources import Published, Table
-from leaderboards.sweeps import AVERAGE
+from leaderboards.sweeps import AVERAGE, value_text
 from leaderboards.text.escape import escaped
 from leaderboards.text.grids import difference, score
 from leaderboards.text.verdict import judged, verdict
@@ -172,7 +172,7 @@ def sweep(section: Json) -> str:
                 verdict(gain, alone, p),
             )
         examples = NOTHING if point["examples"] is None else str(point["examples"])
-        rows.append((f"{point['value']:g}", examples, points(score["score"]), *told))
+        rows.append((value_text(point["value"]), examples, points(score["score"]), *told))
     header = ("value", "examples trained on", name, "difference to the base", "p (Holm)", "verdict")
     return markdown(header, rows)
 

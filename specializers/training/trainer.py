@@ -131,7 +131,8 @@ def train_lora(
     if trainer.is_world_process_zero():
         save_adapter(model, out / "adapter", base_name)
         write_jsonl(
-            out / CURVE, _curve(trainer.state.log_history, ordered, params, steps, held.losses)
+            out / CURVE,
+            _curve(trainer.state.log_history, ordered, params.batch, len(shown), held.losses),
         )
         write_json(out / "training.json", report)
     del model, trainer
@@ -300,19 +301,19 @@ def _shareable(
 def _curve(
     history: Sequence[Json],
     ordered: Sequence[EncodedExample],
-    params: TrainParams,
-    steps: int,
+    batch: int,
+    shown: int,
     held: Mapping[int, float],
 ) -> Iterator[Json]:
-    epochs = len(ordered) / len(set(map(id, ordered)))
+    """The lines of training.jsonl; `shown`: how many examples one epoch shows."""
     for row in history:
         if "loss" not in row:
             continue
         step = row["step"]
-        seen = ordered[(step - 1) * params.batch : step * params.batch]
+        seen = ordered[(step - 1) * batch : step * batch]
         yield {
             "step": step,
-            "epoch": round(step * epochs / steps, 4),
+            "epoch": round(min(step * batch, len(ordered)) / shown, 4),
             "loss": row["loss"],
             "learning_rate": row["learning_rate"],
             "gradient_norm": row.get("grad_norm"),

@@ -10,7 +10,9 @@ from rich.console import Console
 
 from harness.doors.seals import unsealed
 from leaderboards.build import build
+from leaderboards.pages.provenance import read_sweeps
 from leaderboards.spec import BoardSpec
+from leaderboards.study.tables import sweep as sweep_table
 from leaderboards.sweeps import (
     as_csv,
     as_json,
@@ -30,11 +32,11 @@ def answers(seed, share, n=40):
 
 
 def manifest(value, data):
-    facts = {"training": {"examples": int(value)}}
-    return {"digest": f"{value:g}" * 8, "facts": facts, "files": {"data.jsonl": data}}
+    facts = {"training": {"examples": 25 if isinstance(value, str) else int(value)}}
+    return {"digest": str(value) * 8, "facts": facts, "files": {"data.jsonl": data}}
 
 
-def swept(shares, tasks=TASKS, data=None, **changes):
+def swept(shares, tasks=TASKS, data=None, parameter="examples", **changes):
     base = [record("tiny", task, answers(task, 0.5), **changes) for task in tasks]
     points = [
         (
@@ -47,7 +49,7 @@ def swept(shares, tasks=TASKS, data=None, **changes):
         )
         for value, share in shares.items()
     ]
-    return sweep_of("study", "examples", points[::-1], base), points, base
+    return sweep_of("study", parameter, points, base), points, base
 
 
 def test_a_point_has_the_boards_own_numbers():
@@ -73,6 +75,29 @@ def test_a_falling_curve_falls():
     assert values[0] > values[1] > values[2]
     assert all(low < value < high for _, value, low, high in curve.points)
     assert sweep.points[2].scores["average"].difference.value < 0
+
+
+def test_choices_have_a_table_in_their_order_and_no_curve(tmp_path):
+    shares = {"seeds": 0.9, "kept": 0.5}
+    sweeps, *_ = swept(shares, parameter="type_shares", data="same")
+    assert [point.value for point in sweeps[0].points] == ["seeds", "kept"]
+    assert sweeps[0].curves() == []
+    assert notes(sweeps[0]) == [
+        "type_shares = seeds, kept: trained on the same 25 examples, so these points do not differ "
+        "in data."
+    ]
+    shown = StringIO()
+    Console(file=shown, width=120).print(render_terminal(sweeps[0]))
+    names = [line.split()[0] for line in shown.getvalue().splitlines() if line.strip()]
+    assert names[-2:] == ["seeds", "kept"]
+    lines = list(csv.DictReader(StringIO(as_csv(sweeps))))
+    assert {line["value"] for line in lines} == {"", "seeds", "kept"}
+    path = write_sweep(sweeps, {}, tmp_path / "sweeps")
+    (read,) = read_sweeps(tmp_path)
+    assert (read.parameter, read.curves) == ("type_shares", ())
+    content = json.loads(path.read_text())["sections"][0]
+    assert [point["value"] for point in content["points"]] == ["seeds", "kept"]
+    assert "| seeds |" in sweep_table(content)
 
 
 def test_one_task_has_no_average():

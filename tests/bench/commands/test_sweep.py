@@ -58,10 +58,22 @@ def test_each_value_is_made_scored_and_set_beside_the_base(project: Path) -> Non
     assert {path: path.read_bytes() for path in before} == before
 
 
+def test_choices_are_set_beside_one_another_in_the_order_given(project: Path) -> None:
+    vary = "loss_average=tokens,examples"
+    assert sweep("--specializer", "seedsft", "--vary", vary, "--split", "train") == 0
+    path = project / "bench-out" / "sweeps" / "seedsft-mine-loss_average-train.json"
+    (section,) = json.loads(path.read_text())["sections"]
+    assert [point["value"] for point in section["points"]] == ["tokens", "examples"]
+    assert len({point["artifact"] for point in section["points"]}) == 2
+    assert (section["curves"], len(section["notes"])) == ([], 2)
+
+
 MISTAKES = {
     "no such parameter": (["seedsft", "epoch=1,2"], "Did you mean 'epochs'?"),
     "too many seeds": (["seedsft", "seeds=2,7"], "from 1 to 6, the seeds of domain 'toy'"),
-    "no numbers": (["seedsft", "epochs=one"], "examples=25,50,100"),
+    "no numbers": (["seedsft", "epochs=one"], "expected numbers, such as"),
+    "no such choice": (["seedsft", "loss_average=examples,tokns"], "tokns"),
+    "a rate that is none": (["seedsft", "learning_rate=1e-4,-1"], "learning_rate=-1"),
     "its own seeds": (["generic", "seeds=1,2"], "its own seeds"),
     "a fraction of an epoch": (["seedsft", "epochs=1,1.5"], "expected int"),
     "a specializer that is none": (["seedsftt", "epochs=1"], "unknown model 'seedsftt-mine'"),

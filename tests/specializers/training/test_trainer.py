@@ -220,6 +220,9 @@ def test_an_example_that_is_to_be_shown_oftener_is(llama: Path, tmp_path: Path) 
     assert reported(tmp_path)["steps"] == 1
     assert reported(tmp_path)["examples"] == 3
     assert reported(tmp_path)["tokens"] == lengths[0] + 2 * lengths[1] + 3 * lengths[2]
+    # One epoch: six showings of three examples.
+    (step,) = read_jsonl(tmp_path / "training.jsonl")
+    assert step["epoch"] == 1
 
 
 GATED = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
