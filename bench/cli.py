@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import ModuleType
+from typing import Any
 
 from bench.commands import (
     corpus,
@@ -32,7 +33,7 @@ from bench.commands.options import examples
 from bench.workspace import quiet_libraries
 from harness.doors.terminal import complain, say
 from harness.doors.text import plain
-from harness.errors import UserError, mendable
+from harness.errors import UserError, did_you_mean, mendable
 
 _COMMANDS: tuple[ModuleType, ...] = (
     run, plan, specialize, sweep, explain, board, listing, validate, show, corpus, data, models,
@@ -44,8 +45,22 @@ EXAMPLES = (
 )
 
 
+class _Parser(argparse.ArgumentParser):
+    """Tells words that it does not know itself, with its own usage and what was meant; argparse
+    leaves those of a command to the program's parser."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            known = [option for option in self._option_string_actions if option != "--help"]
+            options = [word.partition("=")[0] for word in unknown if word.startswith("--")]
+            meant = "".join(did_you_mean(option, known) for option in options)
+            self.error(f"unrecognized arguments: {' '.join(unknown)}.{meant}")
+        return found, unknown
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="bench",
         description="Does specialising this model make it better at this domain,\n"
         "by how much, and why?",

@@ -223,6 +223,25 @@ def test_the_help_of_all_ends_with_two_examples():
         cli._parser().parse_args(shlex.split(line)[1:])
 
 
+@pytest.mark.parametrize(
+    ("words", "command", "told"),
+    [
+        ("run --models a --tasks b --limt=3", "bench run", "--limt=3. Did you mean '--limit'?"),
+        ("board check --oute x", "bench board check", "--oute. Did you mean '--out'?"),
+        ("explain --model x --task y z", "bench explain", "--model"),
+        ("--fast", "bench", "--fast"),
+    ],
+)
+def test_an_unknown_option_is_told_with_the_usage_of_its_command(capsys, words, command, told):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(words.split())
+    said = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert said.startswith(f"usage: {command} [-h]")
+    assert f"{command}: error: unrecognized arguments: " in said
+    assert told in said
+
+
 def test_either_spelling_is_understood_and_values_are_left_as_they_are(capsys):
     assert bench(capsys, "list", "specialisers") == bench(capsys, "list", "specializers")
     shown = bench(capsys, "show", "--specialiser", "rag")
