@@ -20,7 +20,7 @@ from harness.progress import NullProgress
 from specializers.training.checkpoints import WHOLE, _digests
 from specializers.training.trainer import train_lora
 from tests.doors.test_records import GONE, altered
-from tests.specializers.tiny import Told, save_model
+from tests.specializers.tiny import Told
 from tests.specializers.training.test_heldout import HELD, RANDOM
 from tests.specializers.training.test_trainer import EXAMPLES, PARAMS, adapter_digest
 
@@ -38,11 +38,6 @@ class Mark:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (Path.touch, (self.path,))
-
-
-@pytest.fixture(scope="module")
-def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_model(tmp_path_factory.mktemp("llama"))
 
 
 @pytest.fixture(scope="module")

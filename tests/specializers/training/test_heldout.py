@@ -19,7 +19,7 @@ from specializers.training.loss import asked, keeps_logits, summed_loss
 from specializers.training.packing import collate
 from specializers.training.targets import encode
 from specializers.training.trainer import train_lora
-from tests.specializers.tiny import WORDS, hashed, save_model
+from tests.specializers.tiny import WORDS, hashed
 from tests.specializers.training.test_trainer import (
     PARAMS,
     adapter_digest,
@@ -35,11 +35,6 @@ RANDOM = [
     for n in range(40)
 ]
 HELD = replace(PARAMS, lora_dropout=0.0, steps=30, holdout=0.2, evaluations=10, patience=2, batch=8)
-
-
-@pytest.fixture(scope="module")
-def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_model(tmp_path_factory.mktemp("llama"))
 
 
 @pytest.fixture(scope="module")

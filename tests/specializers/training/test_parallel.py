@@ -42,11 +42,6 @@ class Heard(NullProgress):
 
 
 @pytest.fixture(scope="module")
-def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_model(tmp_path_factory.mktemp("llama"))
-
-
-@pytest.fixture(scope="module")
 def whole(llama: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An undisturbed training by two processes."""
     out = tmp_path_factory.mktemp("whole")

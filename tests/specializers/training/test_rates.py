@@ -18,16 +18,11 @@ from harness.progress import NullProgress
 from harness.types import Json
 from specializers.training.rates import rate_faults, train_at, tried_rates
 from specializers.training.trainer import train_lora
-from tests.specializers.tiny import Told, save_model
+from tests.specializers.tiny import Told
 from tests.specializers.training.test_heldout import HELD, RANDOM
 from tests.specializers.training.test_trainer import adapter_digest
 
 RATES = (1e-4, 1e-2, 3.0)
-
-
-@pytest.fixture(scope="module")
-def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_model(tmp_path_factory.mktemp("llama"))
 
 
 @pytest.fixture(scope="module")

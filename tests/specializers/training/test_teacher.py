@@ -19,7 +19,6 @@ from specializers.training.packing import collate
 from specializers.training.targets import EncodedExample, encode
 from specializers.training.teacher import with_teachers
 from specializers.training.trainer import train_lora
-from tests.specializers.tiny import save_model
 from tests.specializers.training.test_trainer import PARAMS, tokenizer
 
 SHOTS = (("is the drug safe ?", "no"), ("is the gene safe ?", "no"))
@@ -33,11 +32,6 @@ def taught(question: str, answer: str) -> TrainingExample:
 
 
 EXAMPLES = [taught(f"is the {name} safe ?", "no") for name in ("cell", "protein", "blood", "list")]
-
-
-@pytest.fixture(scope="module")
-def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_model(tmp_path_factory.mktemp("llama"))
 
 
 logits = st.lists(st.floats(-6, 6), min_size=6, max_size=6)

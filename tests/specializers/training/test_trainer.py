@@ -71,11 +71,6 @@ EXAMPLES = [
 ]
 
 
-@pytest.fixture(scope="module")
-def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_model(tmp_path_factory.mktemp("llama"))
-
-
 def tokenizer(folder: Path) -> HFTokens:
     return HFTokens(folder)
 
