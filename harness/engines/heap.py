@@ -29,3 +29,12 @@ def keep_freed_memory() -> bool:
         return False
     wishes = ((M_MMAP_THRESHOLD, LARGEST_FROM_HEAP), (M_TRIM_THRESHOLD, KEPT), (M_TOP_PAD, GROWTH))
     return all(mallopt(parameter, value) == 1 for parameter, value in wishes)
+
+
+def give_back_freed_memory() -> bool:
+    """Return to the system what a stage freed and the next has no use for; False where nothing
+    was, or the allocator is not glibc's."""
+    try:
+        return bool(ctypes.CDLL(None).malloc_trim(0))
+    except (AttributeError, OSError, TypeError):
+        return False

@@ -7,6 +7,7 @@ made.
 
 from __future__ import annotations
 
+import gc
 import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from harness.engines.heap import give_back_freed_memory
 from harness.engines.tokens import HFTokens
 from harness.errors import MissingExtra, UserError
 from harness.files import write_json, write_jsonl
@@ -135,7 +137,9 @@ def train_lora(
             _curve(trainer.state.log_history, ordered, params.batch, len(shown), held.losses),
         )
         write_json(out / "training.json", report)
-    del model, trainer
+    del model, trainer, held
+    gc.collect()  # the trainer, its callbacks and the model know one another
+    give_back_freed_memory()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     return report

@@ -17,6 +17,7 @@ from harness.engines.device import (
     total_memory,
 )
 from harness.engines.fastest import fastest_dtype
+from harness.engines.heap import give_back_freed_memory
 from harness.engines.hf.adapters import Adapters
 from harness.engines.hf.beginnings import Beginnings
 from harness.engines.hf.generation import Generation, stream
@@ -204,6 +205,7 @@ class HFEngine:
         self._loaded = self._beginnings = None
         self._paths.clear()
         gc.collect()
+        give_back_freed_memory()
         if self.device != "cpu":
             import_torch().cuda.empty_cache()
 
