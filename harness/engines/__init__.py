@@ -1,3 +1,3 @@
 """Engines compute answers; here is their contract, the choice, and what they share."""
 
-__all__ = ["ahead", "base", "choose", "device", "loading", "prefix", "tokens"]
+__all__ = ["ahead", "base", "choose", "device", "heap", "loading", "prefix", "tokens"]
