@@ -35,10 +35,7 @@ class Variation:
 
     name: str
     values: tuple[str, ...]
-
-    @property
-    def numeric(self) -> bool:
-        return all(_number(value) is not None for value in self.values)
+    numeric: bool = True
 
     def point(self, value: str) -> float | str:
         """What a curve or a table has for one of the values."""
@@ -73,7 +70,7 @@ def read_vary(text: str) -> Variation:
     if len(set(numbers.values() if numeric else numbers)) < len(values):
         raise UserError(f"--vary {text}: a value comes twice; name each once.")
     rising = sorted(values, key=lambda value: numbers[value] or 0) if numeric else values
-    return Variation(name.strip(), tuple(rising))
+    return Variation(name.strip(), tuple(rising), numeric)
 
 
 def check_vary(
@@ -145,14 +142,11 @@ def changes_of(
     changes: dict[str, tuple[Mapping[str, str], Domain | None]] = {}
     faults: list[str] = []
     for value in vary.values:
-        changes[value] = (
-            ({vary.name: value}, None)
-            if vary.name in params
-            else ({}, with_seeds(domain, int(value)))
-        )
-        settings, changed = changes[value]
+        settings = {vary.name: value} if vary.name in params else {}
+        changed = None if settings else with_seeds(domain, int(value))
         chosen = workspace.parameters(plugin, recipe, settings)
         faults += own_faults(f"{vary.name}={value}", plugin, changed or domain, chosen)
+        changes[value] = settings, changed
     if faults:
         raise UserErrors(list(dict.fromkeys(faults)))
     return changes

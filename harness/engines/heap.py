@@ -1,4 +1,4 @@
-"""Keep the memory of a pass for the next one, instead of giving it back to the system.
+"""Keep the memory of a pass for the next one, and give it back when a stage ends.
 
 A forward pass on a CPU allocates and frees the same few hundred tensors again and again. glibc
 fetches each of more than 128 KiB from the system by itself and returns it when it is freed, so
@@ -9,8 +9,11 @@ and stay there.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
+import gc
+import sys
 
 # mallopt's parameters, from glibc's <malloc.h>.
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
@@ -31,10 +34,11 @@ def keep_freed_memory() -> bool:
     return all(mallopt(parameter, value) == 1 for parameter, value in wishes)
 
 
-def give_back_freed_memory() -> bool:
-    """Return to the system what a stage freed and the next has no use for; False where nothing
-    was, or the allocator is not glibc's."""
-    try:
-        return bool(ctypes.CDLL(None).malloc_trim(0))
-    except (AttributeError, OSError, TypeError):
-        return False
+def give_back_freed_memory() -> None:
+    """Return to the system, and to a GPU's driver, what a stage no longer refers to."""
+    gc.collect()  # models, trainers and their callbacks refer to one another
+    with contextlib.suppress(AttributeError, OSError, TypeError):  # another allocator than glibc's
+        ctypes.CDLL(None).malloc_trim(0)
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -7,7 +7,6 @@ made.
 
 from __future__ import annotations
 
-import gc
 import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -73,7 +72,7 @@ def train_lora(
     """
     try:
         import peft  # noqa: F401
-        import torch
+        import torch  # noqa: F401
         from transformers import set_seed
     except ImportError as error:
         raise MissingExtra("peft", "train", "Training") from error
@@ -138,10 +137,7 @@ def train_lora(
         )
         write_json(out / "training.json", report)
     del model, trainer, held
-    gc.collect()  # the trainer, its callbacks and the model know one another
     give_back_freed_memory()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
     return report
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
@@ -204,10 +203,7 @@ class HFEngine:
         """Free the weights; a later call loads them again."""
         self._loaded = self._beginnings = None
         self._paths.clear()
-        gc.collect()
         give_back_freed_memory()
-        if self.device != "cpu":
-            import_torch().cuda.empty_cache()
 
     def _network(self, adapter: Path | None) -> Network:
         if self._loaded is None:
