@@ -21,6 +21,13 @@ def points(value: float | None, *, sign: bool = False, unit: Unit = "share") -> 
     return text.replace("-", "−").replace("+0.0", "0.0").replace("−0.0", "0.0")
 
 
+def smallest(detectable: float | None, unit: Unit = "share") -> str:
+    """The smallest difference that is found in 80 % of cases; of shares none is over 100 points."""
+    if unit == "share" and detectable is not None and detectable > 1:
+        return ">100"
+    return points(detectable, unit=unit)
+
+
 def limits(found: Interval | None, *, sign: bool = False, unit: Unit = "share") -> str:
     """An interval in points, without decimals where it is wider than 10 points."""
     if found is None:

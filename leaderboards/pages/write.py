@@ -57,7 +57,7 @@ from leaderboards.pages.words import (
     tone,
     verdicts,
 )
-from leaderboards.shown import limits, places, points, probability
+from leaderboards.shown import limits, places, points, probability, smallest
 from leaderboards.spec import BoardSpec
 from leaderboards.text.escape import visible
 from leaderboards.text.grids import difference, group_grids, legend
@@ -317,7 +317,8 @@ def environment() -> Any:
         finalize=lambda value: visible(value) if type(value) is str else value,
     )
     environment.filters |= {
-        "points": points, "limits": limits, "places": places, "difference": difference,
+        "points": points, "smallest": smallest, "limits": limits, "places": places,
+        "difference": difference,
         "probability": probability, "bar": bar, "gap_bar": gap_bar, "meaning": meaning,
         "breakable": breakable, "tone": tone, "said": said, "fact": fact, "mark": mark,
         "signed": gap, "smaller_marks": smaller_marks, "ends": ends, "row_name": row_name,

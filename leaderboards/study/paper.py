@@ -18,7 +18,7 @@ from leaderboards.pages.figures import (
     sweep_curves,
 )
 from leaderboards.pages.plots import forest
-from leaderboards.shown import points
+from leaderboards.shown import points, smallest
 from leaderboards.study import tables
 from leaderboards.study.domains import crosses
 from leaderboards.study.figures import picture
@@ -250,7 +250,7 @@ def _limit(table: Table, method: str) -> str:
     asked = sorted({cell.n for row in table.section.rows for cell in row.cells if cell is not None})
     span = f"{asked[0]:d}" if asked[0] == asked[-1] else f"{asked[0]:d} to {asked[-1]:d}"
     missed = [
-        f"{points(gap.detectable)} points for {code_span(row.label)}"
+        f"{smallest(gap.detectable)} points for {code_span(row.label)}"
         for row in table.rows_of(method)
         if row.average and (gap := row.average.difference) and gap.detectable
     ]

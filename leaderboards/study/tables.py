@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from harness.types import Json
 from leaderboards.board import Cell, Column, Difference, Interval, Row
 from leaderboards.claims.floors import FLOOR
-from leaderboards.shown import NOTHING, limits, points, probability
+from leaderboards.shown import NOTHING, limits, points, probability, smallest
 from leaderboards.stats.simultaneous import agreeing
 from leaderboards.study.domains import Cross
 from leaderboards.study.sources import Published, Table
@@ -85,7 +85,7 @@ def averages(table: Table) -> str:
                 difference(gap),
                 probability(gap.p_holm) if gap else NOTHING,
                 judged(gap) if gap else NOTHING,
-                points(gap.detectable) if gap else NOTHING,
+                smallest(gap.detectable) if gap else NOTHING,
                 points(row.unparseable),
             )
         )
@@ -106,7 +106,7 @@ def versus(table: Table) -> str:
                 difference(gap),
                 probability(gap.p_holm),
                 judged(gap),
-                points(gap.detectable),
+                smallest(gap.detectable),
             )
             for (first, second), gap in table.contrasts.items()
         ),

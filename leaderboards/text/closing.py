@@ -70,7 +70,7 @@ def _limit(section: Section, *, named: bool) -> Iterator[str]:
     line = f"{section.title}: with " if named else "With "
     line += f"{items} items a task"
     if means:
-        line += f", a true difference of the average below {points(max(means))} points"
+        line += f", a true difference of the average below {points(min(1, max(means)))} points"
     single = [
         cell.difference.detectable
         for cell in cells
@@ -78,7 +78,7 @@ def _limit(section: Section, *, named: bool) -> Iterator[str]:
     ]
     if single:
         line += " or" if means else ", one"
-        line += f" of a single task below {points(min(single))}"
+        line += f" of a single task below {points(min(1, *single))}"
     line += " would mostly stay unseen" if means or single else " nothing small can be seen"
     yield line + ("; so few rank no models." if counts[-1] < FEW else ".")
 

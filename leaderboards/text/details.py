@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from statistics import stdev
 
 from leaderboards.board import Average, Cell, Difference, Row, Section
-from leaderboards.shown import NOTHING, limits, places, points, probability, task_name
+from leaderboards.shown import NOTHING, limits, places, points, probability, smallest, task_name
 from leaderboards.text.grids import FEW_MODELS, Grid, compared, difference, score
 from leaderboards.text.marks import marks, row_name
 
@@ -76,7 +76,7 @@ def _test_line(name: str, found: Difference) -> tuple[str, ...]:
         limits(found.interval, sign=True, unit=found.unit),
         probability(found.p),
         probability(found.p_holm),
-        points(found.detectable, unit=found.unit),
+        smallest(found.detectable, found.unit),
         found.test,
     )
 

@@ -19,7 +19,7 @@ from leaderboards.board import (
     Row,
     Section,
 )
-from leaderboards.shown import NOTHING, limits, places, points, task_name
+from leaderboards.shown import NOTHING, limits, places, points, smallest, task_name
 from leaderboards.text.marks import (
     explained,
     gap_marks,
@@ -188,8 +188,8 @@ def _by_task(section: Section) -> Grid:
             ranks = [places(average.rank) if average else NOTHING for average in averages]
             lines.append(["  rank", "", *ranks, *[""] * len(special)])
         if any(gap and gap.detectable for gap in gaps):
-            smallest = [points(gap.detectable) if gap else "" for gap in gaps]
-            lines.append(["  detectable", "", *[""] * len(rows), *smallest])
+            found = [smallest(gap.detectable) if gap else "" for gap in gaps]
+            lines.append(["  detectable", "", *[""] * len(rows), *found])
     rules.add(len(lines))
     task_lines([n for n in range(len(section.columns)) if n not in counted])
     rules.add(len(lines))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from harness.suites.metrics import aggregation_name, metric_facts, unit_of
 from leaderboards.board import as_json
 from leaderboards.build import build
-from leaderboards.shown import points
+from leaderboards.shown import points, smallest
 from leaderboards.spec import BoardSpec
 from leaderboards.text.grids import legend, score, section_grids
 from tests.leaderboards.records import record
@@ -47,6 +47,13 @@ def test_a_perplexity_is_shown_as_it_is_and_in_no_average():
     told = json.dumps(as_json(board))
     assert '"unit": "number"' in told
     assert '"unit": "share"' not in told
+
+
+@given(st.floats(0, 50), st.sampled_from(["share", "number"]))
+def test_no_difference_of_shares_above_100_points_is_spoken_of(size, unit):
+    over = unit == "share" and size > 1
+    assert smallest(size, unit) == (">100" if over else points(size, unit=unit))
+    assert smallest(None, unit) == points(None)
 
 
 def test_the_board_shows_what_each_record_says():
