@@ -33,7 +33,6 @@ COMMON: dict[str, Any] = {
     "ifd": 1.0,  # Li et al. 2023 (arXiv 2308.12032); 0 asks for no loss
     "gate_seeds": 8,  # ours: held out of each type; 0 trusts every type
     "mined_share": 0.5,  # ours: of `examples`, most that mined tasks may make up for
-    "crossed": 0,  # ours: other types' instructions that each seed's input is asked with
     "type_shares": "seeds",  # ours: types for which little is kept are trained on oftener
     # -- instructions
     "surplus": 0.15,  # ours: accepted beyond `examples`, since some answers will be dropped

@@ -8,9 +8,8 @@ from typing import Any
 from harness.types import Domain
 from specializers.parameters import take
 from specializers.selfspec.grounded.asking import answer_prompt, balanced, bare_prompt
-from specializers.selfspec.grounded.frames import Frame, form_of, inventory
+from specializers.selfspec.grounded.frames import form_of, inventory
 from specializers.selfspec.grounded.gate import held_out
-from specializers.selfspec.grounded.mined import crossed_tasks
 from specializers.selfspec.grounded.params import GroundedParams
 from specializers.selfspec.grounded.quotas import Quotas, type_quotas
 from specializers.selfspec.grounded.stage import moulds, texts_for
@@ -55,22 +54,16 @@ def grounded_prompts(
     shares = {kind: sum(s.task_type == kind for s in domain.seeds) for kind in frames}
     wanted = type_quotas(frames, shares, known.examples, known.long_share)
     plan = Plan(frames, texts_for(domain, frames, known), Quotas(wanted), known)
-    tasks: list[str] = []
-    answers: list[str] = []
-
-    def answered(kind: str, mould: Frame, instruction: str, text: str, background: str) -> None:
-        seeds = [seed for seed in domain.seeds if seed.task_type == kind]
-        shown = balanced(seeds, known.response_demonstrations)
-        ways = max(1, known.vote_samples) if mould.form in ("mentions", "list", "span") else 1
-        answers.extend([answer_prompt(domain, shown, instruction, text, background)] * ways)
-
-    for task in crossed_tasks(frames, frames.keys(), known.crossed):
-        mould = next(one for one in frames[task["kind"]] if one.seed.id == task["mould"])
-        answered(task["kind"], mould, task["instruction"], task["input"], "")
+    tasks, answers = [], []
     for ask in plan.next(count, {}):
         if ask.mode != "kept":
             tasks.append(prompt_of(domain, frames[ask.kind], ask, known.demonstrations))
+        seeds = [seed for seed in domain.seeds if seed.task_type == ask.kind]
+        shown = balanced(seeds, known.response_demonstrations)
+        seed = ask.frame.seed
         instruction, text = ask.frame.task(ask.text.text, ask.frame.values)
         background = ask.text.text if ask.mode == "closed" else ""
-        answered(ask.kind, ask.frame, instruction, text or ask.frame.seed.input, background)
+        ways = max(1, known.vote_samples) if ask.frame.form in ("mentions", "list", "span") else 1
+        prompt = answer_prompt(domain, shown, instruction, text or seed.input, background)
+        answers += [prompt] * ways
     return tuple(tasks), tuple(answers)

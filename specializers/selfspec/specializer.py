@@ -32,7 +32,7 @@ from specializers.retrieval.open import Retriever, open_retriever
 from specializers.selfspec.agreement import AgreementParams
 from specializers.selfspec.budgets import BUDGETS, CHOICES
 from specializers.selfspec.grounded.params import GroundedParams
-from specializers.selfspec.grounded.quotas import times_shown
+from specializers.selfspec.grounded.quotas import repeats
 from specializers.selfspec.grounded.stage import answer_again, write_grounded
 from specializers.selfspec.instructions import InstructionParams, write_instructions
 from specializers.selfspec.responses import ResponseParams, write_responses
@@ -97,7 +97,9 @@ def self_specialize(
     form = form_facts(params["template"], base.has_chat_template)
     examples = rendered(data, params, str(form["template"]))
     if params["inputs"] == "corpus" and params["type_shares"] == "seeds":
-        times = times_shown(data, domain.seeds)
+        times = repeats(
+            [row["task_type"] for row in data], Counter(seed.task_type for seed in domain.seeds)
+        )
         examples = [replace(one, times=n) for one, n in zip(examples, times, strict=True)]
     training = trained(base, examples, params, out, progress)
     return {
@@ -293,7 +295,6 @@ def _example(task: Json, answer: Json, answered_by: str) -> Json:
         "instruction": task["instruction"],
         "input": task["input"],
         "output": answer["output"],
-        **({"input_of": task["input_of"]} if "input_of" in task else {}),
         "answered_by": answered_by if task["decoding"] or answer["decoding"] else "corpus",
         "seeds": {"instruction": task["seeds"], "response": answer["seeds"]},
         "documents": list(dict.fromkeys([*task.get("documents", ()), *answer["documents"]])),

@@ -1,3 +1,3 @@
 """Tasks over real text: a passage of the corpus first, then a task for it, then its answer."""
 
-__all__ = ["asking", "frames", "gate", "mined", "params", "quotas", "stage", "writing"]
+__all__ = ["asking", "frames", "gate", "params", "quotas", "stage", "writing"]

@@ -22,8 +22,6 @@ from specializers.selfspec.wording import plain
 Form = Literal["label", "mentions", "list", "span", "free"]
 Mode = Literal["kept", "instruction", "fields", "closed", "back", "invented"]
 
-# The wording of moulds of these forms holds for any text.
-ANY_TEXT: frozenset[Form] = frozenset({"mentions", "free"})
 TAG = re.compile(r"<([A-Za-z][\w-]*)>")
 MENTION = re.compile(r"\s*([^<>]+?)\s*<([A-Za-z][\w-]*)>\s*")
 _FIELD = re.compile(r"^([A-Z][A-Za-z0-9_ -]{0,24}):[ \t]+(\S.*)$")
@@ -83,12 +81,6 @@ class Frame:
         polar = {plain(label) for label in self.labels} <= VERDICTS
         chosen = (self.form == "label" and not polar) or self.within == "instruction"
         return "kept" if chosen else "instruction"
-
-    @property
-    def questioned(self) -> bool:
-        """Does a question stand beside the text?"""
-        beside = (self.parts[place] for place in self.asked)
-        return any(name == "Question" or value.endswith("?") for name, value in beside)
 
     @property
     def offered(self) -> tuple[str, ...]:

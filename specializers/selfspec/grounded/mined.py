@@ -1,28 +1,23 @@
-"""Tasks that no model wrote.
+"""What no model wrote, where too little of the model's own is kept.
 
-Where too little of the model's own is kept, long answers: a passage of the corpus answers a
-question on its title. A human's text teaches more than none, and keeps the length of answers up.
-Source: Li et al. 2023, "Self-Alignment with Instruction Backtranslation" (arXiv 2308.06259),
-without the model.
+Long answers: a passage of the corpus answers a question on its title. A human's text teaches more
+than none, and keeps the length of answers up. Source: Li et al. 2023, "Self-Alignment with
+Instruction Backtranslation" (arXiv 2308.06259), without the model.
 
 Then reading tasks that connectives and structure of the corpus give (`specializers.mining`), for
 the types that the gate refused or that are not full.
-
-Before all, if asked for, inputs of seeds under other types' instructions: these a model answers.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence, Set
-from itertools import chain, zip_longest
+from collections.abc import Mapping, Set
 
 from harness.doors.files import read_jsonl
 from harness.types import Domain, Json
 from specializers.corpus.sentences import sentences
 from specializers.mining.chosen import PER_TEXT, mined_tasks
 from specializers.selfspec.draws import seed_for
-from specializers.selfspec.grounded.frames import ANY_TEXT, Frame
 from specializers.selfspec.grounded.quotas import LONG
 
 _WORDINGS = (
@@ -33,7 +28,6 @@ _WORDINGS = (
 )
 _MOST = 90  # words of an answer
 _POOL = 2000  # passages that are looked through
-CROSSED = "crossed"  # the mode of an input under an instruction of another type
 READING = "mined_"  # before a reading task's kind, which is none of the seeds' types
 
 
@@ -74,64 +68,10 @@ def reading_rows(domain: Domain, count: int, seed: int) -> list[tuple[Json, Json
     ]
 
 
-def crossed_tasks(
-    frames: Mapping[str, Sequence[Frame]], trusted: Set[str], count: int
-) -> list[Json]:
-    """The input of each seed under `count` instructions of other types that ask for another form.
-
-    A small model goes by the look of an input: where all that look alike are answered in one form,
-    it answers so whatever the instruction says. Taken are instructions that hold for any text, or
-    for any question on one; the types that have them take turns.
-
-    Args:
-        trusted: types whose answers the model may write.
-    """
-    rows = []
-    for kind, group in frames.items():
-        others = [name for name in frames if name in trusted and name != kind]
-        for place, own in enumerate(group):
-            fitting = [[(name, one) for one in frames[name] if _holds(one, own)] for name in others]
-            turns = [pair for pair in chain.from_iterable(zip_longest(*fitting)) if pair]
-            # Seeds may share their instruction.
-            pairs = list({mould.seed.instruction: (name, mould) for name, mould in turns}.values())
-            start = place % max(1, len(pairs))
-            for name, mould in [*pairs[start:], *pairs[:start]][:count]:
-                task = _task(
-                    f"crossed-{own.seed.id}-{mould.seed.id}", name, mould.seed.instruction,
-                    own.seed.input, own.text, [],
-                )  # fmt: skip
-                rows.append(
-                    task
-                    | {
-                        "mode": CROSSED,
-                        "mould": mould.seed.id,
-                        "seeds": [mould.seed.id, own.seed.id],
-                        "input_of": own.seed.id,
-                    }
-                )
-    return rows
-
-
-def _holds(mould: Frame, own: Frame) -> bool:
-    """Can the mould's instruction be asked of the other seed's input, in another form?"""
-    if mould.form not in ANY_TEXT or mould.form == own.form or not (mould.text and own.text):
-        return False
-    if own.questioned or mould.questioned:
-        return own.questioned and mould.questioned
-    return not own.asked and not mould.asked
-
-
 def _rows(
     name: str, kind: str, instruction: str, shown: str, answer: str, documents: list[str]
 ) -> tuple[Json, Json]:
-    task = _task(name, kind, instruction, shown, answer, documents)
-    return task, mined_answer(task)
-
-
-def _task(
-    name: str, kind: str, instruction: str, shown: str, source: str, documents: list[str]
-) -> Json:
-    return {
+    task = {
         "id": name,
         "instruction": instruction,
         "input": shown,
@@ -140,13 +80,14 @@ def _task(
         "mould": "",
         "wording": "none",
         "label": "",
-        "source": source,
+        "source": answer,
         "seeds": [],
         "documents": documents,
         "decoding": None,
         "prompt_sha256": "",
         "dropped": None,
     }
+    return task, mined_answer(task)
 
 
 def mined_answer(task: Json) -> Json:

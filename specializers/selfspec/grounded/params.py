@@ -38,7 +38,6 @@ class GroundedParams:
     ifd: float
     gate_seeds: int
     mined_share: float
-    crossed: int
 
     def writing(self, task: str, stop: tuple[str, ...], *, invents: bool) -> Decoding:
         """How a task is drawn."""

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.types import Json, Seed
 from specializers.selfspec.grounded.frames import Frame
 
 # Bands of an answer's length: the most words of each.
@@ -71,22 +70,6 @@ def repeats(types: Sequence[str], seeds: Mapping[str, int]) -> list[int]:
         for kind, count in there.items()
     }
     return [times[kind] for kind in types]
-
-
-def times_shown(rows: Sequence[Json], seeds: Sequence[Seed]) -> list[int]:
-    """How often an epoch shows each row of data.jsonl: see `repeats`. A seed's input is shown as
-    often under other types' instructions together as under its own."""
-    own = [row["task_type"] for row in rows if not row.get("input_of")]
-    times = repeats(own, Counter(seed.task_type for seed in seeds))
-    of_type, kinds = dict(zip(own, times, strict=True)), {seed.id: seed.task_type for seed in seeds}
-    crossed = Counter(row["input_of"] for row in rows if row.get("input_of"))
-    own_times = iter(times)
-    return [
-        max(1, round(of_type.get(kinds[seed], 1) / crossed[seed]))
-        if (seed := row.get("input_of"))
-        else next(own_times)
-        for row in rows
-    ]
 
 
 @dataclass(frozen=True)

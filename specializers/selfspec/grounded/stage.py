@@ -16,14 +16,7 @@ from specializers.selfspec.filters import Refusal
 from specializers.selfspec.grounded.answering import Answered, Answerer, row_of
 from specializers.selfspec.grounded.frames import Frame, frames_of
 from specializers.selfspec.grounded.gate import Trial, try_types
-from specializers.selfspec.grounded.mined import (
-    CROSSED,
-    READING,
-    crossed_tasks,
-    mined_answer,
-    reading_rows,
-    titled_rows,
-)
+from specializers.selfspec.grounded.mined import READING, mined_answer, reading_rows, titled_rows
 from specializers.selfspec.grounded.params import GroundedParams
 from specializers.selfspec.grounded.quotas import (
     BANDS,
@@ -87,13 +80,13 @@ def write_grounded(
     plan = Plan(frames, texts, quotas, params)
     writer = Writer(domain, frames, params)
     answerer = Answerer(base, domain, frames, params, None)
-    crossed = crossed_tasks(frames, trusted.keys(), params.crossed)
-    tasks, waiting = list(crossed), list(crossed)
+    tasks: list[Json] = []
     rows: list[Json] = []
+    waiting: list[Json] = []
     with _timed(seconds, "tasks and answers"):
         while True:
-            size = min(params.calls_per_round, params.max_calls + len(crossed) - len(tasks))
-            asks = plan.next(size, _kinds(waiting))
+            size = min(params.calls_per_round, params.max_calls - len(tasks))
+            asks = plan.next(size, Counter(task["kind"] for task in waiting))
             if not asks and not waiting:
                 break
             # The answers of one round are written beside the tasks of the next.
@@ -195,11 +188,10 @@ def _judged(
     for task, one in zip(tasks, answerer.answer(tasks, responses), strict=True):
         refusal = one.refusal
         cell = _cell(task, one, frames)
-        counts = task["mode"] != CROSSED
-        if counts and refusal is None and not quotas.room(cell):
+        if refusal is None and not quotas.room(cell):
             full = "its type" if not quotas.missing(cell.kind) else f"'{cell.label}'"
             refusal = Refusal("quota", f"{full} has its share")
-        if counts and refusal is None:
+        if refusal is None:
             quotas.take(cell)
         rows.append(row_of(task, one, refusal))
     return rows
@@ -241,13 +233,8 @@ def _missing(
 
 
 def _kept(tasks: Sequence[Json], rows: Sequence[Json]) -> Counter[str]:
-    kept = {row["id"] for row in rows if row["dropped"] is None}
-    return _kinds([task for task in tasks if task["id"] in kept])
-
-
-def _kinds(tasks: Sequence[Json]) -> Counter[str]:
-    """Tasks of each type that its quota counts."""
-    return Counter(task["kind"] for task in tasks if task["mode"] != CROSSED)
+    kinds = {task["id"]: task["kind"] for task in tasks}
+    return Counter(kinds[row["id"]] for row in rows if row["dropped"] is None)
 
 
 def _report(
@@ -261,7 +248,6 @@ def _report(
     kept = _kept(tasks, rows)
     answers = [row["output"] for row in rows if row["dropped"] is None]
     bands = Counter(band(answer) for answer in answers)
-    crossed = {task["id"] for task in tasks if task["mode"] == CROSSED}
     kinds = {task["id"]: task["kind"] for task in tasks}
     labels: dict[str, Counter[str]] = {}
     for row in rows:
@@ -282,7 +268,6 @@ def _report(
             for kind, count in sorted(kept.items())
             if kind.startswith(READING)
         },
-        "crossed": sum(row["id"] in crossed for row in rows if row["dropped"] is None),
         "bands": {name: bands[name] for name in BANDS},
         "labels_never": never,
         "gate": [

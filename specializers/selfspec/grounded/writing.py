@@ -22,7 +22,7 @@ from specializers.selfspec.grounded.asking import (
     write_stop,
 )
 from specializers.selfspec.grounded.duplicates import NearDuplicates
-from specializers.selfspec.grounded.frames import ANY_TEXT, TAG, Frame, Mode
+from specializers.selfspec.grounded.frames import TAG, Frame, Mode
 from specializers.selfspec.grounded.labels import VERDICTS, occurs
 from specializers.selfspec.grounded.params import GroundedParams
 from specializers.selfspec.grounded.quotas import Cell, Quotas
@@ -30,6 +30,8 @@ from specializers.selfspec.grounded.texts import Suited, Text, suits
 from specializers.selfspec.wording import is_foreign, is_loop, plain
 
 _NAME = 6  # words: a part this short in the seed names something that the text names too
+# Where the model's wording is refused, that of a seed of these forms still fits the new text.
+_ANY_TEXT = ("mentions", "free")
 _POLAR = "Answer {0} or {1}."
 
 
@@ -231,7 +233,7 @@ class Writer:
         else:
             instruction, input_text = self._task(ask, text, written)
             refusal = self._judge(ask, instruction, input_text, text, written)
-        own = bool(refusal) and ask.mode == "instruction" and ask.frame.form in ANY_TEXT
+        own = bool(refusal) and ask.mode == "instruction" and ask.frame.form in _ANY_TEXT
         if own:  # the mould's wording holds for any text
             instruction, input_text = ask.frame.task(text, ())
             refusal = self._judge(ask, instruction, input_text, text, ())

@@ -23,9 +23,9 @@ from specializers.selfspec import specializer
 from specializers.selfspec.estimate import expect
 from specializers.selfspec.grounded.checks import covered, judge_grounded, spoken
 from specializers.selfspec.grounded.duplicates import NearDuplicates
-from specializers.selfspec.grounded.frames import ANY_TEXT, frames_of
+from specializers.selfspec.grounded.frames import frames_of
 from specializers.selfspec.grounded.gate import held_out, try_types
-from specializers.selfspec.grounded.mined import CROSSED, READING, crossed_tasks
+from specializers.selfspec.grounded.mined import READING
 from specializers.selfspec.grounded.quotas import (
     MOST_TIMES,
     Cell,
@@ -33,7 +33,6 @@ from specializers.selfspec.grounded.quotas import (
     band,
     largest_remainders,
     repeats,
-    times_shown,
     type_quotas,
     uneven,
 )
@@ -80,14 +79,6 @@ def helpful(prompt: str, decoding: Decoding) -> Response:
         text = prompt.rpartition("Input: ")[2].removesuffix("\nAnswer:")
         return generation(" " + " ".join(text.split()[:3]).rstrip("."))
     return generation(" nothing of the kind")
-
-
-def wordy(prompt: str, decoding: Decoding) -> Response:
-    """As `helpful`, but answers are sentences that say most of the text."""
-    if "###" not in prompt:
-        return helpful(prompt, decoding)
-    said = prompt.rpartition("Input: ")[2].removesuffix("\nAnswer:").split()
-    return generation(" ".join(word for place, word in enumerate(said[:40]) if place % 5 != 2))
 
 
 @pytest.fixture
@@ -189,70 +180,6 @@ def test_mined_tasks_make_up_for_what_is_missing_and_no_more(
     mined = mined_tasks(domain.corpus, len(reading), PER_TEXT, 0) if reading else []
     assert [[row[n] for n in named] for row in reading] == [[r[n] for n in named] for r in mined]
     assert {row["answered_by"] for row in reading} <= {"corpus"}
-
-
-@pytest.mark.parametrize("name", ["biomed", "finance", "generic"])
-@pytest.mark.parametrize("count", [0, 1, 3])
-def test_an_input_is_crossed_with_instructions_for_another_form(name: str, count: int) -> None:
-    seeds = load_domain(DOMAINS / name).seeds
-    frames = frames_of(seeds)
-    moulds = {one.seed.id: (kind, one) for kind, group in frames.items() for one in group}
-    rows = crossed_tasks(frames, frames.keys(), count)
-    assert bool(rows) == bool(count)
-    assert len({row["id"] for row in rows}) == len(rows)
-    assert len({(row["instruction"], row["input"]) for row in rows}) == len(rows)
-    assert max(Counter(row["input_of"] for row in rows).values(), default=0) == count
-    for row in rows:
-        (kind, mould), (other, own) = moulds[row["mould"]], moulds[row["input_of"]]
-        assert kind == row["kind"] != other
-        assert mould.form in ANY_TEXT - {own.form}
-        assert mould.questioned == own.questioned
-        assert (row["instruction"], row["input"]) == (mould.seed.instruction, own.seed.input)
-    assert {row["kind"] for row in crossed_tasks(frames, {"ner"}, count)} <= {"ner"}
-    assert crossed_tasks(frames, set(), count) == []
-
-
-def test_crossed_inputs_are_added_and_change_nothing_else(domain: Domain, tmp_path: Path) -> None:
-    reports = {}
-    for count in (0, 2):
-        out = tmp_path / str(count)
-        make(Labels(wordy), domain, out, crossed=count)
-        reports[count] = json.loads((out / "instructions.json").read_text())
-    for file in ("instructions.jsonl", "responses.jsonl", "data.jsonl"):
-        without, rows = (list(read_jsonl(tmp_path / str(count) / file)) for count in (0, 2))
-        assert [row for row in rows if not row["id"].startswith(CROSSED)] == without
-        assert len(rows) > len(without)
-    kept = [row for row in rows if "input_of" in row]
-    assert reports[2]["crossed"] == len(kept) > reports[0]["crossed"] == 0
-    assert reports[2]["quotas"] == reports[0]["quotas"]
-    assert all(row["answered_by"] == "base" and row["documents"] == [] for row in kept)
-    assert all(row["input_of"] in row["seeds"]["instruction"] for row in kept)
-    # A seed's input is shown about as often under the others as under its own.
-    times = dict(zip([row["id"] for row in rows], times_shown(rows, domain.seeds), strict=True))
-    mine = [row for row in rows if "input_of" not in row]
-    types, shares = [row["task_type"] for row in mine], Counter(s.task_type for s in domain.seeds)
-    assert [times[row["id"]] for row in mine] == repeats(types, shares)
-    of_type = {row["task_type"]: times[row["id"]] for row in mine}
-    for seed in domain.seeds:
-        crossed = [times[row["id"]] for row in kept if row["input_of"] == seed.id]
-        if crossed:
-            own = of_type.get(seed.task_type, 1)
-            assert sum(crossed) == pytest.approx(max(own, len(crossed)), abs=1)
-
-
-def test_a_plan_counts_answers_to_crossed_inputs(domain: Domain) -> None:
-    plain, crossed = (
-        expect(domain, {**SelfSpec.budgets["tiny"], "crossed": count}) for count in (0, 2)
-    )
-    frames = frames_of(domain.seeds)
-    more = crossed_tasks(frames, frames.keys(), 2)
-    answers = [next(ask for ask in one.asks if ask.stage == "answers") for one in (plain, crossed)]
-    new = Counter(answers[1].prompts) - Counter(answers[0].prompts)
-    assert sum(new.values()) == len(answers[1].prompts) - len(answers[0].prompts) >= len(more)
-    assert all(any(row["input"] in prompt for prompt in new) for row in more)
-    assert [ask for ask in plain.asks if ask.stage != "answers"] == [
-        ask for ask in crossed.asks if ask.stage != "answers"
-    ]
 
 
 def test_no_type_and_no_label_is_over_its_share(domain: Domain, tmp_path: Path) -> None:
