@@ -1,3 +1,3 @@
 """Tasks that the domain's text gives by itself: no model writes them."""
 
-__all__ = ["chosen"]
+__all__ = ["chosen", "patterns"]

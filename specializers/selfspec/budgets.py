@@ -33,6 +33,7 @@ COMMON: dict[str, Any] = {
     "ifd": 1.0,  # Li et al. 2023 (arXiv 2308.12032); 0 asks for no loss
     "gate_seeds": 8,  # ours: held out of each type; 0 trusts every type
     "mined_share": 0.5,  # ours: of `examples`, most that mined tasks may make up for
+    "long_answers": "titles",  # ours: asked of passages where long ones are missing
     "type_shares": "seeds",  # ours: types for which little is kept are trained on oftener
     # -- instructions
     "surplus": 0.15,  # ours: accepted beyond `examples`, since some answers will be dropped
@@ -167,6 +168,7 @@ BUDGETS = {"tiny": TINY, "small": SMALL, "paper": PAPER}
 CHOICES = {
     "inputs": ("corpus", "model"),
     "train_on_seeds": ("all", "none"),
+    "long_answers": ("titles", "conclusions"),
     "type_shares": ("kept", "seeds"),
     "loss_average": ("tokens", "examples"),
     "demonstration_kinds": ("mixed", "one"),

@@ -1,8 +1,9 @@
 """What no model wrote, where too little of the model's own is kept.
 
-Long answers: a passage of the corpus answers a question on its title. A human's text teaches more
-than none, and keeps the length of answers up. Source: Li et al. 2023, "Self-Alignment with
-Instruction Backtranslation" (arXiv 2308.06259), without the model.
+Long answers: a passage of the corpus answers a question on its title, or its conclusion answers one
+over the text before it. A human's text teaches more than none, and keeps the length of answers up.
+Source: Li et al. 2023, "Self-Alignment with Instruction Backtranslation" (arXiv 2308.06259),
+without the model.
 
 Then reading tasks that connectives and structure of the corpus give (`specializers.mining`), for
 the types that the gate refused or that are not full.
@@ -12,11 +13,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Set
+from itertools import islice
 
 from harness.doors.files import read_jsonl
 from harness.types import Domain, Json
 from specializers.corpus.sentences import sentences
 from specializers.mining.chosen import PER_TEXT, mined_tasks
+from specializers.mining.patterns import mine
 from specializers.selfspec.draws import seed_for
 from specializers.selfspec.grounded.quotas import LONG
 
@@ -26,21 +29,59 @@ _WORDINGS = (
     "What should a student know about this? {}.",
     "Describe briefly: {}.",
 )
+_CONCLUDE = (
+    "Answer the question from the text, in one or two sentences.",
+    "What do the authors conclude? Answer the question in a sentence or two.",
+    "Write the conclusion of the text that answers the question.",
+    "Use the text to answer the question in full sentences.",
+)
 _MOST = 90  # words of an answer
 _POOL = 2000  # passages that are looked through
 READING = "mined_"  # before a reading task's kind, which is none of the seeds' types
+
+
+def concluded_rows(
+    domain: Domain, missing: Mapping[str, int], long: Set[str], most: int, seed: int
+) -> list[tuple[Json, Json]]:
+    """(task, answer) rows for the long types that miss examples, from passages that end with a
+    conclusion: what comes before it is the text, its title the question.
+
+    Args:
+        most: words of a text; its beginning is left out.
+    """
+    wanted = _wanted(missing, long)
+    if not wanted or domain.corpus is None:
+        return []
+    found = [
+        (row["id"], row["title"].strip(), text, task.output)
+        for row in islice(read_jsonl(domain.corpus), _POOL)
+        if row["title"]
+        for task in mine(row["id"], "", row["text"], ())
+        if task.kind == "conclusion" and (text := _ending(task.input, most))
+    ]
+    random.Random(seed_for("concluded", seed)).shuffle(found)
+    rows = []
+    for place, (kind, found_one) in enumerate(zip(wanted, found, strict=False)):
+        passage, title, text, answer = found_one
+        asked = title if title.endswith("?") else f"What is concluded on this: {title.rstrip('.')}?"
+        # The question stands after the text and before it in turn.
+        parts = [f"Text: {text}", f"Question: {asked}"]
+        shown = "\n".join(parts if place % 2 else parts[::-1])
+        wording = _CONCLUDE[place % len(_CONCLUDE)]
+        rows.append(_rows(f"concluded-{place:04d}", kind, wording, shown, answer, [passage]))
+    return rows
 
 
 def titled_rows(
     domain: Domain, missing: Mapping[str, int], long: Set[str], seed: int
 ) -> list[tuple[Json, Json]]:
     """(task, answer) rows for the long types that miss examples, from passages with a title."""
-    wanted = [kind for kind, count in missing.items() if kind in long for _ in range(count)]
+    wanted = _wanted(missing, long)
     if not wanted or domain.corpus is None:
         return []
     found = [
         (row["id"], row["title"].rstrip(" .?!"), answer)
-        for row, _ in zip(read_jsonl(domain.corpus), range(_POOL), strict=False)
+        for row in islice(read_jsonl(domain.corpus), _POOL)
         if row["title"] and len((answer := _opening(row["text"])).split()) > LONG
     ]
     random.Random(seed_for("mined", seed)).shuffle(found)
@@ -49,6 +90,16 @@ def titled_rows(
         asked = _WORDINGS[place % len(_WORDINGS)].format(title)
         rows.append(_rows(f"mined-{kind}-{place:04d}", kind, asked, "", answer, [passage]))
     return rows
+
+
+def _wanted(missing: Mapping[str, int], long: Set[str]) -> list[str]:
+    return [kind for kind, count in missing.items() if kind in long for _ in range(count)]
+
+
+def _ending(text: str, most: int) -> str:
+    """Whole sentences up to the end, of at most `most` words; "" where the last is longer."""
+    starts = [start for start, _ in sentences(text) if len(text[start:].split()) <= most]
+    return text[starts[0] :] if starts else ""
 
 
 def reading_rows(domain: Domain, count: int, seed: int) -> list[tuple[Json, Json]]:

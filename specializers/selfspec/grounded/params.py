@@ -38,6 +38,7 @@ class GroundedParams:
     ifd: float
     gate_seeds: int
     mined_share: float
+    long_answers: str
 
     def writing(self, task: str, stop: tuple[str, ...], *, invents: bool) -> Decoding:
         """How a task is drawn."""

@@ -16,7 +16,13 @@ from specializers.selfspec.filters import Refusal
 from specializers.selfspec.grounded.answering import Answered, Answerer, row_of
 from specializers.selfspec.grounded.frames import Frame, frames_of
 from specializers.selfspec.grounded.gate import Trial, try_types
-from specializers.selfspec.grounded.mined import READING, mined_answer, reading_rows, titled_rows
+from specializers.selfspec.grounded.mined import (
+    READING,
+    concluded_rows,
+    mined_answer,
+    reading_rows,
+    titled_rows,
+)
 from specializers.selfspec.grounded.params import GroundedParams
 from specializers.selfspec.grounded.quotas import (
     BANDS,
@@ -98,8 +104,11 @@ def write_grounded(
             waiting = [row for row in written if row["dropped"] is None]
     _even_out(tasks, rows, frames)
     long = {kind for kind in wanted if is_long(frames[kind])}
-    mined = titled_rows(domain, _missing(wanted, tasks, rows), long, params.seed)
-    _join(mined, tasks, rows)
+    if params.long_answers == "conclusions":
+        missing = _missing(wanted, tasks, rows)
+        mined = concluded_rows(domain, missing, long, params.max_input_words, params.seed)
+        _join(mined, tasks, rows)
+    _join(titled_rows(domain, _missing(wanted, tasks, rows), long, params.seed), tasks, rows)
     still = sum(_missing(wanted, tasks, rows).values())
     most = round(params.mined_share * params.examples)
     _join(reading_rows(domain, min(still, most), params.seed), tasks, rows)

@@ -25,7 +25,7 @@ from specializers.selfspec.grounded.checks import covered, judge_grounded, spoke
 from specializers.selfspec.grounded.duplicates import NearDuplicates
 from specializers.selfspec.grounded.frames import frames_of
 from specializers.selfspec.grounded.gate import held_out, try_types
-from specializers.selfspec.grounded.mined import READING
+from specializers.selfspec.grounded.mined import READING, concluded_rows
 from specializers.selfspec.grounded.quotas import (
     MOST_TIMES,
     Cell,
@@ -180,6 +180,71 @@ def test_mined_tasks_make_up_for_what_is_missing_and_no_more(
     mined = mined_tasks(domain.corpus, len(reading), PER_TEXT, 0) if reading else []
     assert [[row[n] for n in named] for row in reading] == [[r[n] for n in named] for r in mined]
     assert {row["answered_by"] for row in reading} <= {"corpus"}
+
+
+CONCLUDING = """{first} We measured {count} plants. Growth was faster in the shade. {last}"""
+
+
+def with_conclusions(domain: Domain, folder: Path, count: int) -> Domain:
+    """The domain with a corpus of 30 passages, `count` of which end with a conclusion."""
+    rows = []
+    for number in range(30):
+        ends = "These results suggest that {} grows better in the shade than in full sun."
+        last = (ends if number < count else "The soil of {} was then dried.").format(
+            f"herb {number}"
+        )
+        text = CONCLUDING.format(first=f"Herb {number} is sown.", count=number, last=last)
+        title = f"Does herb {number} need sun?" if number % 2 else f"The light of herb {number}."
+        rows.append({"id": f"p{number}", "title": title, "text": text, "source": ""})
+    path = folder / "corpus.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return replace(domain, corpus=path)
+
+
+@pytest.mark.parametrize("count", [0, 3, 20])
+@pytest.mark.parametrize("most", [8, 100])
+def test_a_conclusion_answers_over_the_text_before_it(
+    domain: Domain, tmp_path: Path, count: int, most: int
+) -> None:
+    domain = with_conclusions(domain, tmp_path, count)
+    assert domain.corpus is not None
+    passages = {row["id"]: row for row in read_jsonl(domain.corpus)}
+    missing = {"long_answer": 5, "yesno": 4, "summarization": 2}
+    pairs = concluded_rows(domain, missing, {"long_answer", "summarization"}, most, 0)
+    kinds = [task["kind"] for task, _ in pairs]
+    assert kinds == (["long_answer"] * 5 + ["summarization"] * 2)[:count]
+    assert len({task["documents"][0] for task, _ in pairs}) == len(pairs)
+    orders = set()
+    for task, answer in pairs:
+        passage = passages[task["documents"][0]]
+        parts = dict(line.split(": ", 1) for line in task["input"].split("\n"))
+        orders.add(tuple(parts))
+        assert len(parts["Text"].split()) <= most
+        assert passage["text"].endswith(f"{parts['Text']} {answer['output']}")
+        assert answer["output"].startswith("These results suggest")
+        assert passage["title"].strip(".") in parts["Question"]
+        assert parts["Question"].endswith("?")
+    assert len(orders) == min(2, len(pairs))
+    assert pairs == concluded_rows(domain, missing, {"long_answer", "summarization"}, most, 0)
+
+
+def test_conclusions_come_before_titles_and_change_nothing_else(
+    domain: Domain, tmp_path: Path
+) -> None:
+    domain = with_conclusions(domain, tmp_path, 3)
+    data = {
+        way: make(Labels(helpful), domain, tmp_path / way, long_answers=way, train_on_seeds="none")
+        for way in ("titles", "conclusions")
+    }
+    titled, concluded = (
+        [row["id"].rpartition("-")[0] for row in data[way]] for way in ("titles", "conclusions")
+    )
+    assert "concluded" not in titled
+    assert concluded.count("concluded") == 3
+    assert len(concluded) == len(titled)
+    rest = [[row for row in rows if "concluded-" not in row["id"] and "mined-" not in row["id"]]
+            for rows in data.values()]  # fmt: skip
+    assert rest[0] == rest[1]
 
 
 def test_no_type_and_no_label_is_over_its_share(domain: Domain, tmp_path: Path) -> None:
