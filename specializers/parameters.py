@@ -30,7 +30,7 @@ MOST: Mapping[str, float] = {
     **dict.fromkeys(("vote_share", "label_share", "long_share", "mined_share", "cover"), 1),
     **dict.fromkeys(("agreement_share", "agreement_rouge", "label_margin", "duplicates"), 1),
     **dict.fromkeys(("novelty_threshold", "semantic_threshold", "top_p", "task_top_p"), 1),
-    **dict.fromkeys(("demonstrated", "replay", "lora_dropout"), 1),
+    **dict.fromkeys(("demonstrated", "replay", "lora_dropout", "gate_least"), 1),
     "holdout": 0.5,  # what is held out is not trained on
 }
 

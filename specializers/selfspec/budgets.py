@@ -31,9 +31,10 @@ COMMON: dict[str, Any] = {
     "long_share": 0.3,  # ours: have over 20 words; LongWriter (arXiv 2408.07055) says why
     "cover": 0.6,  # ours: of a long answer's content words, in the text
     "ifd": 1.0,  # Li et al. 2023 (arXiv 2308.12032); 0 asks for no loss
+    "gate_least": 0.15,  # ours: likeness to the seeds' answers that written ones must exceed
     "gate_seeds": 8,  # ours: held out of each type; 0 trusts every type
     "mined_share": 0.5,  # ours: of `examples`, most that mined tasks may make up for
-    "long_answers": "titles",  # ours: asked of passages where long ones are missing
+    "long_answers": "conclusions",  # ours: asked of passages where long ones are missing
     "type_shares": "seeds",  # ours: types for which little is kept are trained on oftener
     # -- instructions
     "surplus": 0.15,  # ours: accepted beyond `examples`, since some answers will be dropped

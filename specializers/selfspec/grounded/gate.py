@@ -25,7 +25,8 @@ class Trial:
     """One type's seeds answered with and without demonstrations, 0..1.
 
     For labels the probability given to the right one after calibration, else the likeness to the
-    seed's answer (F1 of items or mentions, ROUGE-L). `floor` is what a guess gets.
+    seed's answer (F1 of items or mentions, ROUGE-L). `floor` is what a guess gets, of answers that
+    are written the least that is asked for.
     """
 
     kind: str
@@ -41,12 +42,13 @@ class Trial:
 
 def try_types(
     base: BaseModel, domain: Domain, seeds: Mapping[str, Sequence[Seed]], count: int, shown: int,
-    tokens: int,
+    tokens: int, least: float = 0.0,
 ) -> tuple[list[Trial], Json]:  # fmt: skip
     """A trial of each type with two seeds or more; and how many calls and tokens it took.
 
     Args:
         count: seeds of a type that are held out, at most. shown: demonstrations.
+        least: likeness over which written answers must be, beside that without demonstrations.
     """
     chat = base.has_chat_template
     asked: list[tuple[str, Form, Seed, str, str]] = []
@@ -73,7 +75,7 @@ def try_types(
         likeness.setdefault(kind, []).append(
             (alike(form, pair[0], seed.output), alike(form, pair[1], seed.output))
         )
-    trials = [_mean(kind, pairs, 0.0) for kind, pairs in likeness.items()]
+    trials = [_mean(kind, pairs, least) for kind, pairs in likeness.items()]
     chosen = [row for row in asked if row[1] == "label"]
     label_trials, calls = _label_trials(base, chosen)
     order = list(seeds)

@@ -37,6 +37,7 @@ class GroundedParams:
     cover: float
     ifd: float
     gate_seeds: int
+    gate_least: float
     mined_share: float
     long_answers: str
 

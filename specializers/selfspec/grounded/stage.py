@@ -171,6 +171,7 @@ def _gate(
         params.gate_seeds,
         params.response_demonstrations,
         params.response_tokens,
+        params.gate_least,
     )
     return trials, cost
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from specializers.selfspec import specializer
 from specializers.selfspec.estimate import expect
 from specializers.selfspec.grounded.checks import covered, judge_grounded, spoken
 from specializers.selfspec.grounded.duplicates import NearDuplicates
-from specializers.selfspec.grounded.frames import frames_of
+from specializers.selfspec.grounded.frames import form_of, frames_of
 from specializers.selfspec.grounded.gate import held_out, try_types
 from specializers.selfspec.grounded.mined import READING, concluded_rows
 from specializers.selfspec.grounded.quotas import (
@@ -118,6 +119,20 @@ def test_a_plan_counts_what_the_gate_and_replay_ask(domain: Domain, tmp_path: Pa
     assert list(replay.prompts) == [prompt for prompt, _ in base.asked]
     assert expect(domain, params).examples == without.examples + len(replay.prompts)
     assert not [ask for ask in without.asks if ask.stage == "replay"]
+
+
+def test_written_types_pass_the_gate_over_the_least_likeness_alone(domain: Domain) -> None:
+    by_type: dict[str, list[Any]] = {}
+    for seed in domain.seeds:
+        by_type.setdefault(seed.task_type, []).append(seed)
+    labels = {kind for kind, group in by_type.items() if form_of(group) == "label"}
+    passed: list[set[str]] = []
+    for least in (0.0, 0.1, 0.2, 1.0):
+        trials, _ = try_types(Labels(helpful), domain, by_type, 4, 3, 48, least)
+        passed.append({trial.kind for trial in trials if trial.passed})
+        assert all(t.shown > least for t in trials if t.passed and t.kind not in labels)
+    assert passed[0] > passed[-1] == passed[0] & labels
+    assert all(fewer <= more for more, fewer in pairwise(passed))
 
 
 # -- the whole ---------------------------------------------------------------
@@ -287,7 +302,7 @@ def test_a_gate_that_no_type_passes_leaves_seeds_and_texts(domain: Domain, tmp_p
 
 
 def test_interrupted_anywhere_it_goes_on_to_the_same_files(domain: Domain, tmp_path: Path) -> None:
-    make(Labels(helpful), domain, tmp_path / "whole", gate_seeds=2)
+    make(Labels(helpful), domain, tmp_path / "whole", gate_seeds=2, gate_least=0.0)
 
     class Interrupted(Labels):
         def generate(self, *args: Any, **kwargs: Any) -> list[Response]:
@@ -297,11 +312,11 @@ def test_interrupted_anywhere_it_goes_on_to_the_same_files(domain: Domain, tmp_p
 
     out = tmp_path / "again"
     with pytest.raises(KeyboardInterrupt):
-        make(Interrupted(helpful), domain, out, gate_seeds=2)
-    make(Labels(helpful), domain, out, gate_seeds=2)
+        make(Interrupted(helpful), domain, out, gate_seeds=2, gate_least=0.0)
+    make(Labels(helpful), domain, out, gate_seeds=2, gate_least=0.0)
     (out / "instructions.jsonl").unlink()  # killed between the two files
     (out / "data.jsonl").unlink()
-    make(Labels(helpful), domain, out, gate_seeds=2)
+    make(Labels(helpful), domain, out, gate_seeds=2, gate_least=0.0)
     for name in ("instructions", "responses", "dropped", "data"):
         file = f"{name}.jsonl"
         assert (out / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
