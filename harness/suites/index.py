@@ -50,7 +50,7 @@ class SuiteIndex(Catalogue):
         super().__init__(suites, folders, trusted, shared)
         self._harmless = frozenset(harmless)
         self._wordings: dict[str, tuple[Wording, ...]] = {}
-        sandbox_templates()
+        sandbox_templates(trusted=bool(trusted))
 
     def _manager(self, metadata: dict[str, Any] | None = None) -> Any:
         from lm_eval.tasks import TaskManager

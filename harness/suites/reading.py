@@ -131,7 +131,10 @@ def _read(path: Path, functions: list[Function]) -> dict[str, Any]:
             f"{plain(path)}: cannot be read ({error.strerror}). Correct the 'include' that "
             f"names it."
         ) from error
-    except (yaml.YAMLError, ValueError, RecursionError, TypeError, LookupError) as error:
+    except (
+        yaml.YAMLError, ValueError, RecursionError, TypeError, LookupError, AttributeError,
+        ArithmeticError,
+    ) as error:  # fmt: skip
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark is not None else ""
         said = getattr(error, "problem", None) or " ".join(str(error).split())

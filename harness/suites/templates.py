@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import functools
 import re
+from datetime import date, time, timedelta
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from harness.doors import limits
@@ -11,18 +14,49 @@ from harness.doors.text import plain
 from harness.doors.timed import template_fault, within
 from harness.errors import UserError
 
+_DATA = (str, bytes, int, float, complex, Decimal, date, time, timedelta)
 
-def sandbox_templates() -> None:
-    """Have lm-eval render tasks' Jinja templates in Jinja's sandbox (its own has none)."""
+
+def sandbox_templates(*, trusted: bool = False) -> None:
+    """Have lm-eval render tasks' Jinja templates in Jinja's sandbox (its own has none), and load no
+    metric out of the folder where bench was started, in which `evaluate` looks first.
+
+    Args:
+        trusted: a suite whose code may run is among those at hand, so that metrics may too.
+    """
+    import evaluate
     from lm_eval import utils
 
     utils.apply_template = _render
+    load = evaluate.load.load if isinstance(evaluate.load, _Load) else evaluate.load
+    evaluate.load = load if trusted else _Load(load)
+
+
+class _Load:
+    """`evaluate.load` without what lies in a folder."""
+
+    def __init__(self, load: Any) -> None:
+        self.load = load
+
+    def __call__(self, path: str, *args: Any, **kwargs: Any) -> Any:
+        if Path(path).exists() or Path(f"{path}.py").exists():
+            raise UserError(
+                f"{plain(path)}: lies in the folder where bench was started, and has the name of "
+                f"a metric, whose code would be taken from there. Rename it, or start elsewhere."
+            )
+        return self.load(path, *args, **kwargs)
 
 
 def _render(template: str, doc: dict[str, Any]) -> str:
     from jinja2.exceptions import TemplateError
 
     told = f"the template {plain(repr(template)):.200}"
+    if strange := next((key for key, value in doc.items() if not _is_data(value)), None):
+        raise UserError(
+            f"{told}: the row's field {plain(repr(strange))} is a {type(doc[strange]).__name__}; "
+            f"expected words, numbers, lists and tables, as templates write. Take the field out of "
+            f"the rows."
+        )
     try:
         if _is_plain(template):
             return str(_compiled(template).render(**doc))
@@ -37,6 +71,15 @@ def _render(template: str, doc: dict[str, Any]) -> str:
             f"Expected Jinja over the row's fields: {plain(', '.join(map(str, doc))):.300}. "
             f"Correct it in the task's YAML."
         ) from error
+
+
+def _is_data(value: Any) -> bool:
+    """Whether a value has no method that does more than look at it."""
+    if isinstance(value, dict):
+        return all(map(_is_data, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(_is_data, value))
+    return value is None or isinstance(value, _DATA)
 
 
 @functools.lru_cache(maxsize=512)

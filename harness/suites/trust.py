@@ -21,6 +21,7 @@ from harness.doors.files import are_rows
 from harness.doors.paths import inside
 from harness.doors.text import plain
 from harness.errors import UserError, UserErrors
+from harness.suites.columns import column_kinds
 from harness.suites.reading import Function, Reading
 
 # Loaders of `datasets` that read a file's rows and nothing else; "pandas" unpickles.
@@ -49,6 +50,11 @@ _LOADER_KEYS = frozenset({
     "skiprows", "quotechar", "encoding", "columns", "sample_by", "keep_linebreaks", "split",
     "trust_remote_code",  # lm-eval drops it
 })  # fmt: skip
+# What `datasets` reads as it stands in the file.
+_PLAIN_FEATURES = frozenset({"Value", "ClassLabel", "Sequence", "List", "LargeList"})
+# An address, the home folder, or a way up behind what varies of a pattern.
+_ELSEWHERE = re.compile(r"\s*(?:\w[\w+.-]*:|~|.*(?:://|::|\0)|[^*?\[{]*[*?\[{].*\.\.)", re.DOTALL)
+_OF_NO_REPOSITORY = re.compile(r"/|~|.*\.\.|.*:", re.DOTALL)
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 # A file that `datasets` would unpack, by its first bytes.
 _PACKED = (b"\x1f\x8b", b"PK", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18",
@@ -220,17 +226,37 @@ def _loaded(config: Mapping[str, Any], kwargs: Mapping[str, Any], root: Path) ->
         if key not in _LOADER_KEYS:
             yield f"dataset_kwargs.{key}", "an option that is not known to be data"
     files = list(_patterns("dataset_kwargs.data_files", kwargs.get("data_files")))
-    folder = kwargs.get("data_dir")
-    if loader not in _PLAIN_LOADERS:
-        if Path(loader).exists():
-            yield "dataset_path", f"the folder {loader:.80}; name its files with dataset_path: json"
-        named = [*files, ("dataset_kwargs.data_dir", folder or "")]
-        for place, part in named:  # of the hub's repository, all of them
-            if re.match(r"/|~|.*\.\.|.*:", str(part), re.DOTALL):
-                yield place, f"rows of another place, {part!s:.120}"
-        return
+    own = loader in _PLAIN_LOADERS
+    if not own and Path(loader).exists():
+        yield "dataset_path", f"the folder {loader:.80}; name its files with dataset_path: json"
+    # As it is written: joined to a folder, an address looks like a file.
+    elsewhere = _ELSEWHERE if own else _OF_NO_REPOSITORY
+    named = [*files, ("dataset_kwargs.data_dir", kwargs.get("data_dir") or "")]
+    left = [(place, part) for place, part in named if elsewhere.match(str(part))]
+    for place, part in left:
+        yield place, f"rows of another place, {part!s:.120}"
+    if own and not left:
+        yield from _held(loader, kwargs, root)
+
+
+def _held(loader: str, kwargs: Mapping[str, Any], root: Path) -> Found:
+    """The same, of the files that the suite's folder holds."""
     for place, path in _paths(kwargs):
         yield from _leaving(place, path, root, unpacked=True)
+        if loader in ("parquet", "arrow"):
+            yield from _decoded(place, path, root)
+
+
+def _decoded(key: str, path: Path, root: Path) -> Found:
+    """Columns of a table that `datasets` would decode: into objects whose methods a template could
+    call, out of whatever file or address a row names."""
+    for file in _files(path):
+        try:
+            kinds = column_kinds(inside(root, file)) if file.is_file() else ()
+        except (UserError, OSError, ValueError):
+            continue  # told elsewhere
+        for kind in sorted(set(kinds) - _PLAIN_FEATURES):
+            yield key, f"{file}: columns of the kind {kind:.40}, which are decoded"
 
 
 def _paths(kwargs: Mapping[str, Any]) -> list[tuple[str, Path]]:

@@ -73,9 +73,13 @@ def read_written(answer: Json) -> Written:
         text, reasoning = _content(message.get("content"))
         named = next((message[key] for key in _REASONING if message.get(key)), None)
         reasoning = reasoning or _text_of(named) or _text_of(message.get("reasoning_details"))
-        text = text or str(message.get("refusal") or "")
+        parts = message.get("content")
+        no = _text_of(message.get("refusal")) or _refusal(parts if isinstance(parts, list) else [])
+        refused = bool(no) and not text
+        text = text or no
     elif "text" in choice:
         text, reasoning = str(choice["text"] or ""), str(choice.get("reasoning_content") or "")
+        refused = False
     else:
         raise ValueError(f"a choice without text: {json.dumps(choice)[:200]}")
     ended = str(choice.get("finish_reason") or choice.get("stop_reason") or "").lower()
@@ -83,6 +87,8 @@ def read_written(answer: Json) -> Written:
         raise ValueError(f"the server broke the answer off ('{ended}')")
     finish = "length" if ended in _LENGTH else "refused" if ended in _FILTERED else "stop"
     said = f"content filter ({', '.join(_filters(choice)) or ended})" if finish == "refused" else ""
+    if refused and not said:
+        finish, said = "refused", f"the model refused: {text:.200}"
     model, fingerprint = (_text_of(answer.get(key)) for key in ("model", "system_fingerprint"))
     return Written(text, reasoning, finish, said, read_usage(answer), model, fingerprint)
 
@@ -128,11 +134,16 @@ def _content(content: Any) -> tuple[str, str]:
     kinds: tuple[list[str], list[str]] = ([], [])
     for one in content:
         kind = str(one.get("type", "text")) if isinstance(one, dict) else "text"
-        if kind in ("text", "output_text", "refusal"):
+        if kind in ("text", "output_text"):
             kinds[0].append(_text_of(one))
         elif "think" in kind or "reason" in kind:
             kinds[1].append(_text_of(one))
     return "".join(kinds[0]), "".join(kinds[1])
+
+
+def _refusal(parts: list[Any]) -> str:
+    said = [one for one in parts if isinstance(one, dict) and one.get("type") == "refusal"]
+    return "".join(map(_text_of, said))
 
 
 def _text_of(value: Any) -> str:
@@ -163,6 +174,7 @@ def read_events(content: bytes) -> Json | None:
         return None
     text: list[str] = []
     reasoning: list[str] = []
+    refusal: list[str] = []
     whole: Json = {}
     finish, ended = "", False
     for line in content.decode("utf-8", "replace").split("\n"):
@@ -179,6 +191,9 @@ def read_events(content: bytes) -> Json | None:
             return event
         choice = first_choice(event.get("choices"))
         delta = choice.get("delta") or choice.get("message") or {}
+        if not isinstance(delta, dict):
+            raise ValueError("an event whose delta is no object")
+        refusal.append(_text_of(delta.get("refusal")))
         more, thought = _content(delta.get("content"))
         named = next((delta[key] for key in _REASONING if delta.get(key)), None)
         text.append(more or str(choice.get("text") or ""))
@@ -188,4 +203,6 @@ def read_events(content: bytes) -> Json | None:
     if not ended and not finish:
         raise ValueError("the stream of events ends before its answer does")
     message = {"content": "".join(text), "reasoning_content": "".join(reasoning)}
+    if any(refusal):
+        message["refusal"] = "".join(refusal)
     return whole | {"choices": [{"message": message, "finish_reason": finish}]}

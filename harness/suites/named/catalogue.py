@@ -210,7 +210,8 @@ class Catalogue:
 
     def listed(self, group: str) -> int:
         """How many names a group's YAML lists, without looking for what they stand for."""
-        return len((self._index[group].cfg or {}).get("task") or ())
+        listed = (self._index[group].cfg or {}).get("task") or ()
+        return len(listed) if isinstance(listed, list | dict) else 1
 
     def told_of(self, names: Iterable[str]) -> list[str]:
         """What is wrong with files of the suites that are asked for as a whole."""

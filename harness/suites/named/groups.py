@@ -131,6 +131,11 @@ def _group(
     mine = whole if keys or (place and last != name) else place
     within = _Within(name, {**keys, **above}, mine)
     listed = config.get("task") or []
+    if not isinstance(listed, str | dict | list):
+        raise UserError(
+            f"group '{name}': task: found {type(listed).__name__}; expected a list of tasks. "
+            "Correct it in the group's YAML."
+        )
     found: list[Found] = []
     for entry in [listed] if isinstance(listed, str | dict) else listed:
         found.append(_member(within, entry, sources, known, path))
