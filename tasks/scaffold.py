@@ -138,6 +138,10 @@ def _in_two(
 
 def _yaml(name: str, like: str, instruction: str) -> str:
     shape = SHAPES[like]
+    import yaml
+
+    # A name that YAML takes for a number or a truth value stands in quotes.
+    named = name if isinstance(yaml.safe_load(name), str) else json.dumps(name)
     own = _text(f"{shape.template}.yaml").replace("include: base.yaml\n", "")
     keys = set(re.findall(r"^(\w+):", own, re.M))
     shared = "".join(
@@ -146,8 +150,8 @@ def _yaml(name: str, like: str, instruction: str) -> str:
         if line.partition(":")[0] not in keys
     )
     return (
-        f"task: {name}\n# The instruction: it stands once, before the demonstrations.\n"
-        f"description: >+\n  {instruction}\n\ndataset_kwargs:\n  dataset: {name}\n"
+        f"task: {named}\n# The instruction: it stands once, before the demonstrations.\n"
+        f"description: >+\n  {instruction}\n\ndataset_kwargs:\n  dataset: {named}\n"
         f"{'  answers: any' + chr(10) if like == 'qa' else ''}"
         f"metadata:\n  version: 1.0  # raise it, here and on the card, with any change to a score\n"
         f"{shared}{own}"

@@ -212,6 +212,10 @@ def _registered(path: Path, kind: str, name: str, target: str) -> str:
         text = before + entry + text[head.end() :]
     else:
         text = f"{text.rstrip()}\n\n[{kind}]\n{entry}".lstrip()
-    if parse_toml(text).get(kind, {}).get(name) != target:
+    try:
+        found = parse_toml(text).get(kind, {}).get(name)
+    except ValueError:
+        found = None
+    if found != target:
         raise UserError(f"{path}: add {entry.strip()} under [{kind}] yourself; found no place.")
     return text

@@ -150,11 +150,12 @@ def parts_of(
     said = [str(row.get(columns.split) or "").strip() for row in table.rows]
     parts = [PARTS.get(value.casefold(), "") for value in said]
     if unknown := sorted({value for value, part in zip(said, parts, strict=True) if not part}):
-        if not given:
+        if not given and 2 * sum(map(bool, parts)) <= len(parts):
             return [], []  # a column that happens to have this name
         raise UserErrors([
             f"{path}: column '{columns.split}' (--split): found {value!r}, expected one of "
-            f"{', '.join(PARTS)}." for value in unknown[:5]
+            f"{', '.join(PARTS)}. Correct it, or part them anew: --split none."
+            for value in unknown[:5]
         ])  # fmt: skip
     counts = {part: parts.count(part) for part in dict.fromkeys(parts)}
     if len(counts) < 2:
@@ -208,27 +209,31 @@ def as_text(value: Any) -> Any:
     return value
 
 
-def chosen(value: Any, choices: Any) -> tuple[list[str], int | None]:
-    """The texts that a row lets choose from, and the place of the answer among them.
+# How an answer may name one of a row's choices.
+READINGS = ("the text", "the label", "the number from 0", "the letter")
 
-    ([], None) where `choices` is no list; None where the answer is no index. An index is a number
-    from 0, a letter from A, or one of the labels that stand beside the texts (`{"text": [...],
-    "label": [...]}`, as ARC writes it).
+
+def chosen(value: Any, choices: Any) -> tuple[list[str], dict[str, int]]:
+    """The texts that a row lets choose from, and the place of the answer among them by each of
+    `READINGS` that gives one.
+
+    ([], {}) where `choices` is no list. Labels are those that stand beside the texts (`{"text":
+    [...], "label": [...]}`, as ARC writes it).
     """
     labels: list[str] = []
     if isinstance(choices, Mapping):
         labels = [str(as_text(label)) for label in choices.get("label") or []]
         choices = choices.get("text")
     if not isinstance(choices, list) or len(choices) < 2:
-        return [], None
+        return [], {}
     texts = [str(as_text(choice)).strip() for choice in choices]
     answer = str(value).strip()
-    if answer in texts:
-        return texts, texts.index(answer)
-    for names in (labels, [str(n) for n in range(len(texts))], list(ascii_uppercase)):
-        if answer in names and names.index(answer) < len(texts):
-            return texts, names.index(answer)
-    return texts, None
+    named = (texts, labels, [str(n) for n in range(len(texts))], list(ascii_uppercase))
+    return texts, {
+        reading: names.index(answer)
+        for reading, names in zip(READINGS, named, strict=True)
+        if answer in names and names.index(answer) < len(texts)
+    }
 
 
 def in_words(value: Any, words: Mapping[str, str]) -> Any:

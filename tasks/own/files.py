@@ -121,6 +121,7 @@ def _parquet(path: Path) -> Table:
 
 def _workbook(path: Path, sheet: str) -> Table:
     import openpyxl
+    from openpyxl.utils.exceptions import InvalidFileException
 
     try:
         with open_zip(path, "workbook"):  # judged; openpyxl opens it anew
@@ -131,7 +132,10 @@ def _workbook(path: Path, sheet: str) -> Table:
             sheets[one.title] = list(_lines(path, one.iter_rows(values_only=True)))
         book.close()
     # What openpyxl meets where the XML is torn or means something else.
-    except (LookupError, TypeError, ValueError, OSError, SyntaxError, AttributeError) as error:
+    except (
+        LookupError, TypeError, ValueError, OSError, SyntaxError, AttributeError,
+        InvalidFileException,
+    ) as error:  # fmt: skip
         raise UserError(f"{path}: no whole workbook ({error!s:.120}). Save it again.") from None
     filled = [title for title, lines in sheets.items() if len(lines) > 1]
     title = sheet or next(iter(filled), "")
@@ -141,6 +145,8 @@ def _workbook(path: Path, sheet: str) -> Table:
             if sheet
             else f"{path}: no sheet holds a line of names and rows below it. Add them."
         )
+    if not sheets[title]:
+        raise UserError(f"{path}: sheet {title!r} is empty. Add a line of names and rows below it.")
     told = (f"sheet {title!r} (--sheet takes another of: {', '.join(filled)})",)
     (_, names), *lines = sheets[title]
     columns = [str(name).strip() if name is not None else "" for name in names]

@@ -12,6 +12,7 @@ from typing import Any
 
 from harness.errors import UserErrors
 from tasks.own.columns import (
+    READINGS,
     Columns,
     as_text,
     chosen,
@@ -142,13 +143,23 @@ def _picked(rows: Sequence[Mapping[str, Any]], columns: Columns) -> _Picked:
     found = [
         chosen(target, row.get(columns.choices)) for target, row in zip(targets, rows, strict=True)
     ]
-    if any(place is None for _, place in found):
+    # One reading holds for the whole file; numbers that are no texts are places.
+    numbers = all(isinstance(row.get(columns.target), int) for row in rows)
+    order = sorted(READINGS, key=lambda reading: numbers and reading != "the number from 0")
+    fitting = [reading for reading in order if all(reading in places for _, places in found)]
+    if not fitting:
         return plain  # a column that happens to have this name, or answers of another kind
-    answers = [texts[place] for texts, place in found if place is not None]
+    picked = [[texts[places[reading]] for texts, places in found] for reading in fitting]
+    answers = picked[0]
     offered = ["; ".join(texts) for texts, _ in found]
     told = [
-        f"answers are what '{columns.target}' picks from '{columns.choices}' ({targets[0]} is "
-        f"'{answers[0]:.40}')"
+        f"answers are what '{columns.target}' picks from '{columns.choices}' by {fitting[0]} "
+        f"({targets[0]} is '{answers[0]:.40}')"
+    ]
+    told += [
+        f"they could be {reading} as well, with other answers"
+        for reading, others in zip(fitting[1:], picked[1:], strict=True)
+        if others != answers
     ]
     if len(set(offered)) == 1:
         return _Picked(answers, plain.offered, told)
@@ -267,7 +278,13 @@ def _joined(parts: Sequence[Any]) -> Any:
     """The input of its columns, one below the other; what is no text stays, to be found."""
     if len(parts) == 1:
         return parts[0].strip() if isinstance(parts[0], str) else parts[0]
-    return "\n".join(part.strip() for part in parts if isinstance(part, str) and part.strip())
+    texts: list[str] = []
+    for part in parts:
+        pieces = part if isinstance(part, list) else [] if part is None else [part]
+        if not all(isinstance(piece, str) for piece in pieces):
+            return part
+        texts += [piece.strip() for piece in pieces if piece.strip()]
+    return "\n".join(texts)
 
 
 def _sound(value: Any) -> Any:

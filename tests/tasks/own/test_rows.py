@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.errors import UserError, UserErrors
+from harness.suites.reading import read_task
 from tasks.own.columns import NAMES
 from tasks.own.rows import OwnRows, Reading, own_rows, shape_of
 from tasks.rows import row_faults
@@ -233,6 +234,52 @@ def test_an_answer_that_is_a_place_among_the_choices_is_the_text_there(
     questions = [asked if varied else asked.partition("\n")[0] for _, asked in wanted]
     assert [row["input"] for row in found.rows] == questions
     assert any("picks from 'choices'" in told for told in found.told)
+
+
+def of_numbers(answer):
+    """Twelve rows whose choices are the numbers 3, 2, 1, 0 in turns, each with `answer(n)`."""
+    return [
+        {
+            "question": f"Which {n}?",
+            "choices": [str((n + k) % 4) for k in range(4)],
+            "answer": answer(n % 4),
+        }
+        for n in range(12)
+    ]
+
+
+def test_a_number_is_a_place_and_a_text_a_text_through_the_whole_file(tmp_path):
+    numbers = made(tmp_path, of_numbers(lambda n: n), like="long")
+    assert [row["target"] for row in numbers.rows] == [str(2 * n % 4) for n in range(12)]
+    assert any("by the number from 0" in told for told in numbers.told)
+    texts = made(tmp_path, of_numbers(str), like="long")
+    assert [row["target"] for row in texts.rows] == [str(n % 4) for n in range(12)]
+    for found, other in ((numbers, "the text"), (texts, "the number from 0")):
+        assert f"they could be {other} as well, with other answers" in found.told
+
+
+def test_parts_of_an_input_that_are_lists_of_texts_are_joined(tmp_path):
+    rows = rows_of(context=lambda n: [f"First {n}.", " Then. "])
+    found = made(tmp_path, rows, input="context,input", target="target")
+    assert found.rows[3]["input"] == "First 3.\nThen.\nIs 3 even?"
+    rows = rows_of(context=lambda n: {"contexts": [f"First {n}."]})
+    with pytest.raises(UserErrors, match=r"rows\.jsonl:1: .*input is \{'contexts'"):
+        made(tmp_path, rows, input="context,input", target="target")
+
+
+def test_a_part_that_is_missing_for_few_rows_is_told(tmp_path):
+    rows = rows_of(split=lambda n: "" if n == 5 else "train" if n % 2 else "test")
+    with pytest.raises(UserErrors, match=r"column 'split' .*found ''.*--split none"):
+        made(tmp_path, rows)
+
+
+@pytest.mark.parametrize("name", ["2024", "null", "true", "1e3", "1_000"])
+def test_a_name_that_yaml_takes_for_no_text_stays_one(tmp_path, name):
+    files, _ = suite_files(name, "classification")
+    path = tmp_path / f"{name}.yaml"
+    path.write_text(files[path.name], encoding="utf-8")
+    content = read_task(path, None).config
+    assert content["task"] == content["dataset_kwargs"]["dataset"] == name
 
 
 def test_answers_that_are_no_places_leave_the_choices_alone(tmp_path):
