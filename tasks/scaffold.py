@@ -136,12 +136,15 @@ def _in_two(
     return train, test
 
 
+# Words that YAML takes for truth values and nothing.
+_NO_TEXT = frozenset({"true", "false", "yes", "no", "on", "off", "y", "n", "null"})
+
+
 def _yaml(name: str, like: str, instruction: str) -> str:
     shape = SHAPES[like]
-    import yaml
-
     # A name that YAML takes for a number or a truth value stands in quotes.
-    named = name if isinstance(yaml.safe_load(name), str) else json.dumps(name)
+    odd = name[:1].isdigit() or name.casefold() in _NO_TEXT
+    named = json.dumps(name) if odd else name
     own = _text(f"{shape.template}.yaml").replace("include: base.yaml\n", "")
     keys = set(re.findall(r"^(\w+):", own, re.M))
     shared = "".join(

@@ -29,7 +29,7 @@ WRITERS = {
 # What gives markup of its own, escaped text, or numbers.
 CLEAN = {
     "escaped", "visible", "_escaped", "_comment", "_row", "_line", "_markdown_table", "_tabular",
-    "line", "points", "limits", "len", "str", "code_span", "told",
+    "line", "points", "smallest", "limits", "len", "str", "code_span", "told",
 }  # fmt: skip
 # Closed words of ours, by the last part of an attribute.
 OURS = {"verdict", "n", "shots", "prompts", "leaked"}

@@ -273,7 +273,7 @@ def test_a_part_that_is_missing_for_few_rows_is_told(tmp_path):
         made(tmp_path, rows)
 
 
-@pytest.mark.parametrize("name", ["2024", "null", "true", "1e3", "1_000"])
+@pytest.mark.parametrize("name", ["2024", "null", "True", "off", "1e3", "1_000"])
 def test_a_name_that_yaml_takes_for_no_text_stays_one(tmp_path, name):
     files, _ = suite_files(name, "classification")
     path = tmp_path / f"{name}.yaml"
