@@ -252,9 +252,14 @@ def _decoded(key: str, path: Path, root: Path) -> Found:
     call, out of whatever file or address a row names."""
     for file in _files(path):
         try:
-            kinds = column_kinds(inside(root, file)) if file.is_file() else ()
-        except (UserError, OSError, ValueError):
-            continue  # told elsewhere
+            table = inside(root, file)
+        except (UserError, OSError):
+            continue  # told as leaving the folder
+        try:
+            kinds = column_kinds(table) if table.is_file() else ()
+        except (UserError, OSError, ValueError) as error:
+            yield key, f"{file}, whose columns cannot be told ({error!s:.80})"
+            continue
         for kind in sorted(set(kinds) - _PLAIN_FEATURES):
             yield key, f"{file}: columns of the kind {kind:.40}, which are decoded"
 

@@ -70,11 +70,10 @@ def read_written(answer: Json) -> Written:
     choice = first_choice(answer["choices"])
     message = choice.get("message")
     if isinstance(message, dict):
-        text, reasoning = _content(message.get("content"))
+        text, reasoning, no = _content(message.get("content"))
         named = next((message[key] for key in _REASONING if message.get(key)), None)
         reasoning = reasoning or _text_of(named) or _text_of(message.get("reasoning_details"))
-        parts = message.get("content")
-        no = _text_of(message.get("refusal")) or _refusal(parts if isinstance(parts, list) else [])
+        no = _text_of(message.get("refusal")) or no
         refused = bool(no) and not text
         text = text or no
     elif "text" in choice:
@@ -127,23 +126,20 @@ def first_choice(choices: Any) -> Json:
     return _object(choices[0]) if isinstance(choices, list) and choices else {}
 
 
-def _content(content: Any) -> tuple[str, str]:
-    """The text and the reasoning of a content that is a text or a list of parts."""
+def _content(content: Any) -> tuple[str, str, str]:
+    """The text, the reasoning and the refusal of a content that is a text or a list of parts."""
     if not isinstance(content, list):
-        return _text_of(content), ""
-    kinds: tuple[list[str], list[str]] = ([], [])
+        return _text_of(content), "", ""
+    kinds: tuple[list[str], list[str], list[str]] = ([], [], [])
     for one in content:
         kind = str(one.get("type", "text")) if isinstance(one, dict) else "text"
         if kind in ("text", "output_text"):
             kinds[0].append(_text_of(one))
         elif "think" in kind or "reason" in kind:
             kinds[1].append(_text_of(one))
-    return "".join(kinds[0]), "".join(kinds[1])
-
-
-def _refusal(parts: list[Any]) -> str:
-    said = [one for one in parts if isinstance(one, dict) and one.get("type") == "refusal"]
-    return "".join(map(_text_of, said))
+        elif kind == "refusal":
+            kinds[2].append(_text_of(one))
+    return "".join(kinds[0]), "".join(kinds[1]), "".join(kinds[2])
 
 
 def _text_of(value: Any) -> str:
@@ -193,8 +189,8 @@ def read_events(content: bytes) -> Json | None:
         delta = choice.get("delta") or choice.get("message") or {}
         if not isinstance(delta, dict):
             raise ValueError("an event whose delta is no object")
-        refusal.append(_text_of(delta.get("refusal")))
-        more, thought = _content(delta.get("content"))
+        more, thought, no = _content(delta.get("content"))
+        refusal.append(no or _text_of(delta.get("refusal")))
         named = next((delta[key] for key in _REASONING if delta.get(key)), None)
         text.append(more or str(choice.get("text") or ""))
         reasoning.append(thought or _text_of(named))

@@ -94,6 +94,16 @@ def test_columns_that_would_be_decoded_are_refused(
     assert f"plain.rows: columns of the kind {kind}, which are decoded" in found
 
 
+def test_columns_that_cannot_be_told_are_refused(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = pa.table({"input": ["a"]}).replace_schema_metadata({b"huggingface": b"{no JSON"})
+    pq.write_table(rows, tmp_path / "odd.rows")
+    (found,) = code_of(tmp_path, {"data_files": str(tmp_path / "odd.rows")}, "parquet")
+    assert "odd.rows, whose columns cannot be told" in found
+
+
 class Picture:
     """Has a method that does something."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -38,8 +39,15 @@ def stream(*deltas: Any) -> bytes:
     return "".join([*told, "data: [DONE]\n\n"]).encode()
 
 
-def test_a_refusal_in_events_is_one() -> None:
-    refused = read_events(stream({"refusal": NO[:5]}, {"refusal": NO[5:]}))
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda said: {"refusal": said},
+        lambda said: {"content": [{"type": "refusal", "refusal": said}]},
+    ],
+)
+def test_a_refusal_in_events_is_one(form: Callable[[str], Any]) -> None:
+    refused = read_events(stream(form(NO[:5]), form(NO[5:])))
     answered = read_events(stream({"content": "no"}))
     assert refused is not None
     assert answered is not None
