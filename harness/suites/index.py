@@ -21,7 +21,7 @@ from harness.suites.named.faults import check, faulty_rows, where, why_not
 from harness.suites.named.groups import Member
 from harness.suites.prompts import as_at_first, ask_items_of, begin, demonstrations, prepare
 from harness.suites.reading import Reading, read_task
-from harness.suites.templates import sandbox_templates
+from harness.suites.templates import guard_metrics, sandbox_templates
 from harness.suites.trust import build, refuse_code, resolved, unsound_rows, wanted_code
 from harness.suites.ways.wordings import Wording, wordings_of
 
@@ -50,7 +50,8 @@ class SuiteIndex(Catalogue):
         super().__init__(suites, folders, trusted, shared)
         self._harmless = frozenset(harmless)
         self._wordings: dict[str, tuple[Wording, ...]] = {}
-        sandbox_templates(trusted=bool(trusted))
+        self._runs_code = bool(trusted)
+        sandbox_templates()
 
     def _manager(self, metadata: dict[str, Any] | None = None) -> Any:
         from lm_eval.tasks import TaskManager
@@ -272,6 +273,7 @@ class SuiteIndex(Catalogue):
             assert reading is not None  # lm-eval's own have no other wording
             own = {key: reading.config.get(key) for key in worded.keys}
             reading = replace(reading, config={**reading.config, **worded.keys})
+        guard_metrics(trusted=self._runs_code)
         with as_at_first(), any_first_row():
             if place.suite == "lm-eval" and place.yaml is not None:
                 task = self._lm_evals(manager, place, data)

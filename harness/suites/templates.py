@@ -17,17 +17,23 @@ from harness.errors import UserError
 _DATA = (str, bytes, int, float, complex, Decimal, date, time, timedelta)
 
 
-def sandbox_templates(*, trusted: bool = False) -> None:
-    """Have lm-eval render tasks' Jinja templates in Jinja's sandbox (its own has none), and load no
-    metric out of the folder where bench was started, in which `evaluate` looks first.
+def sandbox_templates() -> None:
+    """Have lm-eval render tasks' Jinja templates in Jinja's sandbox (its own has none)."""
+    from lm_eval import utils
+
+    utils.apply_template = _render
+
+
+def guard_metrics(*, trusted: bool) -> None:
+    """Load no metric out of the folder where bench was started, in which `evaluate` looks first.
+
+    Importing `evaluate` takes seconds, so this is for when a task is built.
 
     Args:
         trusted: a suite whose code may run is among those at hand, so that metrics may too.
     """
     import evaluate
-    from lm_eval import utils
 
-    utils.apply_template = _render
     load = evaluate.load.load if isinstance(evaluate.load, _Load) else evaluate.load
     evaluate.load = load if trusted else _Load(load)
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from harness.errors import UserError
 from harness.suites.columns import column_kinds
 from harness.suites.reading import read_task
-from harness.suites.templates import _render, sandbox_templates
+from harness.suites.templates import _render, guard_metrics
 from harness.suites.trust import wanted_code
 
 SCHEMES = ("file:", "file://", "http://", "https://", "hf://", "s3://", "zip+http://", "data:")
@@ -138,7 +138,7 @@ def test_no_metric_is_taken_from_where_bench_was_started(
     (tmp_path / name).mkdir()
     (tmp_path / name / f"{name}.py").write_text(f"open({str(mark)!r}, 'w').close()")
     monkeypatch.chdir(tmp_path)
-    sandbox_templates()
+    guard_metrics(trusted=False)
     with pytest.raises(UserError, match=f"{name}: lies in the folder where bench was started"):
         evaluate.load(name)
     assert not mark.exists()
